@@ -1,0 +1,35 @@
+/**
+ * Why something was refused, as a constant for programs. The same names, with the prefix `ERROR_REASON_`, are the
+ * values of `probestream.v1.ErrorReason`, where each is described.
+ */
+export type ErrorReason =
+  | "FIELD_INVALID"
+  | "HEADER_MALFORMED"
+  | "SHAPE_MISMATCH"
+  | "DTYPE_UNSUPPORTED"
+  | "STREAM_ORDER"
+  | "OFFSET_MISMATCH"
+  | "TENSOR_OVERRUN"
+  | "TENSOR_INCOMPLETE"
+  | "NON_FINITE"
+  | "TEXT_WIDTH_MISMATCH"
+  | "FORMAT_REFUSED"
+  | "DUPLICATE"
+  | "DIGEST_MISMATCH"
+  | "CORRUPT"
+  | "EXPERT_NOT_FOUND"
+  | "LAYER_NOT_FOUND"
+  | "FILE_NOT_FOUND"
+  | "EXPERT_AMBIGUOUS"
+  | "PLAN_STALE"
+  | "UPLOAD_MISMATCH"
+  | "MEMORY_BUDGET"
+  | "LIMIT_EXCEEDED"
+  | "FOOTER_MISSING"
+  | "STREAM_IDLE"
+  | "UPLOAD_IN_USE"
+  | "SHUTTING_DOWN"
+  | "SOURCE_UNAVAILABLE"
+  | "BACKEND_UNAVAILABLE"
+  | "INTERNAL"
+  | "ACCESS_DENIED";
