@@ -1,0 +1,31 @@
+import { type Bench, parseBenchOptions } from "./bench-options.js";
+import { ingest } from "./ingest.js";
+import { memory } from "./memory.js";
+import { models } from "./models.js";
+import { resume } from "./resume.js";
+import { roundTrip } from "./round-trip.js";
+
+const benches = { ingest, memory, models, resume, "round-trip": roundTrip } satisfies Record<string, Bench>;
+
+/** Runs one bench by name; the exit code is 1 if something that it wanted was not met. */
+async function main([name = "--help", ...args]: readonly string[]): Promise<void> {
+  const bench = new Map<string, Bench>(Object.entries(benches)).get(name);
+  if (bench === undefined) {
+    console.log("usage: npm run bench -- NAME [options], or NAME --help\n");
+    for (const [each, { summary }] of Object.entries(benches)) console.log(`  ${each.padEnd(12)}${summary}`);
+    if (!["--help", "-h", "help"].includes(name)) process.exitCode = 2;
+    return;
+  }
+  if (args.includes("--help") || args.includes("-h")) {
+    console.log(`${name}: ${bench.summary}\n`);
+    for (const [option, { help, fallback }] of Object.entries(bench.options)) {
+      console.log(`  --${option.padEnd(16)}${help}${fallback === "" ? "" : ` (default: ${fallback})`}`);
+    }
+    return;
+  }
+  const met = await bench.run(parseBenchOptions(bench.options, args));
+  console.log(`\nMade by \`npm run bench -- ${[name, ...args].join(" ")}\` on Node ${process.version}.`);
+  if (!met) process.exitCode = 1;
+}
+
+await main(process.argv.slice(2));

@@ -1,0 +1,38 @@
+import { InternalError } from "../errors/probestream-error.js";
+import type { ProductSides, RowBlock } from "./compute-backend.js";
+
+/** Shape of the sum of Lᵀ·X·R for an X of `rows` × `columns`. */
+export function toSumShape(
+  { left, right }: ProductSides,
+  x: { readonly rows: number; readonly columns: number },
+): { rows: number; columns: number } {
+  if (left === undefined && right === undefined) throw new InternalError("INTERNAL", "a product needs L or R");
+  if (left !== undefined && left.rows !== x.rows) {
+    throw new InternalError("INTERNAL", `L has ${left.rows} rows, X has ${x.rows}`);
+  }
+  if (right !== undefined && right.rows !== x.columns) {
+    throw new InternalError("INTERNAL", `R has ${right.rows} rows, X has ${x.columns} columns`);
+  }
+  return { rows: left?.columns ?? x.rows, columns: right?.columns ?? x.columns };
+}
+
+/** Guards a running sum against a block that does not belong to its X; such a block is a fault of the caller. */
+export function assertBlockFits(
+  block: RowBlock,
+  x: { readonly rows: number; readonly columns: number },
+  elementBytes: number,
+): void {
+  const { rowBegin, rowCount, columnCount, bytes } = block;
+  if (columnCount !== x.columns || rowBegin < 0 || rowCount < 1 || rowBegin + rowCount > x.rows) {
+    throw new InternalError(
+      "INTERNAL",
+      `a block of rows ${rowBegin} to ${rowBegin + rowCount} × ${columnCount} columns does not lie in ${x.rows} × ${x.columns}`,
+    );
+  }
+  if (bytes.byteLength !== rowCount * columnCount * elementBytes) {
+    throw new InternalError(
+      "INTERNAL",
+      `a block of ${rowCount} × ${columnCount} numbers of ${elementBytes} bytes has ${bytes.byteLength} bytes`,
+    );
+  }
+}

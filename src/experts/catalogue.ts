@@ -1,0 +1,157 @@
+import { access, readdir, stat } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { NotFoundError, PreconditionError } from "../errors/probestream-error.js";
+import { type Expert, loadExpert, manifestName, readExpertManifest } from "./expert.js";
+
+/** A folder of the catalogue that holds no usable expert. */
+export interface UnusableExpert {
+  readonly name: string;
+  readonly error: unknown;
+}
+
+/** A folder of expert folders, or a single expert folder. */
+export interface Catalogue {
+  /** All experts, ordered by name, as the folder is now. */
+  list(): Promise<{ readonly experts: readonly Expert[]; readonly unusable: readonly UnusableExpert[] }>;
+  /** Experts as of at most {@link freshForMs} ago: for hot paths. */
+  recent(): Promise<readonly Expert[]>;
+  /**
+   * Finds an expert by space id, by an unambiguous prefix of it (8 digits or more), or by name.
+   *
+   * @throws NotFoundError `EXPERT_NOT_FOUND`
+   * @throws PreconditionError `EXPERT_AMBIGUOUS` if the word fits several.
+   */
+  get(reference: string): Promise<Expert>;
+}
+
+/** How old a look at the folder may be where it is needed often, in milliseconds. */
+export const freshForMs = 1000;
+
+interface Entry {
+  readonly version: string;
+  readonly outcome: Expert | UnusableExpert;
+}
+
+/**
+ * Opens a catalogue. Folders are looked at again when asked, so that adding an expert needs no restart; one that did
+ * not change is not read twice. A folder being copied in is unusable until it is complete.
+ */
+export function openCatalogue(folder: string): Catalogue {
+  const root = resolve(folder);
+  const entries = new Map<string, Entry>();
+  let scanned: { at: number; experts: readonly Expert[]; unusable: readonly UnusableExpert[] } | undefined;
+  let scanning: Promise<void> | undefined;
+
+  const scan = (): Promise<void> => {
+    scanning ??= look().finally(() => {
+      scanning = undefined;
+    });
+    return scanning;
+  };
+
+  const look = async (): Promise<void> => {
+    const names = await expertFolders(root);
+    for (const path of entries.keys()) if (!names.includes(path)) entries.delete(path);
+    for (const path of names) {
+      const version = await versionOf(path);
+      if (entries.get(path)?.version !== version) entries.set(path, { version, outcome: await describe(path) });
+    }
+    const outcomes = names.flatMap((path) => entries.get(path)?.outcome ?? []);
+    scanned = {
+      at: performance.now(),
+      experts: outcomes.filter(isExpert).sort(byName),
+      unusable: outcomes.filter((outcome): outcome is UnusableExpert => !isExpert(outcome)),
+    };
+  };
+
+  const list = async (): Promise<{ experts: readonly Expert[]; unusable: readonly UnusableExpert[] }> => {
+    await scan();
+    return scanned ?? { experts: [], unusable: [] };
+  };
+
+  const recent = async (): Promise<readonly Expert[]> => {
+    if (scanned === undefined || performance.now() - scanned.at > freshForMs) await scan();
+    return scanned?.experts ?? [];
+  };
+
+  return {
+    list,
+    recent,
+    get: async (reference) => {
+      const found = select(await recent(), reference) ?? select((await list()).experts, reference);
+      if (found !== undefined) return found;
+      const names = (scanned?.experts ?? []).map(({ name }) => name);
+      throw new NotFoundError(
+        "EXPERT_NOT_FOUND",
+        `no expert "${reference}" in the catalogue; it has ${names.length === 0 ? "none" : names.slice(0, 10).join(", ")}`,
+        { expert: reference },
+      );
+    },
+  };
+}
+
+/** The one expert that a space id, a prefix of one, or a name means. */
+function select(experts: readonly Expert[], reference: string): Expert | undefined {
+  const isPrefix = /^[0-9a-f]{8,64}$/.test(reference);
+  const found = experts.filter(
+    ({ name, spaceId }) => name === reference || (isPrefix && spaceId.startsWith(reference)),
+  );
+  const [first] = found;
+  if (first === undefined || found.every(({ spaceId }) => spaceId === first.spaceId)) return first;
+  throw new PreconditionError(
+    "EXPERT_AMBIGUOUS",
+    `"${reference}" fits ${found.length} experts: ${found.map(toLabel).join(", ")}; name one by its space id`,
+    { expert: reference, candidates: found.map(({ spaceId }) => spaceId).join(" ") },
+  );
+}
+
+/** Name and short space id, for messages. */
+export function toLabel({ name, spaceId }: Pick<Expert, "name" | "spaceId">): string {
+  return `${name} (${spaceId.slice(0, 12)})`;
+}
+
+async function expertFolders(root: string): Promise<string[]> {
+  if (await exists(join(root, manifestName))) return [root];
+  const children = await readdir(root, { withFileTypes: true }).catch((cause: unknown) => {
+    throw new NotFoundError("EXPERT_NOT_FOUND", `the expert folder ${root} cannot be read`, { folder: root }, { cause });
+  });
+  const folders = children.filter((child) => !child.name.startsWith(".")).map((child) => join(root, child.name));
+  const withManifest = await Promise.all(folders.map((path) => exists(join(path, manifestName))));
+  return folders.filter((_, index) => withManifest[index]).sort();
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Changes whenever manifest or weights do. */
+async function versionOf(folder: string): Promise<string> {
+  const stamp = async (path: string): Promise<string> => {
+    const stats = await stat(path).catch(() => undefined);
+    return stats === undefined ? "absent" : `${stats.ino}:${stats.size}:${stats.mtimeMs}`;
+  };
+  const weights = await readExpertManifest(folder).then(
+    (manifest) => manifest.weights,
+    () => manifestName,
+  );
+  return `${await stamp(join(folder, manifestName))} ${await stamp(join(folder, weights))}`;
+}
+
+async function describe(path: string): Promise<Expert | UnusableExpert> {
+  try {
+    return (await loadExpert(path)).expert;
+  } catch (error) {
+    return { name: path, error };
+  }
+}
+
+function isExpert(outcome: Expert | UnusableExpert): outcome is Expert {
+  return "spaceId" in outcome;
+}
+
+function byName(a: Expert, b: Expert): number {
+  return a.name < b.name ? -1 : a.name > b.name ? 1 : a.spaceId < b.spaceId ? -1 : 1;
+}

@@ -1,0 +1,122 @@
+import type { ComputeBackend, Matrix, Product } from "../compute/compute-backend.js";
+import { InvalidInputError } from "../errors/probestream-error.js";
+import { transpose } from "../linalg/transpose.js";
+import type { Checkpoint, Linear } from "./checkpoint.js";
+
+/** What comes after the projection: representation, text images, scores. Its matrices are resident on a backend. */
+export interface Head {
+  readonly residentBytes: number;
+  /** Whether representations compare with texts. */
+  readonly hasTextHead: boolean;
+  /** e = M·h + b for several models at once. `responses` are h, r_U·r_V numbers each; gives r_T numbers each. */
+  encode(responses: readonly Float32Array[]): Promise<Float32Array[]>;
+  /**
+   * H·t + c for text vectors (one per row), scaled to unit length.
+   *
+   * @throws InvalidInputError `TEXT_WIDTH_MISMATCH` if they are not d_text wide; `FIELD_INVALID` if the expert has no
+   * text head.
+   */
+  toTextImages(texts: Matrix): Promise<Matrix>;
+  /** Cosine of a representation with each text image, in float64 arithmetic. */
+  cosines(representation: Float32Array, images: Matrix): Float32Array;
+  /** T·e + c: a logit per label; empty for zero-shot experts. */
+  logits(representation: Float32Array): Float32Array;
+  dispose(): Promise<void>;
+}
+
+/** Makes an expert's head resident. */
+export async function createHead(backend: ComputeBackend, checkpoint: Checkpoint): Promise<Head> {
+  const { encoder, head, objective } = checkpoint;
+  const inputs = encoder.weight.columns;
+  const product = await backend.load({ right: transpose(encoder.weight) });
+  let text: Promise<Product> | undefined;
+  return {
+    residentBytes: product.residentBytes + head.weight.values.byteLength,
+    hasTextHead: objective === "zeroshot",
+    encode: async (responses) => {
+      const rows = await multiply(product, concatenate(responses, inputs));
+      return Array.from({ length: rows.rows }, (_, row) => addBias(rowOf(rows, row).slice(), encoder.bias));
+    },
+    toTextImages: async (texts) => {
+      assertTexts(checkpoint, texts);
+      if (texts.rows === 0) return { rows: 0, columns: head.weight.rows, values: new Float32Array(0) };
+      text ??= backend.load({ right: transpose(head.weight) });
+      const images = await multiply(await text, texts);
+      for (let row = 0; row < images.rows; row++) toUnit(addBias(rowOf(images, row), head.bias));
+      return images;
+    },
+    cosines: (representation, images) => {
+      // A representation of all zeros points nowhere: it is at right angles to every text.
+      const norm = Math.sqrt(dot(representation, representation)) || 1;
+      return Float32Array.from({ length: images.rows }, (_, row) => dot(representation, rowOf(images, row)) / norm);
+    },
+    logits: (representation) => (objective === "classification" ? apply(head, representation) : new Float32Array(0)),
+    dispose: async () => {
+      await product.dispose();
+      await (await text)?.dispose();
+    },
+  };
+}
+
+/** sigmoid(x), per number. */
+export function toProbabilities(logits: Float32Array): Float32Array {
+  return logits.map((logit) => 1 / (1 + Math.exp(-logit)));
+}
+
+async function multiply(product: Product, x: Matrix): Promise<Matrix> {
+  const sum = product.open({ rows: x.rows, columns: x.columns });
+  const bytes = new Uint8Array(x.values.buffer, x.values.byteOffset, x.values.byteLength);
+  await sum.add({ bytes, dtype: "F32", rowBegin: 0, rowCount: x.rows, columnCount: x.columns });
+  const values = await sum.read();
+  await sum.dispose();
+  return { rows: sum.rows, columns: sum.columns, values };
+}
+
+function concatenate(rows: readonly Float32Array[], columns: number): Matrix {
+  const values = new Float32Array(rows.length * columns);
+  for (const [index, row] of rows.entries()) values.set(row, index * columns);
+  return { rows: rows.length, columns, values };
+}
+
+function assertTexts({ objective, head }: Checkpoint, texts: Matrix): void {
+  if (objective !== "zeroshot") {
+    throw new InvalidInputError(
+      "FIELD_INVALID",
+      "text vectors were sent for a classification expert, which has no text head; leave text_vectors out",
+    );
+  }
+  if (texts.columns !== head.weight.columns) {
+    throw new InvalidInputError(
+      "TEXT_WIDTH_MISMATCH",
+      `text vectors are ${texts.columns} wide, the expert compares with ${head.weight.columns}: use the text encoder it was trained with`,
+      { found: texts.columns, expected: head.weight.columns },
+    );
+  }
+  if (!texts.values.every(Number.isFinite)) {
+    throw new InvalidInputError("FIELD_INVALID", "text vectors hold NaN or infinity; they must be finite");
+  }
+}
+
+function apply({ weight, bias }: Linear, x: Float32Array): Float32Array {
+  return Float32Array.from({ length: weight.rows }, (_, row) => dot(rowOf(weight, row), x) + (bias[row] as number));
+}
+
+function rowOf({ columns, values }: Matrix, row: number): Float32Array {
+  return values.subarray(row * columns, (row + 1) * columns);
+}
+
+function addBias(row: Float32Array, bias: Float32Array): Float32Array {
+  for (let i = 0; i < row.length; i++) row[i] = (row[i] as number) + (bias[i] as number);
+  return row;
+}
+
+function toUnit(row: Float32Array): void {
+  const norm = Math.sqrt(dot(row, row)) || 1;
+  for (let i = 0; i < row.length; i++) row[i] = (row[i] as number) / norm;
+}
+
+function dot(a: Float32Array, b: Float32Array): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += (a[i] as number) * (b[i] as number);
+  return sum;
+}

@@ -1,0 +1,44 @@
+import type { Matrix, RowBlock } from "../compute/compute-backend.js";
+import type { TensorRole } from "../weights/layer.js";
+import type { StoredMatrix } from "./stored-matrix.js";
+
+/** A named part of an accumulator's state. */
+export interface StatePart extends Matrix {
+  readonly name: string;
+}
+
+/**
+ * What one expert keeps of a model while its layer streams through: running sums, never weights. Each architecture of
+ * experts has its own; whoever feeds it knows only roles and rows.
+ */
+export interface Accumulator {
+  /**
+   * Takes in rows of the tensor that has this role. Tensors come one after another, in the order in which the layer was
+   * selected; rows ascend.
+   *
+   * @throws InvalidInputError `NON_FINITE` if a number is NaN or infinite, with tensor, row and column.
+   */
+  add(role: TensorRole, block: RowBlock): Promise<void>;
+  /** All that is needed to go on later: copies, small. */
+  state(): Promise<StatePart[]>;
+  /** Goes on from {@link state}. */
+  restore(parts: readonly StatePart[]): Promise<void>;
+  /** The responses of the layer to the probes, in the order in which the expert's encoder reads them. */
+  finish(): Promise<Float32Array>;
+  dispose(): Promise<void>;
+}
+
+/** A layer's tensors as an accumulator meets them. */
+export type LayerMatrices = Partial<Readonly<Record<TensorRole, StoredMatrix>>>;
+
+/** Creates accumulators for one expert's probes, resident on a backend. */
+export interface Projector {
+  /** Bytes that the probes keep occupied. */
+  readonly residentBytes: number;
+  /** Opens an accumulator for a layer with these tensors. */
+  open(layer: LayerMatrices): Accumulator;
+  /** Bytes of an accumulator for such a layer, its state once more included. */
+  accumulatorBytes(layer: LayerMatrices): number;
+  dispose(): Promise<void>;
+}
+

@@ -1,0 +1,217 @@
+import type { ComputeBackend, Matrix, Product, RowBlock, RunningSum } from "../compute/compute-backend.js";
+import { CorruptDataError, InternalError, InvalidInputError } from "../errors/probestream-error.js";
+import { transpose } from "../linalg/transpose.js";
+import { widen } from "../linalg/widen.js";
+import type { LayerSpec, TensorRole } from "../weights/layer.js";
+import type { Accumulator, LayerMatrices, Projector, StatePart } from "./accumulator.js";
+import type { StoredMatrix } from "./stored-matrix.js";
+
+/** U and V as the authors' state dict stores them. */
+export interface Probes {
+  /** U, d_W × r_U. */
+  readonly u: Matrix;
+  /** V, r_V × d_H. */
+  readonly v: Matrix;
+}
+
+/**
+ * Makes a ProbeX expert's probes resident and opens accumulators of Z = V·X·U on them.
+ *
+ * Shapes: X is d_H × d_W, U is d_W × r_U, V is r_V × d_H, Z is r_V × r_U. Dense layers add V[:, rows]·(X[rows, :]·U)
+ * per row block; layers stored transposed add Uᵀ[:, rows]·(Xᵀ[rows, :]·Vᵀ), which sums up to Zᵀ; LoRA layers X = s·B·A
+ * add up V·B and A·U and are never multiplied out. Memory: U and V once, in the form the backend wants, and per
+ * accumulator 4·r_V·r_U bytes, or 4·rank·(r_V + r_U) for LoRA.
+ *
+ * @see Horwitz et al., CVPR 2025, https://arxiv.org/abs/2410.13569
+ */
+export async function createProbexProjector(
+  backend: ComputeBackend,
+  layer: Pick<LayerSpec, "kind" | "layout">,
+  { u, v }: Probes,
+): Promise<Projector> {
+  const vT = transpose(v);
+  if (layer.kind === "lora") {
+    const up = await backend.load({ left: vT });
+    const down = await backend.load({ right: u });
+    return {
+      residentBytes: up.residentBytes + down.residentBytes,
+      open: (matrices) => createLoraAccumulator(backend, up, down, matrices),
+      accumulatorBytes: (matrices) => 2 * 4 * (matrices["lora-up"]?.columnCount ?? 0) * (u.columns + v.rows),
+      dispose: async () => {
+        await up.dispose();
+        await down.dispose();
+      },
+    };
+  }
+  const transposed = layer.layout === "transposed";
+  const product = await backend.load(transposed ? { left: u, right: vT } : { left: vT, right: u });
+  return {
+    residentBytes: product.residentBytes,
+    open: (matrices) => createDenseAccumulator(product, matrices, transposed),
+    accumulatorBytes: () => 3 * 4 * u.columns * v.rows,
+    dispose: () => product.dispose(),
+  };
+}
+
+function createDenseAccumulator(product: Product, matrices: LayerMatrices, transposed: boolean): Accumulator {
+  const weight = matrixOf(matrices, "weight");
+  const sum = product.open({ rows: weight.rowCount, columns: weight.columns.end - weight.columns.begin });
+  let scale: Float32Array | undefined;
+  return {
+    add: async (role, block) => {
+      if (role === "weight-scale") {
+        scale = takeNumbers(scale, matrixOf(matrices, role), block);
+        return;
+      }
+      await addFinite(sum, weight, scale === undefined ? block : toScaled(block, scale));
+    },
+    state: async () => [await toPart("sum", sum), ...(scale === undefined ? [] : [toColumn("scale", scale)])],
+    restore: async (parts) => {
+      await restorePart("sum", sum, parts);
+      scale = parts.find(({ name }) => name === "scale")?.values;
+    },
+    // h is probe-major (index u·r_V + v): Zᵀ row by row, which is what a transposed layer has summed up to.
+    finish: async () => {
+      const z = { rows: sum.rows, columns: sum.columns, values: await sum.read() };
+      return rectified(transposed ? z.values : transpose(z).values, weight.name);
+    },
+    dispose: () => sum.dispose(),
+  };
+}
+
+function createLoraAccumulator(
+  backend: ComputeBackend,
+  up: Product,
+  down: Product,
+  matrices: LayerMatrices,
+): Accumulator {
+  const upMatrix = matrixOf(matrices, "lora-up");
+  const downMatrix = matrixOf(matrices, "lora-down");
+  const rank = upMatrix.columnCount;
+  const vb = up.open({ rows: upMatrix.rowCount, columns: rank });
+  const au = down.open({ rows: rank, columns: downMatrix.columnCount });
+  let alpha: Float32Array | undefined;
+  return {
+    add: async (role, block) => {
+      if (role === "lora-alpha") alpha = takeNumbers(alpha, matrixOf(matrices, role), block);
+      else await (role === "lora-up" ? addFinite(vb, upMatrix, block) : addFinite(au, downMatrix, block));
+    },
+    state: async () => [
+      await toPart("vb", vb),
+      await toPart("au", au),
+      ...(alpha === undefined ? [] : [toColumn("alpha", alpha)]),
+    ],
+    restore: async (parts) => {
+      await restorePart("vb", vb, parts);
+      await restorePart("au", au, parts);
+      alpha = parts.find(({ name }) => name === "alpha")?.values;
+    },
+    finish: async () => {
+      const scale = (alpha?.[0] ?? rank) / rank;
+      const left = transpose({ rows: vb.rows, columns: vb.columns, values: await vb.read() });
+      const right = await au.read();
+      if (scale !== 1) for (let i = 0; i < right.length; i++) right[i] = (right[i] as number) * scale;
+      const product = await backend.load({ left });
+      const z = product.open({ rows: rank, columns: au.columns });
+      await z.add({ bytes: toBytes(right), dtype: "F32", rowBegin: 0, rowCount: rank, columnCount: au.columns });
+      const values = transpose({ rows: z.rows, columns: z.columns, values: await z.read() }).values;
+      await z.dispose();
+      await product.dispose();
+      return rectified(values, upMatrix.name);
+    },
+    dispose: async () => {
+      await vb.dispose();
+      await au.dispose();
+    },
+  };
+}
+
+/** Adds a block and refuses non-finite numbers. The sum shows cheaply whether there was one; only then it is sought. */
+async function addFinite(sum: RunningSum, matrix: StoredMatrix, block: RowBlock): Promise<void> {
+  await sum.add(block);
+  if (await sum.isFinite()) return;
+  const values = new Float32Array(block.rowCount * block.columnCount);
+  widen(block.bytes, block.dtype, values);
+  assertFinite(values, matrix, block);
+  throw tooLarge(matrix.name);
+}
+
+function assertFinite(values: Float32Array, matrix: StoredMatrix, block: RowBlock): void {
+  const index = values.findIndex((value) => !Number.isFinite(value));
+  if (index < 0) return;
+  const row = block.rowBegin + Math.floor(index / block.columnCount);
+  const column = matrix.columns.begin + (index % block.columnCount);
+  throw new InvalidInputError(
+    "NON_FINITE",
+    `tensor "${matrix.name}" has ${values[index]} at row ${row}, column ${column}; weights must be finite float32 numbers`,
+    { tensor: matrix.name, row, column, value: String(values[index]) },
+  );
+}
+
+function tooLarge(name: string): InvalidInputError {
+  return new InvalidInputError(
+    "NON_FINITE",
+    `the projection of tensor "${name}" overflows float32: its numbers are finite but too large to be weights`,
+    { tensor: name },
+  );
+}
+
+/** ReLU, after the whole sum; Z must be finite. */
+function rectified(z: Float32Array, name: string): Float32Array {
+  for (let i = 0; i < z.length; i++) {
+    const value = z[i] as number;
+    if (!Number.isFinite(value)) throw tooLarge(name);
+    if (value < 0) z[i] = 0;
+  }
+  return z;
+}
+
+/** Adds a block of a small side tensor (a scale, alpha) to the numbers seen of it. */
+function takeNumbers(seen: Float32Array | undefined, matrix: StoredMatrix, block: RowBlock): Float32Array {
+  const numbers = seen ?? new Float32Array(matrix.rowCount * matrix.columnCount);
+  const values = new Float32Array(block.rowCount * block.columnCount);
+  widen(block.bytes, block.dtype, values);
+  assertFinite(values, matrix, block);
+  // Rows that a segment's end cut come twice, with zeros for the other part.
+  const offset = block.rowBegin * matrix.columnCount;
+  for (let i = 0; i < values.length; i++) numbers[offset + i] = (numbers[offset + i] as number) + (values[i] as number);
+  return numbers;
+}
+
+/** The block times its scale: one number for all rows, or one for each. */
+function toScaled(block: RowBlock, scale: Float32Array): RowBlock {
+  const values = new Float32Array(block.rowCount * block.columnCount);
+  widen(block.bytes, block.dtype, values);
+  for (let row = 0; row < block.rowCount; row++) {
+    const factor = scale[scale.length === 1 ? 0 : block.rowBegin + row] as number;
+    const end = (row + 1) * block.columnCount;
+    for (let i = row * block.columnCount; i < end; i++) values[i] = (values[i] as number) * factor;
+  }
+  return { ...block, bytes: toBytes(values), dtype: "F32" };
+}
+
+function matrixOf(matrices: LayerMatrices, role: TensorRole): StoredMatrix {
+  const matrix = matrices[role];
+  if (matrix === undefined) throw new InternalError("INTERNAL", `the layer has no tensor for the role ${role}`);
+  return matrix;
+}
+
+async function toPart(name: string, sum: RunningSum): Promise<StatePart> {
+  return { name, rows: sum.rows, columns: sum.columns, values: await sum.read() };
+}
+
+function toColumn(name: string, values: Float32Array): StatePart {
+  return { name, rows: values.length, columns: 1, values };
+}
+
+async function restorePart(name: string, sum: RunningSum, parts: readonly StatePart[]): Promise<void> {
+  const part = parts.find((candidate) => candidate.name === name);
+  if (part === undefined || part.rows !== sum.rows || part.columns !== sum.columns) {
+    throw new CorruptDataError("CORRUPT", `the saved state of the upload lacks "${name}" of ${sum.rows} × ${sum.columns}`);
+  }
+  await sum.restore(part.values);
+}
+
+function toBytes(values: Float32Array): Uint8Array {
+  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+}

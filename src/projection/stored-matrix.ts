@@ -1,0 +1,30 @@
+import { type Dtype, dtypeBytes } from "../linalg/dtype.js";
+import type { SelectedTensor } from "../weights/layer.js";
+
+/** The streamed range of one tensor as a matrix: what is needed to make rows of its bytes. */
+export interface StoredMatrix {
+  /** Name of the tensor, for messages. */
+  readonly name: string;
+  readonly dtype: Dtype;
+  readonly rowCount: number;
+  /** Numbers per stored row. */
+  readonly columnCount: number;
+  /** Columns that are read; the others are skipped. */
+  readonly columns: { readonly begin: number; readonly end: number };
+}
+
+/** The matrix that a selected tensor's range holds. */
+export function toStoredMatrix(selected: SelectedTensor): StoredMatrix {
+  const { tensor, rowCount, columnCount, columns } = selected;
+  return { name: tensor.name, dtype: tensor.dtype, rowCount, columnCount, columns };
+}
+
+/** Bytes of one stored row. */
+export function rowBytes({ columnCount, dtype }: StoredMatrix): number {
+  return columnCount * dtypeBytes[dtype];
+}
+
+/** Bytes of the range. */
+export function rangeBytes(matrix: StoredMatrix): number {
+  return matrix.rowCount * rowBytes(matrix);
+}

@@ -1,0 +1,172 @@
+import { groupEnd } from "../projection/row-groups.js";
+import { rangeBytes, rowBytes, type StoredMatrix } from "../projection/stored-matrix.js";
+import type { BlockOperation } from "./embed-messages.js";
+
+/** Bytes of a block: two row groups, so that a worker wakes once per 2 MiB. */
+export const blockBytes = 2 * 1024 * 1024;
+
+/** Blocks of one stream: one is filled while another is projected and the third is on its way. */
+export const blocksPerStream = 3;
+
+/** Operations after which a block is sent though it is not full: some 30 small models, enough to share one pass over M. */
+const maxOperations = 128;
+
+/** Bytes start on a multiple of this inside a block, so that a worker can read every element type in place. */
+const alignment = 8;
+
+/** Packs bytes and operations into blocks; small models share one, large layers fill many. */
+export interface BlockWriter {
+  /** Adds an operation other than bytes. */
+  push(operation: Exclude<BlockOperation, { readonly op: "bytes" }>): Promise<void>;
+  /** Copies bytes that start at `offset` of a tensor's range. Waits while all blocks are on their way: backpressure. */
+  write(tensor: number, matrix: StoredMatrix, offset: number, bytes: Uint8Array): Promise<void>;
+  /** Sends what is there. */
+  flush(): void;
+  /** Sends what is there and waits until all blocks are back. */
+  drain(): Promise<void>;
+  /** Takes a block back. */
+  giveBack(buffer: ArrayBuffer): void;
+  /** Milliseconds spent waiting for a block. */
+  readonly waitMs: number;
+  /** Lets a waiting `write` fail with this error. */
+  fail(error: Error): void;
+}
+
+interface Piece {
+  readonly op: "bytes";
+  readonly tensor: number;
+  readonly at: number;
+  length: number;
+  /** Offset in the range where the piece must end. */
+  readonly end: number;
+}
+
+/** Creates a writer that sends full blocks through `send`. */
+export function createBlockWriter(
+  send: (buffer: ArrayBuffer, operations: readonly BlockOperation[]) => void,
+): BlockWriter {
+  const free: ArrayBuffer[] = [];
+  let allocated = 0;
+  let block: { readonly bytes: Uint8Array<ArrayBuffer>; used: number; readonly operations: BlockOperation[] } | undefined;
+  let piece: Piece | undefined;
+  let waiting: { resolve: () => void; reject: (error: Error) => void } | undefined;
+  let failure: Error | undefined;
+  let waitMs = 0;
+
+  const nextBlock = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      waiting = { resolve, reject };
+    });
+
+  const flush = (): void => {
+    if (block === undefined || block.operations.length === 0) return;
+    const { bytes, operations } = block;
+    block = undefined;
+    piece = undefined;
+    send(
+      bytes.buffer,
+      operations.map((operation) =>
+        operation.op === "bytes"
+          ? { op: "bytes", tensor: operation.tensor, at: operation.at, length: operation.length }
+          : operation,
+      ),
+    );
+  };
+
+  const ready = async (): Promise<NonNullable<typeof block>> => {
+    if (block !== undefined) return block;
+    if (free.length === 0 && allocated < blocksPerStream) {
+      allocated++;
+      free.push(new ArrayBuffer(blockBytes));
+    }
+    while (free.length === 0) {
+      if (failure !== undefined) throw failure;
+      const started = performance.now();
+      await nextBlock();
+      waitMs += performance.now() - started;
+    }
+    block = { bytes: new Uint8Array(free.pop() as ArrayBuffer), used: 0, operations: [] };
+    return block;
+  };
+
+  /** Opens a piece that ends with a row group where one fits, so that the worker finds whole groups in place. */
+  const openPiece = async (tensor: number, matrix: StoredMatrix, offset: number): Promise<Piece> => {
+    for (;;) {
+      const { used, operations } = await ready();
+      const at = Math.ceil(used / alignment) * alignment;
+      const end = lastCut(offset, blockBytes - at, matrix);
+      if (end > offset) {
+        const opened: Piece = { op: "bytes", tensor, at, length: 0, end };
+        operations.push(opened);
+        return opened;
+      }
+      if (used === 0) {
+        const opened: Piece = { op: "bytes", tensor, at: 0, length: 0, end: Math.min(offset + blockBytes, rangeBytes(matrix)) };
+        operations.push(opened);
+        return opened;
+      }
+      flush();
+    }
+  };
+
+  return {
+    push: async (operation) => {
+      const { operations } = await ready();
+      piece = undefined;
+      operations.push(operation);
+      if (operations.length >= maxOperations) flush();
+    },
+    write: async (tensor, matrix, offset, bytes) => {
+      let done = 0;
+      while (done < bytes.byteLength) {
+        if (piece === undefined || piece.tensor !== tensor) piece = await openPiece(tensor, matrix, offset + done);
+        const target = await ready();
+        const count = Math.min(bytes.byteLength - done, piece.end - (offset + done));
+        target.bytes.set(bytes.subarray(done, done + count), piece.at + piece.length);
+        piece.length += count;
+        target.used = piece.at + piece.length;
+        done += count;
+        if (offset + done === piece.end) {
+          piece = undefined;
+          if (target.used + alignment > blockBytes || piecesLeftOut(matrix, offset + done, target.used)) flush();
+        }
+      }
+    },
+    flush,
+    drain: async () => {
+      flush();
+      while (free.length < allocated && failure === undefined) await nextBlock();
+    },
+    giveBack: (buffer) => {
+      free.push(buffer);
+      waiting?.resolve();
+      waiting = undefined;
+    },
+    get waitMs() {
+      return waitMs;
+    },
+    fail: (error) => {
+      failure = error;
+      waiting?.reject(error);
+      waiting = undefined;
+    },
+  };
+}
+
+/** Whether the range goes on with a group that no longer fits behind `used`: then waiting for more is useless. */
+function piecesLeftOut(matrix: StoredMatrix, offset: number, used: number): boolean {
+  return offset < rangeBytes(matrix) && lastCut(offset, blockBytes - used - alignment, matrix) === offset;
+}
+
+/** The last end of a row group that lies at most `room` bytes behind `offset`; `offset` itself if none does. */
+function lastCut(offset: number, room: number, matrix: StoredMatrix): number {
+  const length = rangeBytes(matrix);
+  const bytesPerRow = rowBytes(matrix);
+  let cut = offset;
+  while (cut < length) {
+    const next = groupEnd(cut, length, bytesPerRow);
+    if (next - offset > room) break;
+    cut = next;
+  }
+  return cut;
+}

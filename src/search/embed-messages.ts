@@ -1,0 +1,92 @@
+import type { Matrix } from "../compute/compute-backend.js";
+import type { PlainError } from "../errors/plain-error.js";
+import type { StatePart } from "../projection/accumulator.js";
+import type { StoredMatrix } from "../projection/stored-matrix.js";
+import type { TensorRole } from "../weights/layer.js";
+
+/** What a worker is started with. */
+export interface WorkerSettings {
+  /** Name of a backend, or the URL of a module that exports `createBackend(): Promise<ComputeBackend>`. */
+  readonly backend: string;
+}
+
+/** One expert of a model, as a worker needs to know it. */
+export interface WorkerTarget {
+  readonly spaceId: string;
+  readonly uses: readonly { readonly role: TensorRole; readonly tensorIndex: number; readonly matrix: StoredMatrix }[];
+}
+
+/** What is kept of an unfinished upload: running sums and digests, never weights. */
+export interface ModelState {
+  /** Per tensor: bytes accounted for, and the digests of their segments. */
+  readonly tensors: readonly { readonly offset: number; readonly segmentDigests: Uint8Array }[];
+  /** Per target: its accumulator. */
+  readonly targets: readonly (readonly StatePart[])[];
+}
+
+/** What a worker is to do with a block, in order. `model` counts the models of a stream from 0. */
+export type BlockOperation =
+  /** Text vectors that the models opened from here on are scored against. */
+  | { readonly op: "texts"; readonly texts: Matrix | undefined }
+  | {
+      readonly op: "open";
+      readonly model: number;
+      readonly tensors: readonly StoredMatrix[];
+      readonly targets: readonly WorkerTarget[];
+      /** Where to go on. */
+      readonly state: ModelState | undefined;
+      /** Whether to report checkpoints. */
+      readonly resumable: boolean;
+    }
+  /** Bytes of the open model's tensor, at this place of the block. */
+  | { readonly op: "bytes"; readonly tensor: number; readonly at: number; readonly length: number }
+  /** The open model is complete; its digest, if the client sent one. */
+  | { readonly op: "close"; readonly digest: Uint8Array | undefined }
+  /** The open model is given up. */
+  | { readonly op: "drop" };
+
+/** From the event loop to a worker. */
+export type ToWorker =
+  | { readonly type: "load"; readonly request: number; readonly spaceId: string; readonly folder: string }
+  | { readonly type: "unload"; readonly spaceId: string }
+  | {
+      readonly type: "block";
+      readonly stream: number;
+      /** Goes back with `block-done`. */
+      readonly buffer: ArrayBuffer;
+      readonly operations: readonly BlockOperation[];
+    }
+  | { readonly type: "end"; readonly stream: number };
+
+/** Times of one model in a worker, in milliseconds. */
+export interface WorkerTimes {
+  readonly digestMs: number;
+  readonly projectMs: number;
+  readonly headMs: number;
+}
+
+/** Result of one expert. */
+export interface TargetResult {
+  readonly representation: Float32Array;
+  readonly cosines: Float32Array;
+  readonly logits: Float32Array;
+}
+
+/** Result of one model. */
+export interface WorkerResult {
+  readonly targets: readonly TargetResult[];
+  readonly rowsProjected: number;
+  readonly times: WorkerTimes;
+  /** What ran the products. */
+  readonly device: string;
+}
+
+/** From a worker to the event loop. */
+export type FromWorker =
+  | { readonly type: "ready"; readonly name: string; readonly device: string }
+  | { readonly type: "loaded"; readonly request: number; readonly residentBytes: number }
+  | { readonly type: "not-loaded"; readonly request: number; readonly error: PlainError }
+  | { readonly type: "block-done"; readonly stream: number; readonly buffer: ArrayBuffer }
+  | { readonly type: "checkpoint"; readonly stream: number; readonly model: number; readonly state: ModelState }
+  | { readonly type: "result"; readonly stream: number; readonly model: number; readonly result: WorkerResult }
+  | { readonly type: "failed"; readonly stream: number; readonly model: number; readonly error: PlainError };

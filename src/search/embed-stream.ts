@@ -1,0 +1,494 @@
+import {
+  AbortedError,
+  InternalError,
+  InvalidInputError,
+  LimitExceededError,
+  PreconditionError,
+  type ProbestreamError,
+} from "../errors/probestream-error.js";
+import { toProbestreamError } from "../errors/plain-error.js";
+import type { Matrix } from "../compute/compute-backend.js";
+import type { Expert } from "../experts/expert.js";
+import { toProbabilities } from "../experts/head.js";
+import { isResumePoint, segmentBytes } from "../projection/segments.js";
+import { rangeBytes } from "../projection/stored-matrix.js";
+import type { TensorInfo } from "../weights/layer.js";
+import { type BlockWriter, createBlockWriter } from "./block-writer.js";
+import type { ModelState, WorkerResult } from "./embed-messages.js";
+import type { EmbedLimits } from "./limits.js";
+import type { MemoryPlan } from "./memory-plan.js";
+import type { EmbeddingPlan, PlannedTensor } from "./plan-embedding.js";
+import type { UploadRegistry, UploadTicket } from "./upload-registry.js";
+import type { StreamLink, WorkerPool } from "./worker-pool.js";
+
+/** What opens a model: copied from its plan. */
+export interface ModelHeader {
+  readonly modelId: string;
+  readonly uploadId: string;
+  readonly tensors: readonly { readonly tensor: TensorInfo; readonly beginByte: number; readonly endByte: number }[];
+  /** Space ids. */
+  readonly experts: readonly string[];
+  /** Per tensor, bytes that are not sent because an earlier upload brought them; empty for none. */
+  readonly startOffsets: readonly number[];
+  /** Text vectors for this model and those after it; a matrix of 0 rows ends the previous ones. */
+  readonly texts?: Matrix;
+}
+
+/** What closes a model. */
+export interface ModelFooter {
+  readonly totalBytes: number;
+  /** SHA-256 over the digests of all segments; empty if the client computed none. */
+  readonly digest: Uint8Array;
+}
+
+/** Result of one expert. */
+export interface ExpertEmbedding {
+  readonly expert: Expert;
+  /** e, r_T numbers. */
+  readonly representation: Float32Array;
+  /** Cosine with each text vector in force; empty without any. */
+  readonly cosines: Float32Array;
+  /** Logit per label; empty for zero-shot experts. */
+  readonly logits: Float32Array;
+  /** sigmoid of the logits. */
+  readonly probabilities: Float32Array;
+}
+
+/** Result of one model. */
+export interface ModelEmbedding {
+  readonly embeddings: readonly ExpertEmbedding[];
+  readonly bytesReceived: number;
+  readonly bytesTotal: number;
+  readonly rowsProjected: number;
+  /** Milliseconds by stage. */
+  readonly timings: Readonly<Record<"total" | "receive" | "wait" | "digest" | "project" | "head", number>>;
+  readonly backends: readonly string[];
+}
+
+/** What became of one model. */
+export interface ModelOutcome {
+  readonly modelId: string;
+  readonly uploadId: string;
+  readonly outcome: ModelEmbedding | ProbestreamError;
+}
+
+/** Models in, outcomes out. Calls come one after another, each awaited: that is the backpressure. */
+export interface EmbedStream {
+  /** @throws InvalidInputError `STREAM_ORDER` if the previous model is still open. */
+  header(header: ModelHeader): Promise<void>;
+  /** @throws InvalidInputError `STREAM_ORDER` if no model is open. */
+  chunk(tensorIndex: number, offset: number, bytes: Uint8Array): Promise<void>;
+  /** @throws InvalidInputError `STREAM_ORDER` if no model is open. */
+  footer(footer: ModelFooter): Promise<void>;
+  /** So much of a failed model is still to come that it is better to answer now. */
+  readonly shouldStop: boolean;
+  /** Outcomes of all models in order. A model without a footer gets `FOOTER_MISSING`, or `cut` where given. */
+  finish(cut?: ProbestreamError): Promise<ModelOutcome[]>;
+  /** Gives up all that is not finished; what was checkpointed can be resumed. */
+  abort(): void;
+}
+
+/** What streams of one embedder share. */
+export interface StreamContext {
+  readonly pool: WorkerPool;
+  readonly memory: MemoryPlan;
+  readonly uploads: UploadRegistry;
+  readonly limits: EmbedLimits;
+  plan(tensors: ReadonlyMap<string, TensorInfo>, experts: readonly string[]): Promise<EmbeddingPlan>;
+}
+
+/** The model between its header and its footer. */
+interface OpenModel {
+  readonly index: number;
+  /** Absent once the model failed. */
+  upload: Upload | undefined;
+  /** Bytes that the header announced and that did not come yet. */
+  remaining: number;
+}
+
+/** A model that is received or computed. */
+interface Upload {
+  readonly plan: EmbeddingPlan;
+  readonly ticket: UploadTicket;
+  readonly release: () => void;
+  readonly startedAt: number;
+  readonly waitBefore: number;
+  /** Per tensor: where the client is, and where the server's saved state ends. */
+  readonly cursors: { next: number; readonly saved: number; readonly length: number }[];
+  /** Index of the tensor that chunks belong to now. */
+  tensor: number;
+  received: number;
+  receiveMs: number;
+  waitMs: number;
+}
+
+interface Slot {
+  readonly modelId: string;
+  readonly uploadId: string;
+  upload: Upload | undefined;
+  readonly outcome: Promise<ModelEmbedding | ProbestreamError>;
+  readonly settle: (outcome: ModelEmbedding | ProbestreamError) => void;
+}
+
+/**
+ * Opens a stream of models. Nothing but the open model's accumulators and a fixed number of blocks is kept, however
+ * large the layers are.
+ *
+ * @throws LimitExceededError `MEMORY_BUDGET` if the memory plan has no room for another stream.
+ */
+export function openEmbedStream({ pool, memory, uploads, limits, plan }: StreamContext): EmbedStream {
+  const releaseStream = memory.admitStream();
+  const slots: Slot[] = [];
+  let current: OpenModel | undefined;
+  let textWidth: number | undefined;
+  let lost: ProbestreamError | undefined;
+  let ended = false;
+
+  const settle = (index: number, outcome: ModelEmbedding | ProbestreamError): void => {
+    const slot = slots[index];
+    if (slot === undefined) return;
+    slot.upload?.release();
+    slot.upload?.ticket.close(outcome instanceof Error ? "keep" : "remove");
+    slot.upload = undefined;
+    if (current?.index === index) current.upload = undefined;
+    slot.settle(outcome);
+  };
+
+  const link: StreamLink = pool.open({
+    onBlockDone: (buffer) => writer.giveBack(buffer),
+    onCheckpoint: (index, state) => slots[index]?.upload?.ticket.save(state),
+    onResult: (index, result) => {
+      const upload = slots[index]?.upload;
+      if (upload !== undefined) settle(index, toEmbedding(upload, result));
+    },
+    onFailed: (index, error) => {
+      // What went wrong lies in the bytes or in the state: going on from the latter would only repeat it.
+      slots[index]?.upload?.ticket.forget();
+      settle(index, error);
+    },
+    onLost: (error) => {
+      lost = error;
+      writer.fail(error);
+      for (const index of slots.keys()) settle(index, error);
+    },
+  });
+  const writer: BlockWriter = createBlockWriter((buffer, operations) => link.send(buffer, operations));
+
+  /** Ends the open model with an error; what is still sent of it is passed over. */
+  const failCurrent = async (thrown: unknown): Promise<void> => {
+    if (current === undefined) return;
+    const wasOpen = current.upload !== undefined;
+    settle(current.index, toProbestreamError(thrown));
+    if (wasOpen && lost === undefined) await writer.push({ op: "drop" });
+  };
+
+  const end = (): void => {
+    if (ended) return;
+    ended = true;
+    link.end();
+    releaseStream();
+  };
+
+  const openUpload = async (header: ModelHeader, index: number): Promise<Upload> => {
+    const planned = await planFor(header, plan);
+    assertTexts(header, planned, textWidth);
+    const resumable = planned.totalBytes >= segmentBytes;
+    const { ticket, state } = await uploads.open(header.uploadId, planned.fingerprint, () => {
+      void takeOver(index);
+    });
+    let release = (): void => {};
+    try {
+      const saved = header.startOffsets.some((offset) => offset > 0) ? state : undefined;
+      const cursors = planned.tensors.map((tensor, t) => toCursor(tensor, header.startOffsets[t] ?? 0, saved, t));
+      release = memory.reserve(accumulatorBytes(planned), `the accumulators of model "${header.modelId}"`, "model");
+      for (const { expert } of planned.targets) await link.ensureLoaded(expert);
+      await writer.push({
+        op: "open",
+        model: index,
+        tensors: planned.tensors.map(({ matrix }) => matrix),
+        targets: planned.targets.map(({ expert, uses }) => ({ spaceId: expert.spaceId, uses })),
+        state: saved,
+        resumable,
+      });
+      const { waitMs } = writer;
+      const startedAt = performance.now();
+      const counters = { tensor: 0, received: 0, receiveMs: 0, waitMs: 0, waitBefore: waitMs };
+      return { plan: planned, ticket, release, startedAt, cursors, ...counters };
+    } catch (error) {
+      release();
+      ticket.close("keep");
+      throw error;
+    }
+  };
+
+  const takeOver = async (index: number): Promise<void> => {
+    const error = new AbortedError(
+      "UPLOAD_IN_USE",
+      `another stream took over the upload "${slots[index]?.uploadId}"; this one is given up`,
+    );
+    if (current?.index === index) await failCurrent(error);
+    else settle(index, error);
+  };
+
+  return {
+    header: async (header) => {
+      if (current !== undefined) {
+        throw streamOrder(`a header came while model "${slots[current.index]?.modelId}" is still open; send its footer first`);
+      }
+      if (slots.length >= limits.maxStreamModels) {
+        throw new LimitExceededError(
+          "LIMIT_EXCEEDED",
+          `a stream takes ${limits.maxStreamModels} models at most; open another for the rest`,
+          { limit: limits.maxStreamModels },
+        );
+      }
+      const index = slots.length;
+      slots.push(createSlot(header));
+      const remaining = header.tensors.reduce(
+        (sum, { beginByte, endByte }, t) => sum + Math.max(0, endByte - beginByte - (header.startOffsets[t] ?? 0)),
+        0,
+      );
+      current = { index, upload: undefined, remaining };
+      try {
+        if (lost !== undefined) throw lost;
+        if (header.texts !== undefined) {
+          const texts = header.texts.rows === 0 ? undefined : header.texts;
+          textWidth = texts?.columns;
+          await writer.push({ op: "texts", texts });
+        }
+        const upload = await openUpload(header, index);
+        (slots[index] as Slot).upload = upload;
+        current.upload = upload;
+      } catch (error) {
+        await failCurrent(error);
+      }
+    },
+
+    chunk: async (tensorIndex, offset, bytes) => {
+      if (current === undefined) throw streamOrder("a chunk came before any header; open the model first");
+      current.remaining -= bytes.byteLength;
+      const { upload } = current;
+      if (upload === undefined) return;
+      const started = performance.now();
+      const waited = writer.waitMs;
+      try {
+        const cursor = toChunkCursor(upload, tensorIndex, offset, bytes.byteLength);
+        const fresh = Math.min(Math.max(0, cursor.saved - offset), bytes.byteLength);
+        const { matrix } = upload.plan.tensors[tensorIndex] as PlannedTensor;
+        if (fresh < bytes.byteLength) await writer.write(tensorIndex, matrix, offset + fresh, bytes.subarray(fresh));
+        cursor.next += bytes.byteLength;
+        upload.received += bytes.byteLength;
+      } catch (error) {
+        await failCurrent(error);
+      }
+      upload.receiveMs += performance.now() - started - (writer.waitMs - waited);
+      upload.waitMs += writer.waitMs - waited;
+    },
+
+    footer: async ({ totalBytes, digest }) => {
+      if (current === undefined) throw streamOrder("a footer came before any header; open the model first");
+      const { upload } = current;
+      try {
+        if (upload !== undefined) {
+          assertComplete(upload, totalBytes);
+          await writer.push({ op: "close", digest: digest.byteLength === 0 ? undefined : digest.slice() });
+        }
+      } catch (error) {
+        await failCurrent(error);
+      }
+      current = undefined;
+    },
+
+    get shouldStop() {
+      return current !== undefined && current.upload === undefined && current.remaining > limits.maxDiscardBytes;
+    },
+
+    finish: async (cut) => {
+      try {
+        if (current !== undefined) {
+          const modelId = slots[current.index]?.modelId;
+          // What arrived is projected first, so that the last checkpoint is as late as it can be.
+          if (lost === undefined && current.upload !== undefined) await writer.drain();
+          await failCurrent(
+            cut ?? new AbortedError("FOOTER_MISSING", `the stream ended before the footer of model "${modelId}"; nothing of it was committed`),
+          );
+          current = undefined;
+        }
+        if (lost === undefined) writer.flush();
+        const outcomes = await Promise.all(slots.map(({ outcome }) => outcome));
+        return slots.map(({ modelId, uploadId }, index) => {
+          const outcome = outcomes[index] as ModelEmbedding | ProbestreamError;
+          return { modelId, uploadId, outcome };
+        });
+      } finally {
+        end();
+      }
+    },
+
+    abort: () => {
+      const error = new AbortedError("FOOTER_MISSING", "the stream was given up");
+      writer.fail(error);
+      for (const index of slots.keys()) settle(index, error);
+      end();
+    },
+  };
+}
+
+/** Plans once more from what the header says: nothing of a plan is kept, and nothing of a header is believed. */
+async function planFor(header: ModelHeader, plan: StreamContext["plan"]): Promise<EmbeddingPlan> {
+  const tensors = new Map(header.tensors.map(({ tensor }) => [tensor.name, tensor]));
+  if (header.experts.length === 0) {
+    throw new InvalidInputError("FIELD_INVALID", "the header names no targets; copy them from the plan");
+  }
+  const planned = await plan(tensors, header.experts);
+  const differs =
+    planned.tensors.length !== header.tensors.length ||
+    planned.tensors.some(({ tensor, beginByte, endByte }, index) => {
+      const sent = header.tensors[index];
+      return sent?.tensor.name !== tensor.name || sent.beginByte !== beginByte || sent.endByte !== endByte;
+    });
+  if (!differs) return planned;
+  const wanted = planned.tensors.map(({ tensor, beginByte, endByte }) => `"${tensor.name}" ${beginByte} to ${endByte}`);
+  throw new PreconditionError(
+    "PLAN_STALE",
+    `the header's tensors are not those of the plan, which wants, in this order: ${wanted.join(", ")}; copy them from PlanEmbedding`,
+  );
+}
+
+function assertTexts({ texts }: ModelHeader, { targets }: EmbeddingPlan, inForce: number | undefined): void {
+  const widths = targets.map(({ expert }) => expert.textWidth).filter((width) => width > 0);
+  if (texts !== undefined && texts.rows > 0 && widths.length === 0) {
+    throw new InvalidInputError(
+      "FIELD_INVALID",
+      "text vectors were sent, but no expert of the model compares with text; leave text_vectors out",
+    );
+  }
+  const other = widths.find((width) => inForce !== undefined && width !== inForce);
+  if (other === undefined || inForce === undefined) return;
+  throw new InvalidInputError(
+    "TEXT_WIDTH_MISMATCH",
+    `text vectors are ${inForce} wide, the expert compares with ${other}: use the text encoder it was trained with`,
+    { found: inForce, expected: other },
+  );
+}
+
+function toCursor(
+  { matrix }: PlannedTensor,
+  start: number,
+  state: ModelState | undefined,
+  index: number,
+): Upload["cursors"][number] {
+  const length = rangeBytes(matrix);
+  const saved = state?.tensors[index]?.offset ?? 0;
+  if (!isResumePoint(start, length) || start > saved) {
+    throw new PreconditionError(
+      "UPLOAD_MISMATCH",
+      `start_offsets[${index}] is ${start}, but the server can go on from ${saved} of ${length} bytes of "${matrix.name}" at most; ask PlanEmbedding again with the upload id`,
+      { found: start, allowed: saved },
+    );
+  }
+  return { next: start, saved, length };
+}
+
+/** The cursor that a chunk moves, after checking that it is the next one. */
+function toChunkCursor(upload: Upload, tensorIndex: number, offset: number, byteLength: number): Upload["cursors"][number] {
+  const { cursors } = upload;
+  while ((cursors[upload.tensor]?.next ?? -1) === cursors[upload.tensor]?.length) upload.tensor++;
+  const cursor = cursors[tensorIndex];
+  if (cursor === undefined) {
+    throw new InvalidInputError(
+      "FIELD_INVALID",
+      `chunk.tensor_index is ${tensorIndex}; the header has ${cursors.length} tensors, counted from 0`,
+      { found: tensorIndex, tensors: cursors.length },
+    );
+  }
+  const name = upload.plan.tensors[tensorIndex]?.tensor.name ?? "";
+  if (byteLength === 0) throw new InvalidInputError("FIELD_INVALID", `an empty chunk came for tensor "${name}"; send 1 byte or more`);
+  if (cursor.next === cursor.length || offset + byteLength > cursor.length) {
+    throw new InvalidInputError(
+      "TENSOR_OVERRUN",
+      `bytes ${offset} to ${offset + byteLength} came for tensor "${name}", whose range has ${cursor.length}`,
+      { tensor: name, end: offset + byteLength, length: cursor.length },
+    );
+  }
+  if (tensorIndex !== upload.tensor) {
+    throw new InvalidInputError(
+      "OFFSET_MISMATCH",
+      `a chunk of tensor ${tensorIndex} came before tensor ${upload.tensor} was complete; tensors come in the header's order`,
+      { found: tensorIndex, expected: upload.tensor },
+    );
+  }
+  if (offset !== cursor.next) {
+    throw new InvalidInputError(
+      "OFFSET_MISMATCH",
+      `a chunk of tensor "${name}" starts at ${offset}, the previous one ended at ${cursor.next}`,
+      { tensor: name, found: offset, expected: cursor.next },
+    );
+  }
+  return cursor;
+}
+
+function assertComplete({ plan, cursors }: Upload, totalBytes: number): void {
+  for (const [index, { next, length }] of cursors.entries()) {
+    if (next === length) continue;
+    const name = plan.tensors[index]?.tensor.name ?? "";
+    throw new InvalidInputError(
+      "TENSOR_INCOMPLETE",
+      `the footer came after ${next} of ${length} bytes of tensor "${name}"; send the whole range first`,
+      { tensor: name, found: next, expected: length },
+    );
+  }
+  if (totalBytes !== plan.totalBytes) {
+    throw new InvalidInputError(
+      "TENSOR_INCOMPLETE",
+      `footer.total_bytes is ${totalBytes}, the ranges have ${plan.totalBytes} bytes together`,
+      { found: totalBytes, expected: plan.totalBytes },
+    );
+  }
+}
+
+/** Bytes of all accumulators of a model, with one copy of their state on its way to the store. */
+function accumulatorBytes({ targets }: EmbeddingPlan): number {
+  let bytes = 0;
+  for (const { expert, uses } of targets) {
+    const rank = uses.find(({ role }) => role === "lora-up")?.matrix.columnCount;
+    const { probeCount, projectionWidth } = expert;
+    bytes += 3 * 4 * (rank === undefined ? probeCount * projectionWidth : rank * (probeCount + projectionWidth));
+  }
+  return bytes;
+}
+
+function toEmbedding(upload: Upload, { targets, rowsProjected, times, device }: WorkerResult): ModelEmbedding {
+  const { plan, received, receiveMs, waitMs, startedAt } = upload;
+  return {
+    embeddings: plan.targets.map(({ expert }, index) => {
+      const target = targets[index];
+      if (target === undefined) throw new InternalError("INTERNAL", "a worker answered for fewer targets than asked");
+      return { expert, ...target, probabilities: toProbabilities(target.logits) };
+    }),
+    bytesReceived: received,
+    bytesTotal: plan.totalBytes,
+    rowsProjected,
+    timings: {
+      total: performance.now() - startedAt,
+      receive: receiveMs,
+      wait: waitMs,
+      digest: times.digestMs,
+      project: times.projectMs,
+      head: times.headMs,
+    },
+    backends: [device],
+  };
+}
+
+function createSlot({ modelId, uploadId }: ModelHeader): Slot {
+  let settle: Slot["settle"] = () => {};
+  const outcome = new Promise<ModelEmbedding | ProbestreamError>((resolve) => {
+    settle = resolve;
+  });
+  return { modelId, uploadId, upload: undefined, outcome, settle };
+}
+
+function streamOrder(message: string): InvalidInputError {
+  return new InvalidInputError("STREAM_ORDER", message);
+}

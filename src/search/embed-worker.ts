@@ -1,0 +1,236 @@
+import { parentPort, workerData } from "node:worker_threads";
+import type { ComputeBackend, Matrix } from "../compute/compute-backend.js";
+import { createBackend, isBackendName } from "../compute/create-backend.js";
+import { toPlainError } from "../errors/plain-error.js";
+import { InternalError } from "../errors/probestream-error.js";
+import type { BlockOperation, FromWorker, TargetResult, ToWorker, WorkerSettings } from "./embed-messages.js";
+import { type ModelProjection, openModelProjection } from "./model-projection.js";
+import { loadResidentExpert, type ResidentExpert } from "./resident-expert.js";
+
+/** A model of a stream between its `open` and its `close`. */
+interface OpenModel {
+  readonly model: number;
+  readonly projection: ModelProjection;
+  readonly experts: readonly { readonly spaceId: string; readonly expert: ResidentExpert }[];
+  readonly texts: TextVectors | undefined;
+  readonly resumable: boolean;
+}
+
+/** What a worker keeps of a stream. */
+interface Stream {
+  /** Absent between models, and after a failure until the next `open`. */
+  open: OpenModel | undefined;
+  /** Text vectors in force. */
+  texts: TextVectors | undefined;
+}
+
+/** Text vectors and their images H·t + c in the spaces that asked so far. */
+interface TextVectors {
+  readonly vectors: Matrix;
+  readonly images: Map<string, Promise<Matrix>>;
+}
+
+/** A model whose layer is complete and whose representation is still to be computed. */
+interface FinishedModel extends OpenModel {
+  readonly responses: readonly Float32Array[];
+}
+
+const port = parentPort;
+if (port === null) throw new InternalError("INTERNAL", "embed-worker runs in a worker thread only");
+const post = (message: FromWorker, transfer: readonly ArrayBuffer[] = []): void => port.postMessage(message, [...transfer]);
+
+const backend = await openBackend(workerData as WorkerSettings);
+const residents = new Map<string, ResidentExpert>();
+const streams = new Map<number, Stream>();
+
+// Messages are handled one after another: a backend belongs to one caller at a time.
+let queue: Promise<void> = Promise.resolve();
+port.on("message", (message: ToWorker) => {
+  queue = queue.then(() => handle(message));
+});
+post({ type: "ready", name: backend.name, device: backend.device });
+
+async function openBackend({ backend: name }: WorkerSettings): Promise<ComputeBackend> {
+  if (isBackendName(name)) return createBackend(name);
+  const module: { createBackend: () => Promise<ComputeBackend> } = await import(name);
+  return module.createBackend();
+}
+
+async function handle(message: ToWorker): Promise<void> {
+  switch (message.type) {
+    case "load":
+      return load(message.request, message.spaceId, message.folder);
+    case "unload": {
+      const expert = residents.get(message.spaceId);
+      residents.delete(message.spaceId);
+      return expert?.dispose();
+    }
+    case "end": {
+      const stream = streams.get(message.stream);
+      streams.delete(message.stream);
+      return stream?.open?.projection.dispose();
+    }
+    case "block": {
+      const stream = streams.get(message.stream) ?? { open: undefined, texts: undefined };
+      streams.set(message.stream, stream);
+      await runBlock(message.stream, stream, message.buffer, message.operations);
+      return;
+    }
+  }
+}
+
+async function load(request: number, spaceId: string, folder: string): Promise<void> {
+  try {
+    const expert = residents.get(spaceId) ?? (await loadResidentExpert(backend, folder, spaceId));
+    residents.set(spaceId, expert);
+    post({ type: "loaded", request, residentBytes: expert.residentBytes });
+  } catch (error) {
+    post({ type: "not-loaded", request, error: toPlainError(error) });
+  }
+}
+
+/** Runs a block's operations; a failure ends its model, never the block. */
+async function runBlock(
+  id: number,
+  stream: Stream,
+  buffer: ArrayBuffer,
+  operations: readonly BlockOperation[],
+): Promise<void> {
+  const finished: FinishedModel[] = [];
+  let model = -1;
+  for (const operation of operations) {
+    model = operation.op === "open" ? operation.model : (stream.open?.model ?? model);
+    try {
+      const done = await runOperation(id, stream, buffer, operation);
+      if (done !== undefined) finished.push(done);
+    } catch (error) {
+      await fail(id, stream, model, error);
+    }
+  }
+  post({ type: "block-done", stream: id, buffer }, [buffer]);
+  if (finished.length === 0) return;
+  try {
+    await runHeads(id, finished);
+  } catch (error) {
+    for (const done of finished) post({ type: "failed", stream: id, model: done.model, error: toPlainError(error) });
+  }
+}
+
+async function fail(id: number, stream: Stream, model: number, error: unknown): Promise<void> {
+  const open = stream.open;
+  stream.open = undefined;
+  post({ type: "failed", stream: id, model, error: toPlainError(error) });
+  await open?.projection.dispose();
+}
+
+async function runOperation(
+  id: number,
+  stream: Stream,
+  buffer: ArrayBuffer,
+  operation: BlockOperation,
+): Promise<FinishedModel | undefined> {
+  if (operation.op === "texts") {
+    stream.texts = operation.texts && { vectors: operation.texts, images: new Map() };
+    return undefined;
+  }
+  if (operation.op === "open") {
+    stream.open = await openModel(operation, stream.texts);
+    return undefined;
+  }
+  const open = stream.open;
+  // What still comes of a model that failed is passed over.
+  if (open === undefined) return undefined;
+  const { projection } = open;
+  switch (operation.op) {
+    case "bytes":
+      await projection.accept(operation.tensor, new Uint8Array(buffer, operation.at, operation.length), async () => {
+        if (open.resumable) post({ type: "checkpoint", stream: id, model: open.model, state: await projection.state() });
+      });
+      return undefined;
+    case "drop":
+      stream.open = undefined;
+      await projection.dispose();
+      return undefined;
+    case "close": {
+      const responses = await projection.finish(operation.digest);
+      stream.open = undefined;
+      await projection.dispose();
+      return { ...open, responses };
+    }
+  }
+}
+
+async function openModel(
+  operation: Extract<BlockOperation, { op: "open" }>,
+  texts: TextVectors | undefined,
+): Promise<OpenModel> {
+  const { model, tensors, targets, state, resumable } = operation;
+  const experts = targets.map(({ spaceId }) => ({ spaceId, expert: residentExpert(spaceId) }));
+  const withProjectors = targets.map((target) => ({ ...target, projector: residentExpert(target.spaceId).projector }));
+  return {
+    model,
+    projection: await openModelProjection(tensors, withProjectors, state),
+    experts,
+    texts,
+    resumable,
+  };
+}
+
+function residentExpert(spaceId: string): ResidentExpert {
+  const expert = residents.get(spaceId);
+  if (expert === undefined) throw new InternalError("INTERNAL", `the expert ${spaceId} is not loaded in this worker`);
+  return expert;
+}
+
+/** Representations and scores of all models that a block completed: one pass over M for all of them. */
+async function runHeads(id: number, finished: readonly FinishedModel[]): Promise<void> {
+  const started = performance.now();
+  const jobs = finished.flatMap((done, model) => done.experts.map((use, target) => ({ done, model, target, ...use })));
+  const results = finished.map((): TargetResult[] => []);
+  const bySpace = new Map<string, typeof jobs>();
+  for (const job of jobs) bySpace.set(job.spaceId, [...(bySpace.get(job.spaceId) ?? []), job]);
+  const failures = new Map<number, unknown>();
+  for (const [spaceId, sameSpace] of bySpace) {
+    const { expert } = sameSpace[0] as (typeof jobs)[number];
+    const responses = sameSpace.map(({ done, target }) => done.responses[target] as Float32Array);
+    const representations = await expert.head.encode(responses);
+    for (const [index, { done, model, target }] of sameSpace.entries()) {
+      const representation = representations[index] as Float32Array;
+      try {
+        (results[model] as TargetResult[])[target] = {
+          representation,
+          cosines: await score(spaceId, expert, done.texts, representation),
+          logits: expert.head.logits(representation),
+        };
+      } catch (error) {
+        failures.set(model, error);
+      }
+    }
+  }
+  const headMs = (performance.now() - started) / finished.length;
+  for (const [index, { model, projection }] of finished.entries()) {
+    if (failures.has(index)) {
+      post({ type: "failed", stream: id, model, error: toPlainError(failures.get(index)) });
+    } else {
+      const { rowsProjected, times } = projection;
+      const targets = results[index] as TargetResult[];
+      const result = { targets, rowsProjected, times: { ...times, headMs }, device: `${backend.name} (${backend.device})` };
+      post({ type: "result", stream: id, model, result });
+    }
+  }
+}
+
+async function score(
+  spaceId: string,
+  { head }: ResidentExpert,
+  texts: TextVectors | undefined,
+  representation: Float32Array,
+): Promise<Float32Array> {
+  if (texts === undefined || !head.hasTextHead) return new Float32Array(0);
+  let images = texts.images.get(spaceId);
+  if (images === undefined) {
+    images = head.toTextImages(texts.vectors);
+    texts.images.set(spaceId, images);
+  }
+  return head.cosines(representation, await images);
+}

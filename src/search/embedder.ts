@@ -1,0 +1,100 @@
+import { availableParallelism } from "node:os";
+import type { BackendName } from "../compute/create-backend.js";
+import type { Catalogue } from "../experts/catalogue.js";
+import { targetGroupBytes } from "../projection/row-groups.js";
+import type { TensorInfo } from "../weights/layer.js";
+import { blockBytes, blocksPerStream } from "./block-writer.js";
+import type { ModelState } from "./embed-messages.js";
+import { type EmbedStream, openEmbedStream } from "./embed-stream.js";
+import { defaultLimits, type EmbedLimits } from "./limits.js";
+import { createMemoryPlan, type MemoryPlan } from "./memory-plan.js";
+import { type EmbeddingPlan, planEmbedding } from "./plan-embedding.js";
+import { createUploadRegistry } from "./upload-registry.js";
+import type { UploadStore } from "./upload-store.js";
+import { createMemoryUploadStore } from "./upload-stores/memory.js";
+import { startWorkerPool } from "./worker-pool.js";
+
+/** How an embedder is set up. */
+export interface EmbedderOptions {
+  /** Experts that may serve. */
+  readonly catalogue: Catalogue;
+  /** Compute backend. Default `onnx`. */
+  readonly backend?: BackendName;
+  /** A module that exports `createBackend(): Promise<ComputeBackend>`, in place of `backend`. */
+  readonly computeModule?: URL;
+  /** Worker threads that project. Default: one less than the cores, 1 to 8. */
+  readonly workerCount?: number;
+  /** Bytes that experts and streams may take together. Default 1 GiB. */
+  readonly memoryBudgetBytes?: number;
+  /** Bytes that a peer may send ahead on one connection; part of each stream's cost. Default 0: streams are local. */
+  readonly receiveWindowBytes?: number;
+  /** Messages decoded but not yet taken from a stream, at most; part of each stream's cost. Default 0. */
+  readonly queuedMessages?: number;
+  readonly limits?: Partial<EmbedLimits>;
+  /** Where unfinished uploads are kept. Default: in memory. */
+  readonly uploads?: UploadStore;
+  /** Hears of failures to save an upload; the upload itself goes on. */
+  readonly onUploadError?: (error: unknown) => void;
+}
+
+/** Embeds models: the use case behind the server and behind `embed --local`. */
+export interface Embedder {
+  readonly limits: EmbedLimits;
+  readonly memory: MemoryPlan;
+  readonly catalogue: Catalogue;
+  /** Backend name and device, as the workers report them. */
+  readonly backend: { readonly name: string; readonly device: string };
+  readonly workerCount: number;
+  readonly uploadStateBytes: number;
+  /** Says which experts serve a model and what they want of it. See {@link planEmbedding}. */
+  plan(tensors: ReadonlyMap<string, TensorInfo>, experts: readonly string[]): Promise<EmbeddingPlan>;
+  /** The saved state of an unfinished upload under an equal plan. */
+  findUpload(uploadId: string, plan: EmbeddingPlan): Promise<ModelState | undefined>;
+  /** Opens a stream of models. Throws `MEMORY_BUDGET` if there is no room. */
+  openStream(): EmbedStream;
+  close(): Promise<void>;
+}
+
+/** Bytes that experts and streams may take together, where nothing else is said. */
+export const defaultMemoryBudgetBytes = 1024 ** 3;
+
+/** Worker threads where nothing else is said: one core is left to the event loop. */
+export function defaultWorkerCount(): number {
+  return Math.min(8, Math.max(1, availableParallelism() - 1));
+}
+
+/**
+ * Starts an embedder: worker threads with their backend, and a memory plan.
+ *
+ * @throws UnavailableError `BACKEND_UNAVAILABLE` if the backend cannot run here.
+ */
+export async function startEmbedder(options: EmbedderOptions): Promise<Embedder> {
+  const { catalogue, memoryBudgetBytes = defaultMemoryBudgetBytes } = options;
+  const limits: EmbedLimits = { ...defaultLimits, ...options.limits };
+  const store = options.uploads ?? createMemoryUploadStore({ expiryMs: limits.uploadExpiryMs });
+  const memory = createMemoryPlan(memoryBudgetBytes, {
+    receiveWindowBytes: options.receiveWindowBytes ?? 0,
+    messagesBytes: (options.queuedMessages ?? 0) * limits.maxChunkBytes,
+    // Scratch of the worker: the group it collects and its numbers as float32, twice as wide at the most common.
+    blocksBytes: blocksPerStream * blockBytes + 3 * targetGroupBytes,
+  });
+  const backend = options.computeModule?.href ?? options.backend ?? "onnx";
+  const pool = await startWorkerPool({ backend }, options.workerCount ?? defaultWorkerCount(), memory);
+  const uploads = createUploadRegistry(store, options.onUploadError ?? (() => {}));
+  const plan: Embedder["plan"] = (tensors, experts) => planEmbedding({ tensors, experts }, catalogue);
+  return {
+    limits,
+    memory,
+    catalogue,
+    backend: pool.backend,
+    workerCount: pool.size,
+    uploadStateBytes: store.memoryBytes,
+    plan,
+    findUpload: (uploadId, { fingerprint }) => uploads.find(uploadId, fingerprint),
+    openStream: () => openEmbedStream({ pool, memory, uploads, limits, plan }),
+    close: async () => {
+      await pool.close();
+      await store.close();
+    },
+  };
+}

@@ -1,0 +1,92 @@
+import { LimitExceededError } from "../errors/probestream-error.js";
+
+/** Sizes that a plan is made of, in bytes. */
+export interface StreamMemory {
+  /** HTTP/2 receive window: bytes that a peer may send ahead. */
+  readonly receiveWindowBytes: number;
+  /** Messages decoded but not yet copied. */
+  readonly messagesBytes: number;
+  /** Blocks on their way to and from the worker, and the worker's scratch. */
+  readonly blocksBytes: number;
+}
+
+/**
+ * Admits streams and experts as long as their sum stays inside a budget. A layer's bytes cost nothing; what counts is
+ * what a stream keeps at a time and what experts keep resident.
+ */
+export interface MemoryPlan {
+  readonly budgetBytes: number;
+  readonly stream: StreamMemory;
+  /** Cost of one stream without what depends on its experts. */
+  readonly streamBytes: number;
+  readonly reservedBytes: number;
+  readonly expertBytes: number;
+  readonly openStreams: number;
+  /**
+   * Takes the cost of one more stream; the function gives it back.
+   *
+   * @throws LimitExceededError `MEMORY_BUDGET` with the figures.
+   */
+  admitStream(): () => void;
+  /** Takes `bytes` for what `what` names; the function gives them back. Throws like {@link admitStream}. */
+  reserve(bytes: number, what: string, kind: "expert" | "model"): () => void;
+}
+
+/** Creates a plan with nothing reserved. */
+export function createMemoryPlan(budgetBytes: number, stream: StreamMemory): MemoryPlan {
+  const streamBytes = stream.receiveWindowBytes + stream.messagesBytes + stream.blocksBytes;
+  let reserved = 0;
+  let experts = 0;
+  let streams = 0;
+
+  const take = (bytes: number, what: string): (() => void) => {
+    if (reserved + bytes > budgetBytes) {
+      throw new LimitExceededError(
+        "MEMORY_BUDGET",
+        `${what} needs ${bytes} bytes; ${reserved} of ${budgetBytes} are taken (${experts} by experts, ${streams} streams at ${streamBytes} each). Try again later, or start the server with a larger --memory-budget`,
+        { needed: bytes, reserved, budget: budgetBytes, experts, streams },
+      );
+    }
+    reserved += bytes;
+    let held = true;
+    return () => {
+      if (held) reserved -= bytes;
+      held = false;
+    };
+  };
+
+  return {
+    budgetBytes,
+    stream,
+    streamBytes,
+    get reservedBytes() {
+      return reserved;
+    },
+    get expertBytes() {
+      return experts;
+    },
+    get openStreams() {
+      return streams;
+    },
+    admitStream: () => {
+      const release = take(streamBytes, "one more stream");
+      streams++;
+      let open = true;
+      return () => {
+        release();
+        if (open) streams--;
+        open = false;
+      };
+    },
+    reserve: (bytes, what, kind) => {
+      const release = take(bytes, what);
+      if (kind === "expert") experts += bytes;
+      let held = true;
+      return () => {
+        release();
+        if (held && kind === "expert") experts -= bytes;
+        held = false;
+      };
+    },
+  };
+}

@@ -1,0 +1,45 @@
+import type { ComputeBackend } from "../compute/compute-backend.js";
+import { PreconditionError } from "../errors/probestream-error.js";
+import { loadExpert } from "../experts/expert.js";
+import { createHead, type Head } from "../experts/head.js";
+import type { Projector } from "../projection/accumulator.js";
+import { createProbexProjector } from "../projection/probex-projector.js";
+
+/** An expert whose matrices are resident on a backend. */
+export interface ResidentExpert {
+  readonly projector: Projector;
+  readonly head: Head;
+  readonly residentBytes: number;
+  dispose(): Promise<void>;
+}
+
+/**
+ * Loads an expert folder onto a backend.
+ *
+ * @throws PreconditionError `PLAN_STALE` if the folder no longer holds the expert that was planned for.
+ */
+export async function loadResidentExpert(
+  backend: ComputeBackend,
+  folder: string,
+  spaceId: string,
+): Promise<ResidentExpert> {
+  const { expert, checkpoint } = await loadExpert(folder);
+  if (expert.spaceId !== spaceId) {
+    throw new PreconditionError(
+      "PLAN_STALE",
+      `the expert "${expert.name}" changed from ${spaceId.slice(0, 12)} to ${expert.spaceId.slice(0, 12)}; ask for a new plan`,
+      { expected: spaceId, found: expert.spaceId },
+    );
+  }
+  const head = await createHead(backend, checkpoint);
+  const projector = await createProbexProjector(backend, expert.layer, checkpoint);
+  return {
+    projector,
+    head,
+    residentBytes: head.residentBytes + projector.residentBytes,
+    dispose: async () => {
+      await projector.dispose();
+      await head.dispose();
+    },
+  };
+}

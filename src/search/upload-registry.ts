@@ -1,0 +1,119 @@
+import { PreconditionError } from "../errors/probestream-error.js";
+import type { ModelState } from "./embed-messages.js";
+import type { UploadStore } from "./upload-store.js";
+
+/** An upload's right to save its state, held by one stream at a time. */
+export interface UploadTicket {
+  /** Saves the state, or the newest one as soon as the previous save is done. */
+  save(state: ModelState): void;
+  /** From now on nothing is saved, and what was is removed. */
+  forget(): void;
+  /** Gives the ticket back; `remove` drops what was saved. */
+  close(then: "keep" | "remove"): void;
+}
+
+/** Knows which uploads are under way in this process. */
+export interface UploadRegistry {
+  /**
+   * Takes an upload over. A stream that still holds it is told: a client that lost its connection comes back before the
+   * server notices, and must not be locked out by its own ghost.
+   *
+   * @throws PreconditionError `UPLOAD_MISMATCH` if something else was uploaded under this id.
+   */
+  open(
+    uploadId: string,
+    fingerprint: string,
+    onTakenOver: () => void,
+  ): Promise<{ ticket: UploadTicket; state: ModelState | undefined }>;
+  /** The saved state, if it was saved under an equal plan. Throws like {@link open}. */
+  find(uploadId: string, fingerprint: string): Promise<ModelState | undefined>;
+}
+
+/** Creates a registry over a store. */
+export function createUploadRegistry(store: UploadStore, onError: (error: unknown) => void): UploadRegistry {
+  const holders = new Map<string, { readonly onTakenOver: () => void; settled: Promise<void> }>();
+
+  const find = async (uploadId: string, fingerprint: string): Promise<ModelState | undefined> => {
+    const saved = await store.load(uploadId);
+    if (saved === undefined || saved.fingerprint === fingerprint) return saved?.state;
+    throw new PreconditionError(
+      "UPLOAD_MISMATCH",
+      `the upload id "${uploadId}" belongs to another model, other ranges or another expert; choose a new id`,
+      { uploadId },
+    );
+  };
+
+  return {
+    find,
+    open: async (uploadId, fingerprint, onTakenOver) => {
+      const previous = holders.get(uploadId);
+      const holder = { onTakenOver, settled: Promise.resolve() };
+      holders.set(uploadId, holder);
+      previous?.onTakenOver();
+      await previous?.settled;
+      let state: ModelState | undefined;
+      try {
+        state = await find(uploadId, fingerprint);
+      } catch (error) {
+        if (holders.get(uploadId) === holder) holders.delete(uploadId);
+        throw error;
+      }
+      return { state, ticket: createTicket(uploadId, fingerprint, holder, state !== undefined) };
+    },
+  };
+
+  function createTicket(
+    uploadId: string,
+    fingerprint: string,
+    holder: { settled: Promise<void> },
+    hasState: boolean,
+  ): UploadTicket {
+    let next: ModelState | undefined;
+    let saving = false;
+    // Small models are never saved: there is nothing to remove either.
+    let stored = hasState;
+    let open = true;
+    const isHolder = (): boolean => holders.get(uploadId) === holder;
+
+    const drain = async (): Promise<void> => {
+      while (next !== undefined && isHolder()) {
+        const state = next;
+        next = undefined;
+        stored = true;
+        await store.save(uploadId, { fingerprint, state });
+      }
+    };
+    const run = (work: () => Promise<void>): void => {
+      holder.settled = holder.settled.then(work).catch(onError);
+    };
+    const remove = (): void => {
+      next = undefined;
+      run(async () => {
+        if (stored && isHolder()) await store.remove(uploadId);
+      });
+    };
+
+    return {
+      save: (state) => {
+        if (!open) return;
+        next = state;
+        if (saving) return;
+        saving = true;
+        run(async () => {
+          await drain().finally(() => {
+            saving = false;
+          });
+        });
+      },
+      forget: remove,
+      close: (then) => {
+        if (!open) return;
+        open = false;
+        if (then === "remove") remove();
+        run(async () => {
+          if (isHolder()) holders.delete(uploadId);
+        });
+      },
+    };
+  }
+}

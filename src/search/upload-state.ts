@@ -1,0 +1,77 @@
+import { CorruptDataError } from "../errors/probestream-error.js";
+import type { StatePart } from "../projection/accumulator.js";
+import { createMemorySource } from "../weights/memory-source.js";
+import { readTensors } from "../weights/safetensors-file.js";
+import { encodeSafetensors, float32Bytes, type TensorData } from "../weights/safetensors-writer.js";
+import type { ModelState } from "./embed-messages.js";
+
+/** A saved upload: what to go on with, and the plan under which it makes sense. */
+export interface UploadState {
+  /** {@link EmbeddingPlan.fingerprint} of the plan it was begun under. */
+  readonly fingerprint: string;
+  readonly state: ModelState;
+}
+
+/** Version of the layout below; another one is treated as absent. */
+const layout = "probestream-upload/1";
+
+/** Bytes of a saved upload, about: what it takes of a store's room. */
+export function uploadStateBytes({ state }: UploadState): number {
+  const digests = state.tensors.reduce((sum, { segmentDigests }) => sum + segmentDigests.byteLength, 0);
+  return state.targets.flat().reduce((sum, { values }) => sum + values.byteLength, digests + 1024);
+}
+
+/** A saved upload as a safetensors file: accumulators and digests are tensors, the rest is metadata. */
+export function encodeUploadState({ fingerprint, state }: UploadState): Uint8Array {
+  const tensors: TensorData[] = [
+    ...state.targets.flatMap((parts, target) =>
+      parts.map(({ name, rows, columns, values }) => ({
+        name: `target.${target}.${name}`,
+        dtype: "F32",
+        shape: [rows, columns],
+        bytes: float32Bytes(values),
+      })),
+    ),
+    ...state.tensors.map(({ segmentDigests }, tensor) => ({
+      name: `digests.${tensor}`,
+      dtype: "U8",
+      shape: [segmentDigests.byteLength],
+      bytes: segmentDigests,
+    })),
+  ];
+  const offsets = JSON.stringify(state.tensors.map(({ offset }) => offset));
+  return encodeSafetensors(tensors, { layout, fingerprint, offsets, targets: String(state.targets.length) });
+}
+
+/**
+ * Reads what {@link encodeUploadState} wrote.
+ *
+ * @throws CorruptDataError `CORRUPT` if it is damaged.
+ */
+export async function parseUploadState(bytes: Uint8Array, name: string): Promise<UploadState> {
+  try {
+    const { tensors, metadata } = await readTensors(createMemorySource(bytes, name));
+    const fingerprint = metadata.get("fingerprint");
+    const offsets: unknown = JSON.parse(metadata.get("offsets") ?? "");
+    if (metadata.get("layout") !== layout || fingerprint === undefined || !Array.isArray(offsets)) {
+      throw new Error("the metadata is incomplete");
+    }
+    const targets = Array.from({ length: Number(metadata.get("targets")) }, (_, target): StatePart[] => {
+      const prefix = `target.${target}.`;
+      return [...tensors.values()].filter((tensor) => tensor.name.startsWith(prefix)).map((t) => toPart(t, prefix));
+    });
+    const states = offsets.map((offset: unknown, tensor) => {
+      if (!Number.isSafeInteger(offset)) throw new Error("an offset is no whole number");
+      return { offset: offset as number, segmentDigests: tensors.get(`digests.${tensor}`)?.bytes ?? new Uint8Array(0) };
+    });
+    return { fingerprint, state: { tensors: states, targets } };
+  } catch (cause) {
+    throw new CorruptDataError("CORRUPT", `the saved upload ${name} is damaged; it starts again at 0`, {}, { cause });
+  }
+}
+
+function toPart({ name, shape, bytes }: TensorData, prefix: string): StatePart {
+  const [rows = 0, columns = 0] = shape;
+  const values = new Float32Array(bytes.slice().buffer);
+  return { name: name.slice(prefix.length), rows, columns, values };
+}

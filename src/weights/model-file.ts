@@ -1,0 +1,230 @@
+import { createHash } from "node:crypto";
+import { readdir, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { CorruptDataError, InvalidInputError, NotFoundError } from "../errors/probestream-error.js";
+import { assertRange, type ByteSource, type StreamOptions } from "./byte-source.js";
+import { openFileSource } from "./file-source.js";
+import { type HttpSourceOptions, openHttpSource } from "./http-source.js";
+import { isHttpUrl, parseHttpUrl, toDisplayUrl } from "./http-url.js";
+import type { TensorInfo } from "./layer.js";
+import { listFolder } from "./list-folder.js";
+import { mapConcurrently } from "./map-concurrently.js";
+import { assertIndexFits, isIndexName, type ModelIndex, readModelIndex } from "./model-index.js";
+import { quoteName } from "./quote-name.js";
+import { assertSafetensorsFormat } from "./refused-formats.js";
+import { readSafetensorsHeader, type SafetensorsHeader, type StoredTensor } from "./safetensors-header.js";
+import { SourcePool } from "./source-pool.js";
+import { toFileError } from "./to-file-error.js";
+
+/** A model whose headers have been read and whose tensors can be streamed, in one file or in shards, here or remote. */
+export interface ModelFile {
+  /** Path or URL, fit for messages. */
+  readonly location: string;
+  /** By name, in the order of shards and bytes. */
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
+  /** Metadata of the index and of the files; where both have a key, the first has it. */
+  readonly metadata: ReadonlyMap<string, string>;
+  /**
+   * SHA-256, hex, of what identifies the content cheaply: path or URL, sizes, times of change or ETags, headers.
+   * Equal identities mean the same bytes unless someone changed a file and set its time back.
+   */
+  readonly identity: string;
+  /** Whether it is read over HTTP. */
+  readonly remote: boolean;
+  /**
+   * Reads bytes `beginByte` to `endByte` of a tensor, counted from its first, piece by piece.
+   *
+   * @throws NotFoundError `LAYER_NOT_FOUND`, InvalidInputError `FIELD_INVALID` for a range outside the tensor,
+   * CorruptDataError `CORRUPT` if the file has changed, and what its source throws.
+   */
+  streamTensor(name: string, beginByte: number, endByte: number, options?: StreamOptions): AsyncIterable<Uint8Array>;
+  /** Closes the files; streams that still run fail. */
+  close(): Promise<void>;
+}
+
+/** Options of {@link openModel}: those of remote files. */
+export type ModelOptions = HttpSourceOptions;
+
+/** 4: headers read at once on opening a model of many shards, few enough to stay clear of a hub's rate limits. */
+const HEADERS_AT_ONCE = 4;
+
+/** Models that an error lists at most. */
+const MAX_LISTED = 8;
+
+/**
+ * Opens a model and reads its headers, no weights. The location is a path or URL of a `.safetensors` file or of an
+ * index of shards (`….index.json`), or a folder that holds exactly one model.
+ *
+ * Memory: the headers; at most 16 files are open at once.
+ *
+ * @throws InvalidInputError `FORMAT_REFUSED` for a pickle and the like, `HEADER_MALFORMED`, or `FIELD_INVALID` for a
+ * folder with several models; CorruptDataError `CORRUPT` for shards that do not fit their index; NotFoundError,
+ * AccessDeniedError and UnavailableError as from `openFileSource` and `openHttpSource`.
+ */
+export async function openModel(location: string, options: ModelOptions = {}): Promise<ModelFile> {
+  const remote = isHttpUrl(location);
+  const root = remote ? location : await toModelPath(location);
+  const shown = remote ? toDisplayUrl(parseHttpUrl(location).url) : root;
+  const fingerprints = new Map<string, string>();
+  const pool = new SourcePool(async (shard, signal) => {
+    const source = await openSource(shard, { ...options, signal });
+    return assertUnchanged(source, shard, fingerprints);
+  });
+  try {
+    const index = isIndexName(shown) ? await readIndex(root, options) : undefined;
+    const locations = index?.shards.map((shard) => besides(root, shard)) ?? [root];
+    const shards = await mapConcurrently(locations, HEADERS_AT_ONCE, async (shard): Promise<Shard> => {
+      const source = await pool.acquire(shard, options.signal);
+      try {
+        return { location: shard, header: await readSafetensorsHeader(source, options.signal) };
+      } finally {
+        pool.release(shard);
+      }
+    });
+    if (index !== undefined) assertShardsFit(index, shards, shown);
+    const digests = shards.map(({ location: shard, header }) => [fingerprints.get(shard), header.digest]);
+    const identity = createHash("sha256").update(JSON.stringify(digests)).digest("hex");
+    return new OpenedModel({ location: shown, remote, identity, pool, index, shards });
+  } catch (error) {
+    await pool.close();
+    throw error;
+  }
+}
+
+interface Shard {
+  readonly location: string;
+  readonly header: SafetensorsHeader;
+}
+
+interface OpenedParts {
+  readonly location: string;
+  readonly remote: boolean;
+  readonly identity: string;
+  readonly pool: SourcePool;
+  readonly index: ModelIndex | undefined;
+  readonly shards: readonly Shard[];
+}
+
+class OpenedModel implements ModelFile {
+  readonly location: string;
+  readonly remote: boolean;
+  readonly identity: string;
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
+  readonly metadata: ReadonlyMap<string, string>;
+  readonly #pool: SourcePool;
+  readonly #places: ReadonlyMap<string, { readonly shard: string; readonly tensor: StoredTensor }>;
+
+  constructor({ location, remote, identity, pool, index, shards }: OpenedParts) {
+    this.location = location;
+    this.remote = remote;
+    this.identity = identity;
+    this.#pool = pool;
+    // Tensors that an index leaves out are not part of the model.
+    const places = shards.flatMap(({ location: shard, header }) =>
+      header.tensors
+        .filter(({ name }) => index === undefined || index.weightMap.has(name))
+        .map((tensor) => [tensor.name, { shard, tensor }] as const),
+    );
+    this.#places = new Map(places);
+    this.tensors = new Map(
+      places.map(([name, { tensor }]) => [name, { name, dtype: tensor.dtype, shape: tensor.shape }]),
+    );
+    const metadata = new Map(index?.metadata);
+    for (const { header } of shards) {
+      for (const [key, value] of header.metadata) if (!metadata.has(key)) metadata.set(key, value);
+    }
+    this.metadata = metadata;
+  }
+
+  async *streamTensor(
+    name: string,
+    beginByte: number,
+    endByte: number,
+    options?: StreamOptions,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    const place = this.#places.get(name);
+    if (place === undefined) {
+      const message = `"${this.location}" has no tensor ${quoteName(name)}; take a name that it has.`;
+      throw new NotFoundError("LAYER_NOT_FOUND", message, { tensor: name });
+    }
+    const { shard, tensor } = place;
+    assertRange(beginByte, endByte, tensor.end - tensor.begin, `tensor ${quoteName(name)} of "${this.location}"`);
+    const source = await this.#pool.acquire(shard, options?.signal);
+    try {
+      yield* source.stream(tensor.begin + beginByte, tensor.begin + endByte, options);
+    } finally {
+      this.#pool.release(shard);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.close();
+  }
+}
+
+function openSource(location: string, options: ModelOptions): Promise<ByteSource> {
+  return isHttpUrl(location) ? openHttpSource(location, options) : openFileSource(location);
+}
+
+/** A shard that was closed in between must be the same when it is opened again. */
+async function assertUnchanged(
+  source: ByteSource,
+  location: string,
+  fingerprints: Map<string, string>,
+): Promise<ByteSource> {
+  const known = fingerprints.get(location) ?? source.fingerprint;
+  fingerprints.set(location, known);
+  if (known === source.fingerprint) return source;
+  await source.close();
+  const message = `"${source.name}" has changed since the model was opened. Open the model again.`;
+  throw new CorruptDataError("CORRUPT", message, { file: source.name });
+}
+
+async function readIndex(location: string, options: ModelOptions): Promise<ModelIndex> {
+  const source = await openSource(location, options);
+  try {
+    return await readModelIndex(source, options.signal);
+  } finally {
+    await source.close();
+  }
+}
+
+/** Where a shard lies: beside its index. Shard names are checked to be plain names, but may look like URLs. */
+function besides(index: string, shard: string): string {
+  if (!isHttpUrl(index)) return join(dirname(index), shard);
+  const url = new URL(index);
+  url.pathname = url.pathname.replace(/[^/]*$/, encodeURIComponent(shard));
+  return url.href;
+}
+
+function assertShardsFit(index: ModelIndex, shards: readonly Shard[], name: string): void {
+  const tensorsOf = new Map(
+    index.shards.map((shard, i) => [shard, shards[i]?.header.tensors.map((tensor) => tensor.name) ?? []]),
+  );
+  assertIndexFits(index, tensorsOf, name);
+}
+
+/** The file that a path stands for: itself, or the one model of a folder. */
+async function toModelPath(path: string): Promise<string> {
+  const stats = await stat(path).catch((cause: unknown) => Promise.reject(toFileError(cause, path)));
+  if (!stats.isDirectory()) return path;
+  const models = (await listFolder(path)).filter(({ kind }) => kind === "model");
+  const [only, ...others] = models;
+  if (only === undefined) return refuseFolder(path);
+  if (others.length === 0) return only.path;
+  const listed = models
+    .slice(0, MAX_LISTED)
+    .map((model) => quoteName(model.path))
+    .join(", ");
+  const message = `"${path}" holds ${models.length} models; name one of them: ${listed}${models.length > MAX_LISTED ? ", …" : ""}.`;
+  throw new InvalidInputError("FIELD_INVALID", message, { path, models: models.length });
+}
+
+/** The error for a folder without a model; a pickle in it is what was probably meant. */
+async function refuseFolder(path: string): Promise<never> {
+  for (const name of (await readdir(path)).sort()) {
+    if (/\.(?:bin|pt|pth|ckpt|pkl)$/i.test(name)) assertSafetensorsFormat(new Uint8Array(), join(path, name));
+  }
+  const message = `"${path}" holds no .safetensors file and no index of shards; name a folder or file that does.`;
+  throw new NotFoundError("FILE_NOT_FOUND", message, { path });
+}

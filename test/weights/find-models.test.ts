@@ -1,0 +1,82 @@
+import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join, relative } from "node:path";
+import test from "ava";
+import { NotFoundError } from "../../src/errors/probestream-error.js";
+import { findModels } from "../../src/weights/find-models.js";
+import { toIndexBytes } from "./model-files.js";
+
+let root = "";
+test.after.always(() => rm(root, { recursive: true }));
+
+const files: Readonly<Record<string, Uint8Array>> = {
+  "b/lora.safetensors": new Uint8Array(),
+  "b/a.safetensors": new Uint8Array(),
+  "b/pickle.bin": new Uint8Array(),
+  "b/pickle.pt": new Uint8Array(),
+  "b/.hidden.safetensors": new Uint8Array(),
+  "a/big.safetensors.index.json": toIndexBytes({ x: "part1.safetensors", y: "part2.safetensors" }),
+  "a/part1.safetensors": new Uint8Array(),
+  "a/part2.safetensors": new Uint8Array(),
+  "a/other.safetensors": new Uint8Array(),
+  "c/bad.safetensors.index.json": new Uint8Array(3),
+  "c/bad-00001-of-00002.safetensors": new Uint8Array(),
+  "c/own.safetensors": new Uint8Array(),
+  ".cache/x.safetensors": new Uint8Array(),
+  "z.safetensors": new Uint8Array(),
+};
+test.before(async () => {
+  root = await mkdtemp(join(tmpdir(), "probestream-"));
+  for (const [path, bytes] of Object.entries(files)) {
+    await mkdir(dirname(join(root, path)), { recursive: true });
+    await writeFile(join(root, path), bytes);
+  }
+  await symlink(root, join(root, "b", "loop"));
+  await symlink(join(root, "nowhere"), join(root, "b", "dangling.safetensors"));
+  await symlink(join(root, "z.safetensors"), join(root, "b", "link.safetensors"));
+});
+
+async function list(...paths: string[]): Promise<string[]> {
+  const found: string[] = [];
+  for await (const path of findModels(paths)) found.push(path.startsWith(root) ? relative(root, path) : path);
+  return found;
+}
+
+test("a folder is walked in the order of names, each model once", async (t) => {
+  t.deepEqual(await list(root), [
+    "a/big.safetensors.index.json",
+    "a/other.safetensors",
+    "b/a.safetensors",
+    "b/link.safetensors",
+    "b/lora.safetensors",
+    "c/bad.safetensors.index.json",
+    "c/own.safetensors",
+    "z.safetensors",
+  ]);
+});
+
+test("files and URLs are themselves, whatever they are called, each once", async (t) => {
+  const url = "https://hub.example/m.safetensors";
+  const pickle = join(root, "b/pickle.bin");
+  const hidden = join(root, ".cache");
+  t.deepEqual(await list(pickle, url, url, pickle, join(root, "a"), join(root, "a/other.safetensors"), hidden), [
+    "b/pickle.bin",
+    url,
+    "a/big.safetensors.index.json",
+    "a/other.safetensors",
+    ".cache/x.safetensors",
+  ]);
+});
+
+test("a path that does not exist is not found", async (t) => {
+  const error = await t.throwsAsync(list(join(root, "none")), { instanceOf: NotFoundError });
+  t.is(error?.reason, "FILE_NOT_FOUND");
+});
+
+test("an aborted walk throws the signal's reason", async (t) => {
+  const reason = new Error("enough");
+  const walk = async () => {
+    for await (const _ of findModels([root], AbortSignal.abort(reason)));
+  };
+  t.is(await t.throwsAsync(walk), reason);
+});
