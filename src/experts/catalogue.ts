@@ -113,7 +113,12 @@ export function toLabel({ name, spaceId }: Pick<Expert, "name" | "spaceId">): st
 async function expertFolders(root: string): Promise<string[]> {
   if (await exists(join(root, manifestName))) return [root];
   const children = await readdir(root, { withFileTypes: true }).catch((cause: unknown) => {
-    throw new NotFoundError("EXPERT_NOT_FOUND", `the expert folder ${root} cannot be read`, { folder: root }, { cause });
+    throw new NotFoundError(
+      "EXPERT_NOT_FOUND",
+      `the expert folder ${root} cannot be read`,
+      { folder: root },
+      { cause },
+    );
   });
   const folders = children.filter((child) => !child.name.startsWith(".")).map((child) => join(root, child.name));
   const withManifest = await Promise.all(folders.map((path) => exists(join(path, manifestName))));

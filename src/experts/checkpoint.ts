@@ -105,7 +105,10 @@ function assertConsistent(checkpoint: Omit<Checkpoint, "digest">, headName: stri
   ];
   for (const [what, found, wanted] of expected) {
     if (found !== wanted) {
-      throw new InvalidInputError("SHAPE_MISMATCH", `${path}: ${what} is ${found}, the other parameters want ${wanted}`);
+      throw new InvalidInputError(
+        "SHAPE_MISMATCH",
+        `${path}: ${what} is ${found}, the other parameters want ${wanted}`,
+      );
     }
   }
 }

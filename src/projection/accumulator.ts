@@ -41,4 +41,3 @@ export interface Projector {
   accumulatorBytes(layer: LayerMatrices): number;
   dispose(): Promise<void>;
 }
-

@@ -207,7 +207,10 @@ function toColumn(name: string, values: Float32Array): StatePart {
 async function restorePart(name: string, sum: RunningSum, parts: readonly StatePart[]): Promise<void> {
   const part = parts.find((candidate) => candidate.name === name);
   if (part === undefined || part.rows !== sum.rows || part.columns !== sum.columns) {
-    throw new CorruptDataError("CORRUPT", `the saved state of the upload lacks "${name}" of ${sum.rows} × ${sum.columns}`);
+    throw new CorruptDataError(
+      "CORRUPT",
+      `the saved state of the upload lacks "${name}" of ${sum.rows} × ${sum.columns}`,
+    );
   }
   await sum.restore(part.values);
 }

@@ -2,7 +2,10 @@ import type { RowBlock } from "../compute/compute-backend.js";
 import { dtypeBytes } from "../linalg/dtype.js";
 
 /** The columns from `begin` to `end` of a block; all of them need no copy. */
-export function sliceColumns(block: RowBlock, { begin, end }: { readonly begin: number; readonly end: number }): RowBlock {
+export function sliceColumns(
+  block: RowBlock,
+  { begin, end }: { readonly begin: number; readonly end: number },
+): RowBlock {
   const { bytes, dtype, rowCount, columnCount } = block;
   const wanted = end - begin;
   if (wanted === columnCount) return block;

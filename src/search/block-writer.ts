@@ -47,7 +47,9 @@ export function createBlockWriter(
 ): BlockWriter {
   const free: ArrayBuffer[] = [];
   let allocated = 0;
-  let block: { readonly bytes: Uint8Array<ArrayBuffer>; used: number; readonly operations: BlockOperation[] } | undefined;
+  let block:
+    | { readonly bytes: Uint8Array<ArrayBuffer>; used: number; readonly operations: BlockOperation[] }
+    | undefined;
   let piece: Piece | undefined;
   let waiting: { resolve: () => void; reject: (error: Error) => void } | undefined;
   let failure: Error | undefined;
@@ -101,7 +103,13 @@ export function createBlockWriter(
         return opened;
       }
       if (used === 0) {
-        const opened: Piece = { op: "bytes", tensor, at: 0, length: 0, end: Math.min(offset + blockBytes, rangeBytes(matrix)) };
+        const opened: Piece = {
+          op: "bytes",
+          tensor,
+          at: 0,
+          length: 0,
+          end: Math.min(offset + blockBytes, rangeBytes(matrix)),
+        };
         operations.push(opened);
         return opened;
       }

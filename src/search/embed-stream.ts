@@ -1,3 +1,5 @@
+import type { Matrix } from "../compute/compute-backend.js";
+import { toProbestreamError } from "../errors/plain-error.js";
 import {
   AbortedError,
   InternalError,
@@ -6,8 +8,6 @@ import {
   PreconditionError,
   type ProbestreamError,
 } from "../errors/probestream-error.js";
-import { toProbestreamError } from "../errors/plain-error.js";
-import type { Matrix } from "../compute/compute-backend.js";
 import type { Expert } from "../experts/expert.js";
 import { toProbabilities } from "../experts/head.js";
 import { isResumePoint, segmentBytes } from "../projection/segments.js";
@@ -82,6 +82,8 @@ export interface EmbedStream {
   footer(footer: ModelFooter): Promise<void>;
   /** So much of a failed model is still to come that it is better to answer now. */
   readonly shouldStop: boolean;
+  /** The answer is as long as it may be: no further model is taken, it must be sent again on another stream. */
+  readonly isFull: boolean;
   /** Outcomes of all models in order. A model without a footer gets `FOOTER_MISSING`, or `cut` where given. */
   finish(cut?: ProbestreamError): Promise<ModelOutcome[]>;
   /** Gives up all that is not finished; what was checkpointed can be resumed. */
@@ -143,6 +145,8 @@ export function openEmbedStream({ pool, memory, uploads, limits, plan }: StreamC
   let textWidth: number | undefined;
   let lost: ProbestreamError | undefined;
   let ended = false;
+  let textCount = 0;
+  let answerBytes = 0;
 
   const settle = (index: number, outcome: ModelEmbedding | ProbestreamError): void => {
     const slot = slots[index];
@@ -233,7 +237,9 @@ export function openEmbedStream({ pool, memory, uploads, limits, plan }: StreamC
   return {
     header: async (header) => {
       if (current !== undefined) {
-        throw streamOrder(`a header came while model "${slots[current.index]?.modelId}" is still open; send its footer first`);
+        throw streamOrder(
+          `a header came while model "${slots[current.index]?.modelId}" is still open; send its footer first`,
+        );
       }
       if (slots.length >= limits.maxStreamModels) {
         throw new LimitExceededError(
@@ -254,11 +260,13 @@ export function openEmbedStream({ pool, memory, uploads, limits, plan }: StreamC
         if (header.texts !== undefined) {
           const texts = header.texts.rows === 0 ? undefined : header.texts;
           textWidth = texts?.columns;
+          textCount = header.texts.rows;
           await writer.push({ op: "texts", texts });
         }
         const upload = await openUpload(header, index);
         (slots[index] as Slot).upload = upload;
         current.upload = upload;
+        answerBytes += toAnswerBytes(upload.plan, textCount);
       } catch (error) {
         await failCurrent(error);
       }
@@ -303,6 +311,10 @@ export function openEmbedStream({ pool, memory, uploads, limits, plan }: StreamC
       return current !== undefined && current.upload === undefined && current.remaining > limits.maxDiscardBytes;
     },
 
+    get isFull() {
+      return answerBytes >= limits.maxAnswerBytes;
+    },
+
     finish: async (cut) => {
       try {
         if (current !== undefined) {
@@ -310,7 +322,11 @@ export function openEmbedStream({ pool, memory, uploads, limits, plan }: StreamC
           // What arrived is projected first, so that the last checkpoint is as late as it can be.
           if (lost === undefined && current.upload !== undefined) await writer.drain();
           await failCurrent(
-            cut ?? new AbortedError("FOOTER_MISSING", `the stream ended before the footer of model "${modelId}"; nothing of it was committed`),
+            cut ??
+              new AbortedError(
+                "FOOTER_MISSING",
+                `the stream ended before the footer of model "${modelId}"; nothing of it was committed`,
+              ),
           );
           current = undefined;
         }
@@ -391,7 +407,12 @@ function toCursor(
 }
 
 /** The cursor that a chunk moves, after checking that it is the next one. */
-function toChunkCursor(upload: Upload, tensorIndex: number, offset: number, byteLength: number): Upload["cursors"][number] {
+function toChunkCursor(
+  upload: Upload,
+  tensorIndex: number,
+  offset: number,
+  byteLength: number,
+): Upload["cursors"][number] {
   const { cursors } = upload;
   while ((cursors[upload.tensor]?.next ?? -1) === cursors[upload.tensor]?.length) upload.tensor++;
   const cursor = cursors[tensorIndex];
@@ -403,7 +424,8 @@ function toChunkCursor(upload: Upload, tensorIndex: number, offset: number, byte
     );
   }
   const name = upload.plan.tensors[tensorIndex]?.tensor.name ?? "";
-  if (byteLength === 0) throw new InvalidInputError("FIELD_INVALID", `an empty chunk came for tensor "${name}"; send 1 byte or more`);
+  if (byteLength === 0)
+    throw new InvalidInputError("FIELD_INVALID", `an empty chunk came for tensor "${name}"; send 1 byte or more`);
   if (cursor.next === cursor.length || offset + byteLength > cursor.length) {
     throw new InvalidInputError(
       "TENSOR_OVERRUN",
@@ -456,6 +478,12 @@ function accumulatorBytes({ targets }: EmbeddingPlan): number {
     bytes += 3 * 4 * (rank === undefined ? probeCount * projectionWidth : rank * (probeCount + projectionWidth));
   }
   return bytes;
+}
+
+/** Bytes of a model's result on the wire, about. */
+function toAnswerBytes({ targets }: EmbeddingPlan, textCount: number): number {
+  const numbers = targets.map(({ expert }) => expert.representationWidth + 2 * expert.labelCount + textCount);
+  return numbers.reduce((sum, count) => sum + 4 * count + 512, 0);
 }
 
 function toEmbedding(upload: Upload, { targets, rowsProjected, times, device }: WorkerResult): ModelEmbedding {

@@ -37,7 +37,8 @@ interface FinishedModel extends OpenModel {
 
 const port = parentPort;
 if (port === null) throw new InternalError("INTERNAL", "embed-worker runs in a worker thread only");
-const post = (message: FromWorker, transfer: readonly ArrayBuffer[] = []): void => port.postMessage(message, [...transfer]);
+const post = (message: FromWorker, transfer: readonly ArrayBuffer[] = []): void =>
+  port.postMessage(message, [...transfer]);
 
 const backend = await openBackend(workerData as WorkerSettings);
 const residents = new Map<string, ResidentExpert>();
@@ -144,7 +145,8 @@ async function runOperation(
   switch (operation.op) {
     case "bytes":
       await projection.accept(operation.tensor, new Uint8Array(buffer, operation.at, operation.length), async () => {
-        if (open.resumable) post({ type: "checkpoint", stream: id, model: open.model, state: await projection.state() });
+        if (open.resumable)
+          post({ type: "checkpoint", stream: id, model: open.model, state: await projection.state() });
       });
       return undefined;
     case "drop":
@@ -214,7 +216,12 @@ async function runHeads(id: number, finished: readonly FinishedModel[]): Promise
     } else {
       const { rowsProjected, times } = projection;
       const targets = results[index] as TargetResult[];
-      const result = { targets, rowsProjected, times: { ...times, headMs }, device: `${backend.name} (${backend.device})` };
+      const result = {
+        targets,
+        rowsProjected,
+        times: { ...times, headMs },
+        device: `${backend.name} (${backend.device})`,
+      };
       post({ type: "result", stream: id, model, result });
     }
   }

@@ -18,6 +18,8 @@ export interface EmbedLimits {
   readonly maxTextVectors: number;
   /** Bytes of a failed model that are read and dropped before an early answer. */
   readonly maxDiscardBytes: number;
+  /** Length of an answer from which on no further model of its stream is taken. */
+  readonly maxAnswerBytes: number;
   /** A stream that brings nothing for so long is ended, in milliseconds. */
   readonly streamIdleMs: number;
   /** An unfinished upload can be resumed for so long, in milliseconds. */
@@ -37,6 +39,8 @@ export const defaultLimits: EmbedLimits = {
   // All of ImageNet-21k.
   maxTextVectors: 21_841,
   maxDiscardBytes: 4 * mib,
+  // Stays below the 4 MiB that gRPC clients receive where nothing else is said.
+  maxAnswerBytes: 3 * mib,
   streamIdleMs: 60_000,
   uploadExpiryMs: defaultExpiryMs,
 };

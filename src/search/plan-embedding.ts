@@ -63,7 +63,9 @@ export async function planEmbedding(manifest: ModelManifest, catalogue: Catalogu
     manifest.experts.length === 0
       ? [await chooseExpert(manifest, catalogue)]
       : await Promise.all(manifest.experts.map((reference) => catalogue.get(reference)));
-  const repeated = experts.find((expert, index) => experts.findIndex(({ spaceId }) => spaceId === expert.spaceId) < index);
+  const repeated = experts.find(
+    (expert, index) => experts.findIndex(({ spaceId }) => spaceId === expert.spaceId) < index,
+  );
   if (repeated !== undefined) {
     throw new InvalidInputError("DUPLICATE", `the expert ${toLabel(repeated)} is asked for twice`, {
       expert: repeated.spaceId,
@@ -132,7 +134,8 @@ async function chooseExpert({ tensors }: ModelManifest, catalogue: Catalogue): P
     );
   }
   // What is wrong with a layer that is there says more than that another expert's layer is not.
-  const telling = errors.find(({ reason }) => reason !== "LAYER_NOT_FOUND") ?? (errors.length === 1 ? errors[0] : undefined);
+  const telling =
+    errors.find(({ reason }) => reason !== "LAYER_NOT_FOUND") ?? (errors.length === 1 ? errors[0] : undefined);
   if (telling !== undefined) throw telling;
   const wanted = experts.slice(0, 5).map(({ name, layer }) => `${name} reads ${toLayerLabel(layer)}`);
   throw new NotFoundError(

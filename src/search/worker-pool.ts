@@ -2,7 +2,14 @@ import { Worker } from "node:worker_threads";
 import { fromPlainError } from "../errors/plain-error.js";
 import { InternalError, type ProbestreamError, UnavailableError } from "../errors/probestream-error.js";
 import type { Expert } from "../experts/expert.js";
-import type { BlockOperation, FromWorker, ModelState, ToWorker, WorkerResult, WorkerSettings } from "./embed-messages.js";
+import type {
+  BlockOperation,
+  FromWorker,
+  ModelState,
+  ToWorker,
+  WorkerResult,
+  WorkerSettings,
+} from "./embed-messages.js";
 import type { MemoryPlan } from "./memory-plan.js";
 
 /** What a stream hears from its worker. */
@@ -94,7 +101,9 @@ export async function startWorkerPool(settings: WorkerSettings, size: number, me
 
   const evict = (): boolean => {
     const idle = members.flatMap((member) =>
-      [...member.experts].filter(([, { users }]) => users === 0).map(([spaceId, entry]) => ({ member, spaceId, entry })),
+      [...member.experts]
+        .filter(([, { users }]) => users === 0)
+        .map(([spaceId, entry]) => ({ member, spaceId, entry })),
     );
     const [oldest] = idle.sort((a, b) => a.entry.lastUse - b.entry.lastUse);
     if (oldest === undefined) return false;
@@ -133,7 +142,8 @@ export async function startWorkerPool(settings: WorkerSettings, size: number, me
     backend: (members[0] as Member).device,
     open: (events) => {
       const member = [...members].sort((a, b) => a.streams.size - b.streams.size)[0];
-      if (member === undefined) throw new UnavailableError("BACKEND_UNAVAILABLE", "no projection worker could be started");
+      if (member === undefined)
+        throw new UnavailableError("BACKEND_UNAVAILABLE", "no projection worker could be started");
       const stream = serial++;
       const used: ResidentEntry[] = [];
       member.streams.set(stream, events);
@@ -201,12 +211,16 @@ function receive({ streams, requests }: Member, message: FromWorker): void {
       requests.delete(message.request);
       return;
     case "block-done":
-      return streams.get(message.stream)?.onBlockDone(message.buffer);
+      streams.get(message.stream)?.onBlockDone(message.buffer);
+      return;
     case "checkpoint":
-      return streams.get(message.stream)?.onCheckpoint(message.model, message.state);
+      streams.get(message.stream)?.onCheckpoint(message.model, message.state);
+      return;
     case "result":
-      return streams.get(message.stream)?.onResult(message.model, message.result);
+      streams.get(message.stream)?.onResult(message.model, message.result);
+      return;
     case "failed":
-      return streams.get(message.stream)?.onFailed(message.model, fromPlainError(message.error));
+      streams.get(message.stream)?.onFailed(message.model, fromPlainError(message.error));
+      return;
   }
 }

@@ -288,7 +288,7 @@ export const FloatMatrixSchema: GenMessage<FloatMatrix> = /*@__PURE__*/
  */
 export enum Dtype {
   /**
-   * Not set; always refused.
+   * Not set, or a type that is not listed here (integers, say): refused where the tensor is wanted.
    *
    * @generated from enum value: DTYPE_UNSPECIFIED = 0;
    */

@@ -1,0 +1,239 @@
+import { once } from "node:events";
+import {
+  create,
+  type DescMessage,
+  type DescMethodUnary,
+  type MessageInitShape,
+  type MessageShape,
+} from "@bufbuild/protobuf";
+import { Client, type ClientWritableStream, credentials, type ServiceError } from "@grpc/grpc-js";
+import type { Matrix } from "../compute/compute-backend.js";
+import { AbortedError, InternalError, type ProbestreamError } from "../errors/probestream-error.js";
+import {
+  EmbeddingService,
+  EmbedModelRequestSchema,
+  type EmbedModelResponse,
+} from "../gen/probestream/v1/embedding_service_pb.js";
+import { type Expert, ExpertService, type UnusableExpert } from "../gen/probestream/v1/expert_service_pb.js";
+import { type GetServerInfoResponse, ServerService } from "../gen/probestream/v1/server_service_pb.js";
+import { type Manifest, ManifestSchema } from "../gen/probestream/v1/types_pb.js";
+import type { EmbedPort, ModelPlan, PlanRequest, PortAnswer, PortStream } from "../search/embed-port.js";
+import { fromModelEmbedding } from "./convert/embedding.js";
+import { fromModelError } from "./convert/error.js";
+import { toFloatBytes } from "./convert/matrix.js";
+import { fromPlannedModel } from "./convert/plan.js";
+import { toWireRange, toWireTensor } from "./convert/tensor.js";
+import { encodeChunk } from "./encode-chunk.js";
+import { fromStatus, toKind } from "./from-status.js";
+import { encodeMessage, toMethodDefinition } from "./service-definition.js";
+
+/** Where and how to connect. */
+export interface ClientOptions {
+  /** `HOST:PORT`. */
+  readonly target: string;
+  /** TLS, with these PEM files; empty for the system's authorities. Absent: plaintext. */
+  readonly tls?: {
+    readonly authority?: Buffer | undefined;
+    readonly certificate?: Buffer | undefined;
+    readonly privateKey?: Buffer | undefined;
+  };
+  /** How long a call other than an upload may take, in milliseconds. Default 60 s. */
+  readonly deadlineMs?: number;
+}
+
+/** A connection to a server. */
+export interface ProbestreamClient extends EmbedPort {
+  /** All experts of the server, and folders of its catalogue that hold none. */
+  listExperts(): Promise<{ readonly experts: readonly Expert[]; readonly unusable: readonly UnusableExpert[] }>;
+  serverInfo(): Promise<GetServerInfoResponse>;
+}
+
+const defaultDeadlineMs = 60_000;
+
+/** Bytes of manifests in one plan call, about; servers take messages of 4 MiB. */
+const planBytes = 2 * 1024 * 1024;
+
+/** Longest answer taken: text scores of a whole stream. */
+const maxReceiveBytes = 64 * 1024 * 1024;
+
+/** Connects to a server. Nothing is sent until the first call. */
+export function connect({ target, tls, deadlineMs = defaultDeadlineMs }: ClientOptions): ProbestreamClient {
+  const channel = new Client(
+    target,
+    tls === undefined
+      ? credentials.createInsecure()
+      : credentials.createSsl(tls.authority ?? null, tls.privateKey ?? null, tls.certificate ?? null),
+    // Uploads are resumed by their ids; a transparent retry would only keep their first MiB in memory.
+    { "grpc.max_receive_message_length": maxReceiveBytes, "grpc.enable_retries": 0 },
+  );
+
+  const unary = <I extends DescMessage, O extends DescMessage>(
+    method: DescMethodUnary<I, O>,
+    request: MessageInitShape<I>,
+    signal?: AbortSignal,
+  ): Promise<MessageShape<O>> => {
+    const { path, requestSerialize, responseDeserialize } = toMethodDefinition(method);
+    return new Promise((resolve, reject) => {
+      signal?.throwIfAborted();
+      const call = channel.makeUnaryRequest(
+        path,
+        requestSerialize,
+        responseDeserialize,
+        create(method.input, request),
+        { deadline: Date.now() + deadlineMs },
+        (error, response) => {
+          signal?.removeEventListener("abort", cancel);
+          if (error !== null) reject(fromStatus(error, target));
+          else if (response !== undefined) resolve(response);
+        },
+      );
+      const cancel = (): void => call.cancel();
+      signal?.addEventListener("abort", cancel, { once: true });
+    });
+  };
+
+  return {
+    maxModels: 1024,
+    plan: async (requests, signal) => {
+      const answers: (ModelPlan | ProbestreamError)[] = [];
+      for (const manifests of toBatches(requests.map(toManifest))) {
+        const { plans } = await unary(EmbeddingService.method.planEmbedding, { manifests }, signal);
+        for (const { outcome } of plans) {
+          if (outcome.case === "planned") answers.push(fromPlannedModel(outcome.value));
+          else if (outcome.case === "error") answers.push(fromModelError(outcome.value, toKind(outcome.value.code)));
+          else answers.push(new InternalError("INTERNAL", `${target} answered with an empty plan`));
+        }
+      }
+      return answers;
+    },
+    open: async (signal) => openStream(channel, target, signal),
+    listExperts: async () => {
+      const experts: Expert[] = [];
+      const unusable: UnusableExpert[] = [];
+      let pageToken = "";
+      do {
+        const page = await unary(ExpertService.method.listExperts, { pageSize: 1000, pageToken });
+        experts.push(...page.experts);
+        if (pageToken === "") unusable.push(...page.unusable);
+        pageToken = page.nextPageToken;
+      } while (pageToken !== "");
+      return { experts, unusable };
+    },
+    serverInfo: () => unary(ServerService.method.getServerInfo, {}),
+    close: async () => channel.close(),
+  };
+}
+
+function toManifest({ modelId, uploadId, tensors, metadata, experts }: PlanRequest): Manifest {
+  return create(ManifestSchema, {
+    modelId,
+    uploadId,
+    tensors: [...tensors.values()].map(toWireTensor),
+    metadata: Object.fromEntries(metadata),
+    experts: [...experts],
+  });
+}
+
+/** Splits manifests so that each call stays well below the longest message. */
+function* toBatches(manifests: readonly Manifest[]): Generator<Manifest[]> {
+  let batch: Manifest[] = [];
+  let bytes = 0;
+  for (const manifest of manifests) {
+    const size = encodeMessage(ManifestSchema, manifest).byteLength;
+    if (batch.length > 0 && (bytes + size > planBytes || batch.length === 1024)) {
+      yield batch;
+      batch = [];
+      bytes = 0;
+    }
+    batch.push(manifest);
+    bytes += size;
+  }
+  if (batch.length > 0) yield batch;
+}
+
+function openStream(channel: Client, target: string, signal: AbortSignal | undefined): PortStream {
+  signal?.throwIfAborted();
+  const { path, responseDeserialize } = toMethodDefinition(EmbeddingService.method.embedModel);
+  let answered = false;
+  let settle: (error: ServiceError | null, response?: EmbedModelResponse) => void = () => {};
+  const answer = new Promise<EmbedModelResponse>((resolve, reject) => {
+    settle = (error, response) => {
+      answered = true;
+      signal?.removeEventListener("abort", abort);
+      if (error !== null) reject(fromStatus(error, target));
+      else if (response !== undefined) resolve(response);
+    };
+  });
+  // The answer is asked for at the end; a failure before that shows at the next write.
+  answer.catch(() => {});
+  const call: ClientWritableStream<Buffer> = channel.makeClientStreamRequest(
+    path,
+    (message: Buffer) => message,
+    responseDeserialize,
+    (error, response) => settle(error, response),
+  );
+  const abort = (): void => call.cancel();
+  signal?.addEventListener("abort", abort, { once: true });
+  // Writes after an early answer fail on the stream; the answer itself tells what there is to tell.
+  call.on("error", () => {});
+
+  const write = async (message: Buffer): Promise<void> => {
+    if (answered) return;
+    if (call.write(message)) return;
+    await Promise.race([once(call, "drain").catch(() => {}), answer.catch(() => {})]);
+  };
+
+  return {
+    header: (modelId, plan, texts) => write(encodeHeader(modelId, plan, texts)),
+    chunk: (tensorIndex, offset, bytes) => write(encodeChunk(tensorIndex, offset, bytes)),
+    footer: (totalBytes, digest) =>
+      write(
+        encodeMessage(EmbedModelRequestSchema, {
+          part: { case: "footer", value: { totalBytes: BigInt(totalBytes), digest: new Uint8Array(digest) } },
+        }),
+      ),
+    get answered() {
+      return answered;
+    },
+    finish: async () => {
+      if (!answered) call.end();
+      return toAnswer(await answer);
+    },
+    abort: () => {
+      if (!answered) call.cancel();
+    },
+  };
+}
+
+function encodeHeader(modelId: string, plan: ModelPlan, texts: Matrix | undefined): Buffer {
+  return encodeMessage(EmbedModelRequestSchema, {
+    part: {
+      case: "header",
+      value: {
+        modelId,
+        uploadId: plan.uploadId,
+        tensors: plan.tensors.map(toWireRange),
+        spaceIds: [...plan.experts],
+        startOffsets: plan.starts.map(({ offset }) => BigInt(offset)),
+        ...(texts !== undefined && {
+          textVectors: { data: toFloatBytes(texts.values), rows: texts.rows, columns: texts.columns },
+        }),
+      },
+    },
+  });
+}
+
+function toAnswer({ results, stoppedEarly }: EmbedModelResponse): PortAnswer {
+  return {
+    stoppedEarly,
+    results: results.map(({ modelId, outcome }) => ({
+      modelId,
+      outcome:
+        outcome.case === "embedding"
+          ? fromModelEmbedding(outcome.value)
+          : outcome.case === "error"
+            ? fromModelError(outcome.value, toKind(outcome.value.code))
+            : new AbortedError("FOOTER_MISSING", "the server answered without a result"),
+    })),
+  };
+}

@@ -1,0 +1,92 @@
+import { create } from "@bufbuild/protobuf";
+import { type Duration, DurationSchema } from "@bufbuild/protobuf/wkt";
+import type { EmbedModelHeader, ModelEmbedding } from "../../gen/probestream/v1/embedding_service_pb.js";
+import { ModelEmbeddingSchema } from "../../gen/probestream/v1/embedding_service_pb.js";
+import type { PortResult } from "../../search/embed-port.js";
+import type { ModelEmbedding as Embedded, ModelHeader } from "../../search/embed-stream.js";
+import type { EmbedLimits } from "../../search/limits.js";
+import { assertUploadId } from "../../search/plan-model.js";
+import { fromFloatBytes, fromWireTexts, toFloatBytes } from "./matrix.js";
+import { assertName, fromWireRange, toCount } from "./tensor.js";
+
+/** A header from the wire. */
+export function fromHeader(header: EmbedModelHeader, limits: EmbedLimits): ModelHeader {
+  const { modelId, uploadId, tensors, spaceIds, startOffsets, textVectors } = header;
+  assertName(modelId, "model_id");
+  assertUploadId(uploadId);
+  return {
+    modelId,
+    uploadId,
+    tensors: tensors.map(fromWireRange),
+    experts: spaceIds,
+    startOffsets: startOffsets.map((offset) => toCount(offset, "start_offsets")),
+    ...(textVectors !== undefined && { texts: fromWireTexts(textVectors, limits.maxTextVectors) }),
+  };
+}
+
+/** A result for the wire. */
+export function toModelEmbedding(result: Embedded): ModelEmbedding {
+  const { embeddings, bytesReceived, bytesTotal, rowsProjected, timings, backends } = result;
+  return create(ModelEmbeddingSchema, {
+    embeddings: embeddings.map(({ expert, representation, cosines, logits, probabilities }) => ({
+      spaceId: expert.spaceId,
+      expertName: expert.name,
+      representation: toFloatBytes(representation),
+      textCosines: toFloatBytes(cosines),
+      labelLogits: toFloatBytes(logits),
+      labelProbabilities: toFloatBytes(probabilities),
+      labels: expert.objective === "classification" ? [...expert.labels] : [],
+    })),
+    bytesReceived: BigInt(bytesReceived),
+    bytesTotal: BigInt(bytesTotal),
+    rowsProjected: BigInt(rowsProjected),
+    timings: {
+      total: toDuration(timings.total),
+      receive: toDuration(timings.receive),
+      wait: toDuration(timings.wait),
+      digest: toDuration(timings.digest),
+      project: toDuration(timings.project),
+      head: toDuration(timings.head),
+    },
+    backends: [...backends],
+  });
+}
+
+/** A result from the wire. */
+export function fromModelEmbedding(result: ModelEmbedding): PortResult {
+  const { embeddings, bytesReceived, bytesTotal, rowsProjected, timings, backends } = result;
+  return {
+    embeddings: embeddings.map((one) => ({
+      spaceId: one.spaceId,
+      expertName: one.expertName,
+      representation: fromFloatBytes(one.representation),
+      cosines: fromFloatBytes(one.textCosines),
+      logits: fromFloatBytes(one.labelLogits),
+      probabilities: fromFloatBytes(one.labelProbabilities),
+      labels: one.labels,
+    })),
+    bytesReceived: Number(bytesReceived),
+    bytesTotal: Number(bytesTotal),
+    rowsProjected: Number(rowsProjected),
+    timings: {
+      total: fromDuration(timings?.total),
+      receive: fromDuration(timings?.receive),
+      wait: fromDuration(timings?.wait),
+      digest: fromDuration(timings?.digest),
+      project: fromDuration(timings?.project),
+      head: fromDuration(timings?.head),
+    },
+    backends,
+  };
+}
+
+/** Milliseconds as a Duration. */
+export function toDuration(ms: number): Duration {
+  const seconds = Math.floor(ms / 1000);
+  return create(DurationSchema, { seconds: BigInt(seconds), nanos: Math.floor((ms - seconds * 1000) * 1e6) });
+}
+
+/** A Duration as milliseconds. */
+export function fromDuration(duration: Duration | undefined): number {
+  return duration === undefined ? 0 : Number(duration.seconds) * 1000 + duration.nanos / 1e6;
+}

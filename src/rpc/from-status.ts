@@ -1,0 +1,66 @@
+import { fromBinary } from "@bufbuild/protobuf";
+import { anyUnpack } from "@bufbuild/protobuf/wkt";
+import { type ServiceError, status } from "@grpc/grpc-js";
+import { fromPlainError } from "../errors/plain-error.js";
+import { AbortedError, type ErrorKind, type ProbestreamError, UnavailableError } from "../errors/probestream-error.js";
+import { ErrorInfoSchema } from "../gen/google/rpc/error_details_pb.js";
+import { StatusSchema } from "../gen/google/rpc/status_pb.js";
+import { toReason } from "./convert/error.js";
+
+const kinds: Partial<Record<status, ErrorKind>> = {
+  [status.INVALID_ARGUMENT]: "invalid-input",
+  [status.NOT_FOUND]: "not-found",
+  [status.FAILED_PRECONDITION]: "precondition",
+  [status.RESOURCE_EXHAUSTED]: "limit-exceeded",
+  [status.ABORTED]: "aborted",
+  [status.UNAVAILABLE]: "unavailable",
+  [status.DATA_LOSS]: "corrupt-data",
+  [status.PERMISSION_DENIED]: "access-denied",
+};
+
+/** What a caller can do about a status code. */
+export function toKind(code: number): ErrorKind {
+  return kinds[code as status] ?? "internal";
+}
+
+/** The error of a failed call, as the server threw it; codes of the transport itself get the nearest of our classes. */
+export function fromStatus(error: ServiceError, target: string): ProbestreamError {
+  const [packed] = error.metadata.get("grpc-status-details-bin");
+  if (packed instanceof Buffer) {
+    const info = fromBinary(StatusSchema, packed).details.map((detail) => anyUnpack(detail, ErrorInfoSchema))[0];
+    if (info !== undefined) {
+      return fromPlainError({
+        kind: toKind(error.code),
+        reason: toReason(info.reason),
+        message: error.details,
+        facts: info.metadata,
+      });
+    }
+  }
+  switch (error.code) {
+    case status.UNAVAILABLE:
+      return new UnavailableError(
+        "SOURCE_UNAVAILABLE",
+        `the server ${target} cannot be reached: ${error.details}; is \`probestream serve\` running there?`,
+        { target },
+        { cause: error },
+      );
+    case status.CANCELLED:
+    case status.DEADLINE_EXCEEDED:
+      return new AbortedError(
+        "FOOTER_MISSING",
+        `the call to ${target} ended early: ${error.details}`,
+        {},
+        { cause: error },
+      );
+    case status.UNIMPLEMENTED:
+      return new UnavailableError(
+        "SOURCE_UNAVAILABLE",
+        `${target} is not a Probestream server, or an older one: ${error.details}`,
+        { target },
+        { cause: error },
+      );
+    default:
+      return fromPlainError({ kind: toKind(error.code), reason: "INTERNAL", message: error.details, facts: {} });
+  }
+}

@@ -1,0 +1,222 @@
+import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
+import type { DescService } from "@bufbuild/protobuf";
+import { Server, ServerCredentials, type UntypedServiceImplementation } from "@grpc/grpc-js";
+import { HealthImplementation } from "grpc-health-check";
+import { InvalidInputError, UnavailableError } from "../errors/probestream-error.js";
+import { file_health_v1_health } from "../gen/health/v1/health_pb.js";
+import { EmbeddingService, file_probestream_v1_embedding_service } from "../gen/probestream/v1/embedding_service_pb.js";
+import { ExpertService, file_probestream_v1_expert_service } from "../gen/probestream/v1/expert_service_pb.js";
+import { file_probestream_v1_server_service, ServerService } from "../gen/probestream/v1/server_service_pb.js";
+import { type Embedder, type EmbedderOptions, startEmbedder } from "../search/embedder.js";
+import { toClientStreamingHandler, toUnaryHandler } from "./call.js";
+import { protocolWindowBytes, setReceiveWindow } from "./receive-window.js";
+import { toServiceDefinition } from "./service-definition.js";
+import { createEmbeddingService } from "./services/embedding-service.js";
+import { createExpertService } from "./services/expert-service.js";
+import { addReflection } from "./services/reflection.js";
+import { createServerService } from "./services/server-service.js";
+import type { ReportFault } from "./to-status.js";
+
+/** Certificates of a server, as PEM. */
+export interface ServerTls {
+  readonly certificate: Buffer;
+  readonly privateKey: Buffer;
+  /** Certificate authority of clients: with it, only clients with a certificate of its are let in (mTLS). */
+  readonly clientAuthority?: Buffer;
+}
+
+/** How a server is set up. */
+export interface ServerOptions extends Omit<EmbedderOptions, "receiveWindowBytes" | "queuedMessages"> {
+  /** Address to listen on. Default 127.0.0.1. */
+  readonly host?: string;
+  /** Port to listen on; 0, the default, takes a free one. */
+  readonly port?: number;
+  readonly tls?: ServerTls;
+  /** Allows plaintext beyond loopback. */
+  readonly insecure?: boolean;
+  /** HTTP/2 receive window in bytes, 65,535 to 2^31 - 1. Default 4 MiB. */
+  readonly receiveWindowBytes?: number;
+  /** Server processes on the port, for GetServerInfo. */
+  readonly processCount?: number;
+  /** Hears of faults: errors that are not the caller's. Default: a line of JSON on stderr. */
+  readonly reportFault?: ReportFault;
+}
+
+/** A server that listens. */
+export interface RunningServer {
+  readonly host: string;
+  readonly port: number;
+  readonly embedder: Embedder;
+  /**
+   * Stops in order: health says NOT_SERVING, no new calls are taken, open streams may end within `graceMs`, then they
+   * are answered UNAVAILABLE and can be resumed.
+   */
+  close(graceMs?: number): Promise<void>;
+}
+
+/** Receive window where nothing else is said: 38 times the rate of the protocol's own at 27 ms round trip. */
+export const defaultReceiveWindowBytes = 4 * 1024 * 1024;
+
+/** Longest message: a chunk of 1 MiB, or a plan for a thousand LoRA files. */
+export const maxMessageBytes = 4 * 1024 * 1024;
+
+/** Messages that grpc-js decodes ahead of a handler that reads slowly; fixed by the streams it is built on. */
+const queuedMessages = 16;
+
+/** Most calls at a time on one connection; what they may cost is the memory plan's to say. */
+const maxConcurrentCalls = 100;
+
+/** How long an orderly shutdown waits for open streams, in milliseconds. */
+export const defaultGraceMs = 10_000;
+
+/** Version of the package. */
+export const version = toVersion(readFileSync(new URL("../../../package.json", import.meta.url), "utf8"));
+
+function toVersion(packageJson: string): string {
+  const parsed: { version?: unknown } = JSON.parse(packageJson);
+  return String(parsed.version);
+}
+
+/**
+ * Starts a server on a port.
+ *
+ * @throws InvalidInputError `FIELD_INVALID` for plaintext beyond loopback without `insecure`.
+ * @throws UnavailableError `SOURCE_UNAVAILABLE` if the port cannot be had, `BACKEND_UNAVAILABLE` if nothing computes.
+ */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const { host = "127.0.0.1", port = 0, receiveWindowBytes = defaultReceiveWindowBytes } = options;
+  const report = options.reportFault ?? reportToStderr;
+  assertAllowed(host, options);
+  assertWindow(receiveWindowBytes);
+  const embedder = await startEmbedder({
+    onUploadError: (error) => report("upload-state", error),
+    ...options,
+    receiveWindowBytes,
+    queuedMessages,
+  });
+  const closing = new AbortController();
+  const server = new Server({
+    "grpc.max_receive_message_length": maxMessageBytes,
+    "grpc.max_send_message_length": -1,
+    "grpc.max_concurrent_streams": maxConcurrentCalls,
+    "grpc.keepalive_time_ms": 60_000,
+    "grpc.keepalive_timeout_ms": 20_000,
+    "grpc.max_connection_idle_ms": 300_000,
+  });
+  const embedding = createEmbeddingService(embedder, closing.signal, report);
+  const experts = createExpertService(embedder.catalogue, report);
+  const info = createServerService(embedder, { version, maxMessageBytes, processCount: options.processCount ?? 1 });
+  addService(server, EmbeddingService, {
+    planEmbedding: toUnaryHandler(embedding.planEmbedding, report),
+    embedModel: toClientStreamingHandler(embedding.embedModel, report),
+  });
+  addService(server, ExpertService, {
+    listExperts: toUnaryHandler(experts.listExperts, report),
+    getExpert: toUnaryHandler(experts.getExpert, report),
+  });
+  addService(server, ServerService, { getServerInfo: toUnaryHandler(info.getServerInfo, report) });
+  const services = ["", EmbeddingService.typeName, ExpertService.typeName, ServerService.typeName];
+  const health = new HealthImplementation(Object.fromEntries(services.map((name) => [name, "SERVING" as const])));
+  health.addToServer(server);
+  addReflection(server, [
+    file_probestream_v1_embedding_service,
+    file_probestream_v1_expert_service,
+    file_probestream_v1_server_service,
+    file_health_v1_health,
+  ]);
+
+  try {
+    const bound = await bind(server, host, port, options.tls, receiveWindowBytes);
+    return {
+      host,
+      port: bound,
+      embedder,
+      close: async (graceMs = defaultGraceMs) => {
+        for (const name of services) health.setStatus(name, "NOT_SERVING");
+        await shutDown(server, closing, graceMs);
+        await embedder.close();
+      },
+    };
+  } catch (error) {
+    await embedder.close();
+    throw error;
+  }
+}
+
+function addService(server: Server, service: DescService, handlers: UntypedServiceImplementation): void {
+  server.addService(toServiceDefinition(service), handlers);
+}
+
+async function bind(
+  server: Server,
+  host: string,
+  port: number,
+  tls: ServerTls | undefined,
+  windowBytes: number,
+): Promise<number> {
+  const onBound = windowBytes === protocolWindowBytes ? () => {} : setReceiveWindow(server, windowBytes);
+  const address = `${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
+  return new Promise((resolve, reject) => {
+    server.bindAsync(address, toCredentials(tls), (error, bound) => {
+      if (error === null) {
+        onBound();
+        resolve(bound);
+        return;
+      }
+      reject(
+        new UnavailableError(
+          "SOURCE_UNAVAILABLE",
+          `cannot listen on ${address}: ${error.message}. Choose another --listen, or stop what listens there`,
+          { address },
+          { cause: error },
+        ),
+      );
+    });
+  });
+}
+
+function toCredentials(tls: ServerTls | undefined): ServerCredentials {
+  if (tls === undefined) return ServerCredentials.createInsecure();
+  const pair = { cert_chain: tls.certificate, private_key: tls.privateKey };
+  return ServerCredentials.createSsl(tls.clientAuthority ?? null, [pair], tls.clientAuthority !== undefined);
+}
+
+/** Waits for open calls, then gives them up: first with an answer, at last by closing their connections. */
+async function shutDown(server: Server, closing: AbortController, graceMs: number): Promise<void> {
+  const done = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+  const timer = setTimeout(() => {
+    closing.abort();
+    // Time for the answers to leave; health watches never end by themselves.
+    setTimeout(() => server.forceShutdown(), 500);
+  }, graceMs);
+  await done;
+  clearTimeout(timer);
+}
+
+function assertAllowed(host: string, { tls, insecure }: ServerOptions): void {
+  const isLoopback = host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
+  if (isLoopback || tls !== undefined || insecure === true) return;
+  throw new InvalidInputError(
+    "FIELD_INVALID",
+    `refusing to serve plaintext on ${host}, which others can reach; give --tls-cert and --tls-key, or --insecure if the network is trusted`,
+    { host },
+  );
+}
+
+function assertWindow(bytes: number): void {
+  if (Number.isInteger(bytes) && bytes >= protocolWindowBytes && bytes < 2 ** 31) return;
+  throw new InvalidInputError(
+    "FIELD_INVALID",
+    `the receive window is ${bytes} bytes; HTTP/2 allows ${protocolWindowBytes} to 2147483647 (--receive-window)`,
+    { found: bytes },
+  );
+}
+
+function reportToStderr(requestId: string, error: unknown): void {
+  const cause = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  const root = error instanceof Error && error.cause instanceof Error ? { cause: error.cause.stack } : {};
+  process.stderr.write(
+    `${JSON.stringify({ time: new Date().toISOString(), level: "error", requestId, error: cause, ...root })}\n`,
+  );
+}

@@ -1,0 +1,182 @@
+import { create } from "@bufbuild/protobuf";
+import { toProbestreamError } from "../../errors/plain-error.js";
+import {
+  AbortedError,
+  InvalidInputError,
+  LimitExceededError,
+  UnavailableError,
+} from "../../errors/probestream-error.js";
+import {
+  type EmbedModelRequest,
+  type EmbedModelRequestSchema,
+  type EmbedModelResponse,
+  EmbedModelResponseSchema,
+  type ModelPlan,
+  ModelPlanSchema,
+  ModelResultSchema,
+  type PlanEmbeddingRequestSchema,
+  type PlanEmbeddingResponseSchema,
+} from "../../gen/probestream/v1/embedding_service_pb.js";
+import type { Manifest } from "../../gen/probestream/v1/types_pb.js";
+import type { EmbedStream, ModelOutcome } from "../../search/embed-stream.js";
+import type { Embedder } from "../../search/embedder.js";
+import { planModel } from "../../search/plan-model.js";
+import type { ClientStreaming, Incoming, Unary } from "../call.js";
+import { fromHeader, toModelEmbedding } from "../convert/embedding.js";
+import { toModelError } from "../convert/error.js";
+import { fromManifest, toPlannedModel } from "../convert/plan.js";
+import { toCount } from "../convert/tensor.js";
+import { type ReportFault, toCode, toPublicError } from "../to-status.js";
+
+/** Handlers of the embedding service. */
+export interface EmbeddingService {
+  readonly planEmbedding: Unary<typeof PlanEmbeddingRequestSchema, typeof PlanEmbeddingResponseSchema>;
+  readonly embedModel: ClientStreaming<typeof EmbedModelRequestSchema, typeof EmbedModelResponseSchema>;
+}
+
+/**
+ * Creates the handlers.
+ *
+ * @param closing aborted when the server gives open streams up.
+ */
+export function createEmbeddingService(
+  embedder: Embedder,
+  closing: AbortSignal,
+  report: ReportFault,
+): EmbeddingService {
+  const { limits } = embedder;
+  return {
+    planEmbedding: async ({ manifests }) => {
+      if (manifests.length === 0 || manifests.length > limits.maxPlanModels) {
+        throw new LimitExceededError(
+          "LIMIT_EXCEEDED",
+          `the request has ${manifests.length} manifests; 1 to ${limits.maxPlanModels} are planned at a time`,
+          { found: manifests.length, limit: limits.maxPlanModels },
+        );
+      }
+      return { plans: await Promise.all(manifests.map((manifest) => plan(manifest))) };
+    },
+
+    embedModel: async (incoming) => {
+      const stream = embedder.openStream();
+      try {
+        return toResponse(...(await receive(stream, incoming)));
+      } finally {
+        stream.abort();
+      }
+    },
+  };
+
+  async function plan(manifest: Manifest): Promise<ModelPlan> {
+    const { modelId } = manifest;
+    try {
+      const { plan: planned, answer } = await planModel(embedder, fromManifest(manifest, limits));
+      return create(ModelPlanSchema, {
+        modelId,
+        outcome: { case: "planned", value: toPlannedModel(planned, answer) },
+      });
+    } catch (error) {
+      const shown = toPublicError(error, report);
+      return create(ModelPlanSchema, {
+        modelId,
+        outcome: { case: "error", value: toModelError(shown, toCode(shown)) },
+      });
+    }
+  }
+
+  /** Feeds the stream until the client is done or there is reason to answer early. */
+  async function receive(
+    stream: EmbedStream,
+    { messages, signal }: Incoming<EmbedModelRequest>,
+  ): Promise<[ModelOutcome[], boolean]> {
+    const idle = createIdleTimer(limits.streamIdleMs);
+    const stops = [signal, closing, idle.signal];
+    const stopped = new Promise<"stopped">((resolve) => {
+      for (const one of stops) {
+        if (one.aborted) resolve("stopped");
+        else one.addEventListener("abort", () => resolve("stopped"), { once: true });
+      }
+    });
+    try {
+      for (;;) {
+        const next = await Promise.race([messages.next(), stopped]);
+        if (next === "stopped" || next.done === true) break;
+        idle.refresh();
+        const { part } = next.value;
+        if (part.case === "header" && stream.isFull) return [await stream.finish(), true];
+        await take(stream, part);
+        if (stream.shouldStop) return [await stream.finish(), true];
+      }
+      const gone = toEndError(idle.signal, closing, limits.streamIdleMs);
+      const outcomes = await stream.finish(gone);
+      if (gone !== undefined && !signal.aborted) throw gone;
+      return [outcomes, false];
+    } finally {
+      idle.stop();
+    }
+  }
+
+  async function take(stream: EmbedStream, part: EmbedModelRequest["part"]): Promise<void> {
+    switch (part.case) {
+      case "chunk": {
+        const { tensorIndex, offset, data } = part.value;
+        if (data.byteLength > limits.maxChunkBytes) {
+          throw new LimitExceededError(
+            "LIMIT_EXCEEDED",
+            `a chunk has ${data.byteLength} bytes; ${limits.maxChunkBytes} are allowed (--max-chunk)`,
+            { found: data.byteLength, limit: limits.maxChunkBytes },
+          );
+        }
+        return stream.chunk(tensorIndex, toCount(offset, "chunk.offset"), data);
+      }
+      case "header":
+        return stream.header(fromHeader(part.value, limits));
+      case "footer":
+        return stream.footer({ totalBytes: toCount(part.value.totalBytes, "total_bytes"), digest: part.value.digest });
+      default:
+        throw new InvalidInputError("STREAM_ORDER", "a message holds neither header nor chunk nor footer");
+    }
+  }
+
+  function toResponse(outcomes: readonly ModelOutcome[], stoppedEarly: boolean): EmbedModelResponse {
+    return create(EmbedModelResponseSchema, {
+      stoppedEarly,
+      results: outcomes.map(({ modelId, uploadId, outcome }) => {
+        if (!(outcome instanceof Error)) {
+          const value = toModelEmbedding(outcome);
+          return create(ModelResultSchema, { modelId, uploadId, outcome: { case: "embedding", value } });
+        }
+        const shown = toPublicError(toProbestreamError(outcome), report);
+        const value = toModelError(shown, toCode(shown));
+        return create(ModelResultSchema, { modelId, uploadId, outcome: { case: "error", value } });
+      }),
+    });
+  }
+}
+
+/** Why a stream was ended from this side; nothing if the client ended it. */
+function toEndError(
+  idle: AbortSignal,
+  closing: AbortSignal,
+  idleMs: number,
+): AbortedError | UnavailableError | undefined {
+  if (closing.aborted) {
+    return new UnavailableError(
+      "SHUTTING_DOWN",
+      "the server is shutting down; the upload can be resumed elsewhere or later",
+    );
+  }
+  if (!idle.aborted) return undefined;
+  return new AbortedError(
+    "STREAM_IDLE",
+    `nothing came for ${idleMs / 1000} s (--idle-timeout); the upload can be resumed`,
+    { idleMs },
+  );
+}
+
+/** Aborts its signal when it was not refreshed for so long. */
+function createIdleTimer(ms: number): { signal: AbortSignal; refresh: () => void; stop: () => void } {
+  const controller = new AbortController();
+  const timer = setTimeout(() => controller.abort(), ms);
+  return { signal: controller.signal, refresh: () => timer.refresh(), stop: () => clearTimeout(timer) };
+}

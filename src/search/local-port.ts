@@ -1,0 +1,67 @@
+import { toProbestreamError } from "../errors/plain-error.js";
+import type { EmbedPort, PortResult } from "./embed-port.js";
+import type { ModelEmbedding } from "./embed-stream.js";
+import type { Embedder } from "./embedder.js";
+import { planModel } from "./plan-model.js";
+
+/** Embeds in this process: the same path as on a server, without the wire. Closing it closes the embedder. */
+export function createLocalPort(embedder: Embedder): EmbedPort {
+  return {
+    maxModels: embedder.limits.maxStreamModels,
+    plan: (requests) =>
+      Promise.all(
+        requests.map(async (request) => {
+          try {
+            return (await planModel(embedder, request)).answer;
+          } catch (error) {
+            return toProbestreamError(error);
+          }
+        }),
+      ),
+    open: async (signal) => {
+      signal?.throwIfAborted();
+      const stream = embedder.openStream();
+      const abort = (): void => stream.abort();
+      signal?.addEventListener("abort", abort, { once: true });
+      return {
+        header: (modelId, plan, texts) =>
+          stream.header({
+            modelId,
+            uploadId: plan.uploadId,
+            tensors: plan.tensors,
+            experts: plan.experts,
+            startOffsets: plan.starts.map(({ offset }) => offset),
+            ...(texts !== undefined && { texts }),
+          }),
+        chunk: (tensorIndex, offset, bytes) => stream.chunk(tensorIndex, offset, bytes),
+        footer: (totalBytes, digest) => stream.footer({ totalBytes, digest }),
+        get answered() {
+          return stream.shouldStop;
+        },
+        finish: async () => {
+          const outcomes = await stream.finish();
+          signal?.removeEventListener("abort", abort);
+          const results = outcomes.map(({ modelId, outcome }) => ({
+            modelId,
+            outcome: outcome instanceof Error ? outcome : toPortResult(outcome),
+          }));
+          return { results, stoppedEarly: false };
+        },
+        abort,
+      };
+    },
+    close: () => embedder.close(),
+  };
+}
+
+function toPortResult({ embeddings, ...rest }: ModelEmbedding): PortResult {
+  return {
+    ...rest,
+    embeddings: embeddings.map(({ expert, ...scores }) => ({
+      ...scores,
+      spaceId: expert.spaceId,
+      expertName: expert.name,
+      labels: expert.objective === "classification" ? expert.labels : [],
+    })),
+  };
+}
