@@ -42,7 +42,8 @@ async function upload(client: BenchClient): Promise<void> {
   const digests = layer.segmentDigests();
   const call = client.startUpload();
   const { uploadId, tensors, targets } = planned;
-  const header = { modelId: "resume", uploadId, tensors, targets, startOffsets: [BigInt(start)] };
+  const spaceIds = targets.map(({ spaceId }) => spaceId);
+  const header = { modelId: "resume", uploadId, tensors, spaceIds, startOffsets: [BigInt(start)] };
   await call.write({ part: { case: "header", value: header } });
   for (let offset = start; offset < layer.totalBytes; ) {
     const data = layer.read(offset, planned.chunkBytes);

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Matrix } from "../compute/compute-backend.js";
 import { InvalidInputError } from "../errors/probestream-error.js";
-import { isDtype } from "../linalg/dtype.js";
+import { type Dtype, isDtype } from "../linalg/dtype.js";
 import { widen } from "../linalg/widen.js";
 import { readTensors } from "../weights/safetensors-file.js";
 import type { TensorData } from "../weights/safetensors-writer.js";
@@ -84,12 +84,19 @@ function toMatrix(tensor: TensorData | undefined, name: string, rank: 1 | 2, pat
       { tensor: name, dtype: tensor.dtype },
     );
   }
-  const values = new Float32Array(rows * columns);
-  widen(tensor.bytes, tensor.dtype, values);
+  const values = toFloat32(tensor.bytes, tensor.dtype, rows * columns);
   if (!values.every(Number.isFinite)) {
     throw new InvalidInputError("NON_FINITE", `"${name}" of ${path} holds NaN or infinity`, { tensor: name });
   }
   return { rows, columns, values };
+}
+
+/** The numbers as float32: in place where they are that already. */
+function toFloat32(bytes: Uint8Array, dtype: Dtype, count: number): Float32Array {
+  if (dtype === "F32" && bytes.byteOffset % 4 === 0) return new Float32Array(bytes.buffer, bytes.byteOffset, count);
+  const values = new Float32Array(count);
+  widen(bytes, dtype, values);
+  return values;
 }
 
 function assertConsistent(checkpoint: Omit<Checkpoint, "digest">, headName: string, path: string): void {

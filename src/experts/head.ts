@@ -26,19 +26,21 @@ export interface Head {
 
 /** Makes an expert's head resident. */
 export async function createHead(backend: ComputeBackend, checkpoint: Checkpoint): Promise<Head> {
-  const { encoder, head, objective } = checkpoint;
-  const inputs = encoder.weight.columns;
-  const product = await backend.load({ right: transpose(encoder.weight) });
+  const { head, objective } = checkpoint;
+  // Closures keep all that they name: M must not stay beside its copy on the backend.
+  const { bias } = checkpoint.encoder;
+  const inputs = checkpoint.encoder.weight.columns;
+  const product = await backend.load({ right: transpose(checkpoint.encoder.weight) });
   let text: Promise<Product> | undefined;
   return {
     residentBytes: product.residentBytes + head.weight.values.byteLength,
     hasTextHead: objective === "zeroshot",
     encode: async (responses) => {
       const rows = await multiply(product, concatenate(responses, inputs));
-      return Array.from({ length: rows.rows }, (_, row) => addBias(rowOf(rows, row).slice(), encoder.bias));
+      return Array.from({ length: rows.rows }, (_, row) => addBias(rowOf(rows, row).slice(), bias));
     },
     toTextImages: async (texts) => {
-      assertTexts(checkpoint, texts);
+      assertTexts(objective, head.weight.columns, texts);
       if (texts.rows === 0) return { rows: 0, columns: head.weight.rows, values: new Float32Array(0) };
       text ??= backend.load({ right: transpose(head.weight) });
       const images = await multiply(await text, texts);
@@ -78,18 +80,18 @@ function concatenate(rows: readonly Float32Array[], columns: number): Matrix {
   return { rows: rows.length, columns, values };
 }
 
-function assertTexts({ objective, head }: Checkpoint, texts: Matrix): void {
+function assertTexts(objective: Checkpoint["objective"], width: number, texts: Matrix): void {
   if (objective !== "zeroshot") {
     throw new InvalidInputError(
       "FIELD_INVALID",
       "text vectors were sent for a classification expert, which has no text head; leave text_vectors out",
     );
   }
-  if (texts.columns !== head.weight.columns) {
+  if (texts.columns !== width) {
     throw new InvalidInputError(
       "TEXT_WIDTH_MISMATCH",
-      `text vectors are ${texts.columns} wide, the expert compares with ${head.weight.columns}: use the text encoder it was trained with`,
-      { found: texts.columns, expected: head.weight.columns },
+      `text vectors are ${texts.columns} wide, the expert compares with ${width}: use the text encoder it was trained with`,
+      { found: texts.columns, expected: width },
     );
   }
   if (!texts.values.every(Number.isFinite)) {

@@ -30,13 +30,15 @@ export async function createProbexProjector(
   { u, v }: Probes,
 ): Promise<Projector> {
   const vT = transpose(v);
+  // Closures keep all that they name: U and V must not stay beside their copies on the backend.
+  const [probeCount, width] = [u.columns, v.rows];
   if (layer.kind === "lora") {
     const up = await backend.load({ left: vT });
     const down = await backend.load({ right: u });
     return {
       residentBytes: up.residentBytes + down.residentBytes,
       open: (matrices) => createLoraAccumulator(backend, up, down, matrices),
-      accumulatorBytes: (matrices) => 2 * 4 * (matrices["lora-up"]?.columnCount ?? 0) * (u.columns + v.rows),
+      accumulatorBytes: (matrices) => 2 * 4 * (matrices["lora-up"]?.columnCount ?? 0) * (probeCount + width),
       dispose: async () => {
         await up.dispose();
         await down.dispose();
@@ -48,7 +50,7 @@ export async function createProbexProjector(
   return {
     residentBytes: product.residentBytes,
     open: (matrices) => createDenseAccumulator(product, matrices, transposed),
-    accumulatorBytes: () => 3 * 4 * u.columns * v.rows,
+    accumulatorBytes: () => 3 * 4 * probeCount * width,
     dispose: () => product.dispose(),
   };
 }
@@ -139,7 +141,7 @@ async function addFinite(sum: RunningSum, matrix: StoredMatrix, block: RowBlock)
 function assertFinite(values: Float32Array, matrix: StoredMatrix, block: RowBlock): void {
   const index = values.findIndex((value) => !Number.isFinite(value));
   if (index < 0) return;
-  const row = block.rowBegin + Math.floor(index / block.columnCount);
+  const row = matrix.firstRow + block.rowBegin + Math.floor(index / block.columnCount);
   const column = matrix.columns.begin + (index % block.columnCount);
   throw new InvalidInputError(
     "NON_FINITE",

@@ -6,6 +6,8 @@ export interface StoredMatrix {
   /** Name of the tensor, for messages. */
   readonly name: string;
   readonly dtype: Dtype;
+  /** Row of the tensor that the range begins with, for messages: not 0 where a slice is read. */
+  readonly firstRow: number;
   readonly rowCount: number;
   /** Numbers per stored row. */
   readonly columnCount: number;
@@ -15,8 +17,9 @@ export interface StoredMatrix {
 
 /** The matrix that a selected tensor's range holds. */
 export function toStoredMatrix(selected: SelectedTensor): StoredMatrix {
-  const { tensor, rowCount, columnCount, columns } = selected;
-  return { name: tensor.name, dtype: tensor.dtype, rowCount, columnCount, columns };
+  const { tensor, beginByte, rowCount, columnCount, columns } = selected;
+  const firstRow = beginByte / (columnCount * dtypeBytes[tensor.dtype]);
+  return { name: tensor.name, dtype: tensor.dtype, firstRow, rowCount, columnCount, columns };
 }
 
 /** Bytes of one stored row. */

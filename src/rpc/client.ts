@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import {
   create,
   type DescMessage,
@@ -155,10 +154,13 @@ function openStream(channel: Client, target: string, signal: AbortSignal | undef
   signal?.throwIfAborted();
   const { path, responseDeserialize } = toMethodDefinition(EmbeddingService.method.embedModel);
   let answered = false;
+  // Called when a waiting write may go on: the stream drained, or the answer is there.
+  let wake: () => void = () => {};
   let settle: (error: ServiceError | null, response?: EmbedModelResponse) => void = () => {};
   const answer = new Promise<EmbedModelResponse>((resolve, reject) => {
     settle = (error, response) => {
       answered = true;
+      wake();
       signal?.removeEventListener("abort", abort);
       if (error !== null) reject(fromStatus(error, target));
       else if (response !== undefined) resolve(response);
@@ -176,11 +178,14 @@ function openStream(channel: Client, target: string, signal: AbortSignal | undef
   signal?.addEventListener("abort", abort, { once: true });
   // Writes after an early answer fail on the stream; the answer itself tells what there is to tell.
   call.on("error", () => {});
+  call.on("drain", () => wake());
 
   const write = async (message: Buffer): Promise<void> => {
     if (answered) return;
     if (call.write(message)) return;
-    await Promise.race([once(call, "drain").catch(() => {}), answer.catch(() => {})]);
+    await new Promise<void>((resolve) => {
+      wake = resolve;
+    });
   };
 
   return {

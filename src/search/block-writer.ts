@@ -22,7 +22,7 @@ export interface BlockWriter {
   write(tensor: number, matrix: StoredMatrix, offset: number, bytes: Uint8Array): Promise<void>;
   /** Sends what is there. */
   flush(): void;
-  /** Sends what is there and waits until all blocks are back. */
+  /** Sends what is there and waits until all blocks are back, or until none will come any more. */
   drain(): Promise<void>;
   /** Takes a block back. */
   giveBack(buffer: ArrayBuffer): void;
@@ -51,14 +51,18 @@ export function createBlockWriter(
     | { readonly bytes: Uint8Array<ArrayBuffer>; used: number; readonly operations: BlockOperation[] }
     | undefined;
   let piece: Piece | undefined;
-  let waiting: { resolve: () => void; reject: (error: Error) => void } | undefined;
+  // Several may wait: a stream that is taken over adds its last word beside a `write`.
+  const waiting: (() => void)[] = [];
   let failure: Error | undefined;
   let waitMs = 0;
 
   const nextBlock = (): Promise<void> =>
-    new Promise((resolve, reject) => {
-      waiting = { resolve, reject };
+    new Promise((resolve) => {
+      waiting.push(resolve);
     });
+  const wake = (): void => {
+    for (const resolve of waiting.splice(0)) resolve();
+  };
 
   const flush = (): void => {
     if (block === undefined || block.operations.length === 0) return;
@@ -76,19 +80,22 @@ export function createBlockWriter(
   };
 
   const ready = async (): Promise<NonNullable<typeof block>> => {
-    if (block !== undefined) return block;
-    if (free.length === 0 && allocated < blocksPerStream) {
-      allocated++;
-      free.push(new ArrayBuffer(blockBytes));
-    }
-    while (free.length === 0) {
+    for (;;) {
+      if (block !== undefined) return block;
+      if (free.length === 0 && allocated < blocksPerStream) {
+        allocated++;
+        free.push(new ArrayBuffer(blockBytes));
+      }
+      const buffer = free.pop();
+      if (buffer !== undefined) {
+        block = { bytes: new Uint8Array(buffer), used: 0, operations: [] };
+        return block;
+      }
       if (failure !== undefined) throw failure;
       const started = performance.now();
       await nextBlock();
       waitMs += performance.now() - started;
     }
-    block = { bytes: new Uint8Array(free.pop() as ArrayBuffer), used: 0, operations: [] };
-    return block;
   };
 
   /** Opens a piece that ends with a row group where one fits, so that the worker finds whole groups in place. */
@@ -127,14 +134,15 @@ export function createBlockWriter(
     write: async (tensor, matrix, offset, bytes) => {
       let done = 0;
       while (done < bytes.byteLength) {
-        if (piece === undefined || piece.tensor !== tensor) piece = await openPiece(tensor, matrix, offset + done);
+        const open = piece?.tensor === tensor ? piece : await openPiece(tensor, matrix, offset + done);
+        piece = open;
         const target = await ready();
-        const count = Math.min(bytes.byteLength - done, piece.end - (offset + done));
-        target.bytes.set(bytes.subarray(done, done + count), piece.at + piece.length);
-        piece.length += count;
-        target.used = piece.at + piece.length;
+        const count = Math.min(bytes.byteLength - done, open.end - (offset + done));
+        target.bytes.set(bytes.subarray(done, done + count), open.at + open.length);
+        open.length += count;
+        target.used = open.at + open.length;
         done += count;
-        if (offset + done === piece.end) {
+        if (offset + done === open.end) {
           piece = undefined;
           if (target.used + alignment > blockBytes || piecesLeftOut(matrix, offset + done, target.used)) flush();
         }
@@ -147,16 +155,14 @@ export function createBlockWriter(
     },
     giveBack: (buffer) => {
       free.push(buffer);
-      waiting?.resolve();
-      waiting = undefined;
+      wake();
     },
     get waitMs() {
       return waitMs;
     },
     fail: (error) => {
       failure = error;
-      waiting?.reject(error);
-      waiting = undefined;
+      wake();
     },
   };
 }

@@ -10,6 +10,7 @@ import {
 } from "../errors/probestream-error.js";
 import type { Expert } from "../experts/expert.js";
 import { toProbabilities } from "../experts/head.js";
+import { digestBytes } from "../projection/range-reader.js";
 import { isResumePoint, segmentBytes } from "../projection/segments.js";
 import { rangeBytes } from "../projection/stored-matrix.js";
 import type { TensorInfo } from "../weights/layer.js";
@@ -19,7 +20,7 @@ import type { EmbedLimits } from "./limits.js";
 import type { MemoryPlan } from "./memory-plan.js";
 import type { EmbeddingPlan, PlannedTensor } from "./plan-embedding.js";
 import type { UploadRegistry, UploadTicket } from "./upload-registry.js";
-import type { StreamLink, WorkerPool } from "./worker-pool.js";
+import type { StreamEvents, StreamLink, WorkerPool } from "./worker-pool.js";
 
 /** What opens a model: copied from its plan. */
 export interface ModelHeader {
@@ -128,6 +129,8 @@ interface Slot {
   readonly modelId: string;
   readonly uploadId: string;
   upload: Upload | undefined;
+  /** Whether the outcome is known: what is still computed of the model is for nothing. */
+  settled: boolean;
   readonly outcome: Promise<ModelEmbedding | ProbestreamError>;
   readonly settle: (outcome: ModelEmbedding | ProbestreamError) => void;
 }
@@ -137,6 +140,7 @@ interface Slot {
  * large the layers are.
  *
  * @throws LimitExceededError `MEMORY_BUDGET` if the memory plan has no room for another stream.
+ * @throws UnavailableError `BACKEND_UNAVAILABLE` if no worker is running now.
  */
 export function openEmbedStream({ pool, memory, uploads, limits, plan }: StreamContext): EmbedStream {
   const releaseStream = memory.admitStream();
@@ -154,11 +158,12 @@ export function openEmbedStream({ pool, memory, uploads, limits, plan }: StreamC
     slot.upload?.release();
     slot.upload?.ticket.close(outcome instanceof Error ? "keep" : "remove");
     slot.upload = undefined;
+    slot.settled = true;
     if (current?.index === index) current.upload = undefined;
     slot.settle(outcome);
   };
 
-  const link: StreamLink = pool.open({
+  const events: StreamEvents = {
     onBlockDone: (buffer) => writer.giveBack(buffer),
     onCheckpoint: (index, state) => slots[index]?.upload?.ticket.save(state),
     onResult: (index, result) => {
@@ -175,7 +180,8 @@ export function openEmbedStream({ pool, memory, uploads, limits, plan }: StreamC
       writer.fail(error);
       for (const index of slots.keys()) settle(index, error);
     },
-  });
+  };
+  const link = openLink(pool, events, releaseStream);
   const writer: BlockWriter = createBlockWriter((buffer, operations) => link.send(buffer, operations));
 
   /** Ends the open model with an error; what is still sent of it is passed over. */
@@ -264,7 +270,15 @@ export function openEmbedStream({ pool, memory, uploads, limits, plan }: StreamC
           await writer.push({ op: "texts", texts });
         }
         const upload = await openUpload(header, index);
-        (slots[index] as Slot).upload = upload;
+        const slot = slots[index] as Slot;
+        if (slot.settled) {
+          // Taken over, lost or given up while it was opened: nobody else will give back what it holds.
+          upload.release();
+          upload.ticket.close("keep");
+          if (lost === undefined) await writer.push({ op: "drop" });
+          return;
+        }
+        slot.upload = upload;
         current.upload = upload;
         answerBytes += toAnswerBytes(upload.plan, textCount);
       } catch (error) {
@@ -298,6 +312,7 @@ export function openEmbedStream({ pool, memory, uploads, limits, plan }: StreamC
       const { upload } = current;
       try {
         if (upload !== undefined) {
+          assertDigestLength(digest);
           assertComplete(upload, totalBytes);
           await writer.push({ op: "close", digest: digest.byteLength === 0 ? undefined : digest.slice() });
         }
@@ -343,6 +358,7 @@ export function openEmbedStream({ pool, memory, uploads, limits, plan }: StreamC
 
     abort: () => {
       const error = new AbortedError("FOOTER_MISSING", "the stream was given up");
+      lost ??= error;
       writer.fail(error);
       for (const index of slots.keys()) settle(index, error);
       end();
@@ -350,11 +366,20 @@ export function openEmbedStream({ pool, memory, uploads, limits, plan }: StreamC
   };
 }
 
+function openLink(pool: WorkerPool, events: StreamEvents, onError: () => void): StreamLink {
+  try {
+    return pool.open(events);
+  } catch (error) {
+    onError();
+    throw error;
+  }
+}
+
 /** Plans once more from what the header says: nothing of a plan is kept, and nothing of a header is believed. */
 async function planFor(header: ModelHeader, plan: StreamContext["plan"]): Promise<EmbeddingPlan> {
   const tensors = new Map(header.tensors.map(({ tensor }) => [tensor.name, tensor]));
   if (header.experts.length === 0) {
-    throw new InvalidInputError("FIELD_INVALID", "the header names no targets; copy them from the plan");
+    throw new InvalidInputError("FIELD_INVALID", "the header has no space_ids; copy those of the plan's targets");
   }
   const planned = await plan(tensors, header.experts);
   const differs =
@@ -450,6 +475,15 @@ function toChunkCursor(
   return cursor;
 }
 
+function assertDigestLength(digest: Uint8Array): void {
+  if (digest.byteLength === 0 || digest.byteLength === digestBytes) return;
+  throw new InvalidInputError(
+    "FIELD_INVALID",
+    `footer.digest has ${digest.byteLength} bytes; a SHA-256 has ${digestBytes}, and without one the field stays empty`,
+    { found: digest.byteLength, expected: digestBytes },
+  );
+}
+
 function assertComplete({ plan, cursors }: Upload, totalBytes: number): void {
   for (const [index, { next, length }] of cursors.entries()) {
     if (next === length) continue;
@@ -514,7 +548,7 @@ function createSlot({ modelId, uploadId }: ModelHeader): Slot {
   const outcome = new Promise<ModelEmbedding | ProbestreamError>((resolve) => {
     settle = resolve;
   });
-  return { modelId, uploadId, upload: undefined, outcome, settle };
+  return { modelId, uploadId, upload: undefined, settled: false, outcome, settle };
 }
 
 function streamOrder(message: string): InvalidInputError {

@@ -3,6 +3,7 @@ import type { ComputeBackend, Matrix } from "../compute/compute-backend.js";
 import { createBackend, isBackendName } from "../compute/create-backend.js";
 import { toPlainError } from "../errors/plain-error.js";
 import { InternalError } from "../errors/probestream-error.js";
+import { collectGarbage } from "./collect-garbage.js";
 import type { BlockOperation, FromWorker, TargetResult, ToWorker, WorkerSettings } from "./embed-messages.js";
 import { type ModelProjection, openModelProjection } from "./model-projection.js";
 import { loadResidentExpert, type ResidentExpert } from "./resident-expert.js";
@@ -84,6 +85,7 @@ async function load(request: number, spaceId: string, folder: string): Promise<v
   try {
     const expert = residents.get(spaceId) ?? (await loadResidentExpert(backend, folder, spaceId));
     residents.set(spaceId, expert);
+    collectGarbage();
     post({ type: "loaded", request, residentBytes: expert.residentBytes });
   } catch (error) {
     post({ type: "not-loaded", request, error: toPlainError(error) });

@@ -16,6 +16,8 @@ export interface StreamMemory {
  */
 export interface MemoryPlan {
   readonly budgetBytes: number;
+  /** What the process takes beside the budget: see {@link measureRuntime}. */
+  readonly runtimeBytes: number;
   readonly stream: StreamMemory;
   /** Cost of one stream without what depends on its experts. */
   readonly streamBytes: number;
@@ -32,8 +34,23 @@ export interface MemoryPlan {
   reserve(bytes: number, what: string, kind: "expert" | "model"): () => void;
 }
 
+/**
+ * What comes on top of a process that has just started: some 32 MiB for a backend, and buffers that are done with but
+ * not yet collected. V8 collects when about 64 MiB lie outside its heap, in each of the two threads of a stream.
+ */
+const runtimeSlackBytes = 160 * 1024 * 1024;
+
+/** What this process takes before any expert or stream, and what garbage may add. */
+export function measureRuntime(): number {
+  return process.memoryUsage.rss() + runtimeSlackBytes;
+}
+
 /** Creates a plan with nothing reserved. */
-export function createMemoryPlan(budgetBytes: number, stream: StreamMemory): MemoryPlan {
+export function createMemoryPlan(
+  budgetBytes: number,
+  stream: StreamMemory,
+  runtimeBytes = measureRuntime(),
+): MemoryPlan {
   const streamBytes = stream.receiveWindowBytes + stream.messagesBytes + stream.blocksBytes;
   let reserved = 0;
   let experts = 0;
@@ -57,6 +74,7 @@ export function createMemoryPlan(budgetBytes: number, stream: StreamMemory): Mem
 
   return {
     budgetBytes,
+    runtimeBytes,
     stream,
     streamBytes,
     get reservedBytes() {

@@ -44,7 +44,11 @@ export function createUploadRegistry(store: UploadStore, onError: (error: unknow
   };
 
   return {
-    find,
+    find: async (uploadId, fingerprint) => {
+      // A client that comes back at once is told of the checkpoint that is just being saved.
+      await holders.get(uploadId)?.settled;
+      return find(uploadId, fingerprint);
+    },
     open: async (uploadId, fingerprint, onTakenOver) => {
       const previous = holders.get(uploadId);
       const holder = { onTakenOver, settled: Promise.resolve() };

@@ -47,6 +47,8 @@ async function loadRuntime(): Promise<Runtime> {
 /** Graphs without constants, shared by all products of a backend and made at first use. */
 interface Sessions {
   create(graph: Graph): Promise<InferenceSession>;
+  /** Ends one that {@link create} made; the runtime throws where a session ends twice. */
+  release(session: InferenceSession): Promise<void>;
   /** X[n] float16 → Y[n] float32. */
   cast(): Promise<InferenceSession>;
   /** Z' = Z + Lᵀ·X. */
@@ -55,7 +57,7 @@ interface Sessions {
 }
 
 function createSessions(runtime: Runtime): Sessions {
-  const open: InferenceSession[] = [];
+  const open = new Set<InferenceSession>();
   const create = async (graph: Graph): Promise<InferenceSession> => {
     const session = await runtime.InferenceSession.create(encodeGraph(graph), {
       executionProviders: ["cpu"],
@@ -64,13 +66,17 @@ function createSessions(runtime: Runtime): Sessions {
       // Block heights vary; a remembered memory pattern per height would only grow.
       enableMemPattern: false,
     });
-    open.push(session);
+    open.add(session);
     return session;
+  };
+  const release = async (session: InferenceSession): Promise<void> => {
+    if (open.delete(session)) await session.release();
   };
   let cast: Promise<InferenceSession> | undefined;
   let left: Promise<InferenceSession> | undefined;
   return {
     create,
+    release,
     cast: () => {
       cast ??= create(castGraph);
       return cast;
@@ -80,7 +86,7 @@ function createSessions(runtime: Runtime): Sessions {
       return left;
     },
     dispose: async () => {
-      await Promise.all(open.splice(0).map((session) => session.release()));
+      await Promise.all([...open].map(release));
     },
   };
 }
@@ -153,7 +159,7 @@ async function createProduct(runtime: Runtime, sessions: Sessions, { left, right
       left === undefined
         ? createRowSum(runtime, session, openWidening(), shape, x)
         : createGemmSum(runtime, session, openWidening(), left, shape, x),
-    dispose: () => session.release(),
+    dispose: () => sessions.release(session),
   };
 }
 

@@ -21,7 +21,14 @@ export function fromWireTexts({ data, rows, columns }: FloatMatrix, maxRows: num
       limit: maxRows,
     });
   }
-  if (data.byteLength !== rows * columns * 4 || (rows > 0 && columns === 0)) {
+  if (rows > 0 && columns === 0) {
+    throw new InvalidInputError(
+      "SHAPE_MISMATCH",
+      `text_vectors has ${rows} rows of 0 columns; a text vector is as wide as the expert's text_width`,
+      { rows, columns },
+    );
+  }
+  if (data.byteLength !== rows * columns * 4) {
     throw new InvalidInputError(
       "SHAPE_MISMATCH",
       `text_vectors.data has ${data.byteLength} bytes; ${rows} × ${columns} float32 numbers take ${rows * columns * 4}`,

@@ -90,17 +90,11 @@ export function createEmbeddingService(
     { messages, signal }: Incoming<EmbedModelRequest>,
   ): Promise<[ModelOutcome[], boolean]> {
     const idle = createIdleTimer(limits.streamIdleMs);
-    const stops = [signal, closing, idle.signal];
-    const stopped = new Promise<"stopped">((resolve) => {
-      for (const one of stops) {
-        if (one.aborted) resolve("stopped");
-        else one.addEventListener("abort", () => resolve("stopped"), { once: true });
-      }
-    });
+    const stop = AbortSignal.any([signal, closing, idle.signal]);
     try {
       for (;;) {
-        const next = await Promise.race([messages.next(), stopped]);
-        if (next === "stopped" || next.done === true) break;
+        const next = await nextUnless(stop, messages);
+        if (next === undefined || next.done === true) break;
         idle.refresh();
         const { part } = next.value;
         if (part.case === "header" && stream.isFull) return [await stream.finish(), true];
@@ -152,6 +146,22 @@ export function createEmbeddingService(
       }),
     });
   }
+}
+
+/**
+ * The next message, or nothing once the signal is aborted. Not `Promise.race` with one promise for the whole stream:
+ * that would keep every message until the stream ends.
+ */
+function nextUnless<T>(signal: AbortSignal, messages: AsyncIterator<T>): Promise<IteratorResult<T> | undefined> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return resolve(undefined);
+    const onAbort = (): void => resolve(undefined);
+    signal.addEventListener("abort", onAbort, { once: true });
+    messages
+      .next()
+      .then(resolve, reject)
+      .finally(() => signal.removeEventListener("abort", onAbort));
+  });
 }
 
 /** Why a stream was ended from this side; nothing if the client ended it. */

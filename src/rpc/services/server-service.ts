@@ -47,6 +47,7 @@ export function createServerService(
         openStreams: memory.openStreams,
         uploadStateBytes: BigInt(embedder.uploadStateBytes),
         workerCount: embedder.workerCount,
+        runtimeBytes: BigInt(memory.runtimeBytes),
       },
       backends: [
         { name: backend.name, device: backend.device, available: true },

@@ -1,0 +1,17 @@
+/**
+ * The server with its projection taken out: it parses, orders, digests and answers, but its backend adds nothing up.
+ * What it takes in per second is what the transport allows; `ingest.ts` compares the real server with it.
+ */
+import { parseArgs } from "node:util";
+import { tuneCollector } from "../src/cli/tune-collector.js";
+import { openCatalogue } from "../src/experts/catalogue.js";
+import { startServer } from "../src/rpc/server.js";
+
+const { values } = parseArgs({ options: { experts: { type: "string", default: "experts" } } });
+tuneCollector();
+const server = await startServer({
+  catalogue: openCatalogue(values.experts),
+  computeModule: new URL("./discard-backend.js", import.meta.url),
+});
+process.stdout.write(`listening on ${server.host}:${server.port} (pid ${process.pid}, projection discarded)\n`);
+process.once("SIGTERM", () => void server.close(0).then(() => process.exit(0)));

@@ -1,0 +1,214 @@
+import { type Command, Option } from "commander";
+import type { BackendName } from "../../compute/create-backend.js";
+import { ProbestreamError } from "../../errors/probestream-error.js";
+import { defaultConcurrency, embedFiles, type FileOutcome } from "../../search/embed-files.js";
+import type { EmbedPort } from "../../search/embed-port.js";
+import { startEmbedder } from "../../search/embedder.js";
+import { createLocalPort } from "../../search/local-port.js";
+import type { CommandContext } from "../command-context.js";
+import { addConnectionOptions } from "../connection-options.js";
+import { CommandError, exitCodes, usageError } from "../exit-codes.js";
+import { type Failure, toFailureLines } from "../failures.js";
+import { findLocations } from "../find-locations.js";
+import { openLocalExperts } from "../local-experts.js";
+import { collectHeader, collectWord, parseBackend, parseCount } from "../option-values.js";
+import { type OutFile, openOutFile } from "../out-file.js";
+import { formatRate, showProgress } from "../progress.js";
+import { toModelOptions } from "../remote-options.js";
+import { createJsonWriter, createTableWriter, type ResultWriter, toErrorJson } from "../result-writer.js";
+import { type ConnectionOptions, connectToServer } from "../server-connection.js";
+import { formatBytes } from "../size.js";
+import { readTexts } from "../texts-file.js";
+
+interface EmbedOptions extends ConnectionOptions {
+  readonly local?: boolean;
+  readonly experts?: string;
+  readonly expert?: readonly string[];
+  readonly backend?: BackendName;
+  readonly texts?: string;
+  readonly top?: number;
+  readonly json?: boolean;
+  readonly out?: string;
+  readonly header?: Readonly<Record<string, string>>;
+  readonly token?: string;
+  readonly concurrency: number;
+  readonly quiet?: boolean;
+}
+
+const help = `
+Results go to standard output, everything else to standard error. Exit codes: 0 all
+models embedded; 1 some failed (they are named at the end); 2 the command line is wrong;
+3 no connection, no expert or no model; 130 interrupted.
+
+An upload of 8 MiB or more that breaks off goes on where it was when the command is
+given again; weights that are not wanted are never read, here or over HTTP.
+
+Examples:
+  $ probestream embed lora.safetensors
+      one model, through the server on this machine
+  $ probestream embed models/ --server gpu-box:50051 --texts labels.safetensors --top 1
+      every model in a folder and its folders, with the label that fits best
+  $ probestream embed models/ --local --experts experts/ --json > results.jsonl
+      no server: the same computation in this process, one JSON object per line
+  $ probestream embed https://huggingface.co/OWNER/NAME/resolve/main/model.safetensors
+      a remote model: its header and the one layer wanted are all that is read
+  $ probestream embed models/ --out representations.safetensors --quiet
+      representations as a matrix, for other programs
+`;
+
+/** Adds `embed`. */
+export function addEmbed(program: Command, context: CommandContext): void {
+  const command = program
+    .command("embed")
+    .summary("say what models do, from their weights")
+    .description(
+      "Embeds models: streams the one layer that an expert reads of each, and shows what comes out.\n" +
+        "A model is a .safetensors file, an index of shards (….index.json), or a URL of either.",
+    )
+    .argument("<model...>", "files, folders (searched with all folders in them) and http(s) URLs")
+    .addHelpText("after", help);
+  addConnectionOptions(command, context.environment.server)
+    .addOption(new Option("--local", "compute in this process instead of a server").conflicts("server"))
+    .option("--experts <folder>", "with --local: folder of expert folders (default: experts)")
+    .option(
+      "--expert <name>",
+      "expert by name or space id; with --local also an expert folder; repeatable (default: the only one that fits)",
+      collectWord,
+    )
+    .option("--backend <name>", "with --local: compute backend, onnx or plain (default: onnx)", parseBackend)
+    .option("--texts <file>", "safetensors file with text_embeds [n, width] and labels, to compare models with")
+    .option("--top <n>", "labels per model (default: 3 in the table, all in JSON)", parseCount)
+    .option("--json", "one JSON object per line instead of a table")
+    .option("--out <file>", "write representations (and scores) to a safetensors file")
+    .option("--header <header>", "'Name: value' sent to the URLs' own servers; repeatable", collectHeader)
+    .option("--token <token>", "bearer token for URLs (default: HF_TOKEN, for Hugging Face only)")
+    .option("--concurrency <n>", "streams at once", parseCount, defaultConcurrency)
+    .option("--quiet", "no progress and no summary, only failures")
+    .action(async (paths: readonly string[], options: EmbedOptions) => {
+      context.exit(await embed(paths, options, context));
+    });
+}
+
+async function embed(paths: readonly string[], options: EmbedOptions, context: CommandContext): Promise<number> {
+  const { signal, terminal, environment } = context;
+  const texts = options.texts === undefined ? undefined : await readTexts(options.texts, signal);
+  const textLabels = texts?.labels ?? [];
+  const outFile = options.out === undefined ? undefined : await openOutFile(options.out, textLabels);
+  const { locations, failures: unreadable } = await findLocations(paths, signal);
+  if (locations.length === 0 && unreadable.length === 0) {
+    throw new CommandError(`no .safetensors file in ${paths.join(", ")}`, exitCodes.unusable);
+  }
+  const { port, experts } = await openPort(options, context);
+  const writer = options.json
+    ? createJsonWriter({ textLabels, top: options.top })
+    : createTableWriter({ textLabels, top: options.top }, locations);
+  const outcomes = embedAll(port, locations, {
+    options,
+    context,
+    experts,
+    ...(texts !== undefined && { texts: texts.vectors }),
+    modelOptions: toModelOptions({
+      headers: options.header,
+      token: options.token,
+      hubToken: environment.hubToken,
+    }),
+  });
+  try {
+    const report = await writeAll(outcomes, unreadable, { writer, outFile, context, json: options.json === true });
+    signal.throwIfAborted();
+    await outFile?.write();
+    if (options.quiet !== true) terminal.remark(toSummary(report));
+    if (report.failures.length > 0) {
+      terminal.remark(`${report.failures.length} failed:`);
+      for (const line of toFailureLines(report.failures)) terminal.remark(line);
+    }
+    return report.failures.length > 0 ? exitCodes.someFailed : exitCodes.success;
+  } finally {
+    await port.close();
+  }
+}
+
+/** The server, or this process. */
+async function openPort(
+  options: EmbedOptions,
+  { environment }: CommandContext,
+): Promise<{ readonly port: EmbedPort; readonly experts: readonly string[] }> {
+  const { expert = [], backend, local = false } = options;
+  if (!local && (options.experts !== undefined || backend !== undefined)) {
+    throw usageError("--experts and --backend are the server's to choose; with --local they are yours");
+  }
+  if (!local) return { port: await connectToServer(options, environment.server), experts: expert };
+  const { catalogue, wanted } = await openLocalExperts(options.experts, expert);
+  const embedder = await startEmbedder({ catalogue, ...(backend !== undefined && { backend }) });
+  return { port: createLocalPort(embedder), experts: wanted };
+}
+
+interface Job extends Pick<Parameters<typeof embedFiles>[2] & object, "texts" | "modelOptions"> {
+  readonly options: EmbedOptions;
+  readonly context: CommandContext;
+  readonly experts: readonly string[];
+}
+
+async function* embedAll(
+  port: EmbedPort,
+  locations: readonly string[],
+  { options, context, experts, texts, modelOptions }: Job,
+): AsyncGenerator<FileOutcome, void, undefined> {
+  const { signal, terminal } = context;
+  const progress = options.quiet === true ? undefined : showProgress(terminal, locations.length);
+  try {
+    yield* embedFiles(locations, port, {
+      experts,
+      texts,
+      modelOptions,
+      concurrency: options.concurrency,
+      signal,
+      onProgress: progress?.update,
+    });
+  } finally {
+    progress?.stop();
+  }
+}
+
+interface Report {
+  readonly embedded: number;
+  readonly bytes: number;
+  readonly seconds: number;
+  readonly failures: readonly Failure[];
+}
+
+async function writeAll(
+  outcomes: AsyncIterable<FileOutcome>,
+  unreadable: readonly Failure[],
+  output: {
+    readonly writer: ResultWriter;
+    readonly outFile: OutFile | undefined;
+    readonly context: CommandContext;
+    readonly json: boolean;
+  },
+): Promise<Report> {
+  const { writer, outFile, json } = output;
+  const { terminal } = output.context;
+  const startedAt = performance.now();
+  const failures = [...unreadable];
+  let embedded = 0;
+  let bytes = 0;
+  for (const line of writer.heading) await terminal.print(line);
+  if (json) for (const { file, error } of unreadable) await terminal.print(toErrorJson(file, error));
+  for await (const file of outcomes) {
+    if (file.outcome instanceof ProbestreamError) failures.push({ file: file.location, error: file.outcome });
+    else {
+      embedded++;
+      bytes += file.outcome.bytesTotal;
+    }
+    outFile?.add(file);
+    for (const line of writer.toLines(file)) await terminal.print(line);
+  }
+  return { embedded, bytes, seconds: (performance.now() - startedAt) / 1000, failures };
+}
+
+function toSummary({ embedded, bytes, seconds, failures }: Report): string {
+  const total = embedded + failures.length;
+  const rates = `${formatRate(embedded / seconds)} models/s, ${formatBytes(bytes / seconds)}/s`;
+  return `${embedded} of ${total} models embedded in ${seconds.toFixed(1)} s (${rates})`;
+}

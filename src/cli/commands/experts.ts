@@ -1,0 +1,98 @@
+import { type Command, Option } from "commander";
+import { openCatalogue } from "../../experts/catalogue.js";
+import type { CommandContext } from "../command-context.js";
+import { addConnectionOptions } from "../connection-options.js";
+import { exitCodes } from "../exit-codes.js";
+import { type ExpertListing, type ExpertSummary, listFolderExperts, listServerExperts } from "../expert-summary.js";
+import { type ConnectionOptions, connectToServer } from "../server-connection.js";
+import { type Column, toPlain, toTable } from "../table.js";
+
+interface ExpertsOptions extends ConnectionOptions {
+  readonly experts?: string;
+  readonly json?: boolean;
+}
+
+const help = `
+Exit codes: 0 there are experts and all are usable; 1 some folders are not; 2 the command
+line is wrong; 3 no connection, or no expert.
+
+Examples:
+  $ probestream experts
+      what the server on this machine has
+  $ probestream experts --experts experts/
+      what a folder of expert folders has, without a server
+  $ probestream experts --json | jq -r 'select(.objective == "zeroshot").spaceId'
+      one JSON object per line
+`;
+
+const columns: readonly Column[] = [
+  { title: "name" },
+  { title: "space id" },
+  { title: "objective" },
+  { title: "layer" },
+  { title: "shape", align: "right" },
+  { title: "probes", align: "right" },
+  { title: "repr.", align: "right" },
+  { title: "labels" },
+];
+
+/** Adds `experts`. */
+export function addExperts(program: Command, context: CommandContext): void {
+  const command = program
+    .command("experts")
+    .summary("list the experts of a server or of a folder")
+    .description("Lists experts: what each is called, which layer it reads, and what it answers.")
+    .addHelpText("after", help);
+  addConnectionOptions(command, context.environment.server)
+    .addOption(new Option("--experts <folder>", "look into a folder of expert folders").conflicts("server"))
+    .option("--json", "one JSON object per line instead of a table")
+    .action(async (options: ExpertsOptions) => {
+      context.exit(await listExperts(options, context));
+    });
+}
+
+async function listExperts(options: ExpertsOptions, { terminal, environment }: CommandContext): Promise<number> {
+  const { experts, unusable } = await fetchListing(options, environment.server);
+  const lines =
+    options.json === true
+      ? experts.map((expert) => JSON.stringify(expert))
+      : experts.length > 0
+        ? toTable(columns, experts.map(toCells))
+        : [];
+  for (const line of lines) await terminal.print(line);
+  if (experts.length === 0) terminal.remark("no experts");
+  if (unusable.length > 0) terminal.remark(`${unusable.length} unusable:`);
+  for (const { name, message } of unusable) terminal.remark(toPlain(`  ${name}: ${message}`));
+  if (experts.length === 0) return exitCodes.unusable;
+  return unusable.length > 0 ? exitCodes.someFailed : exitCodes.success;
+}
+
+async function fetchListing(options: ExpertsOptions, fallback: string): Promise<ExpertListing> {
+  if (options.experts !== undefined) return listFolderExperts(openCatalogue(options.experts));
+  const client = await connectToServer(options, fallback);
+  try {
+    return await listServerExperts(client);
+  } finally {
+    await client.close();
+  }
+}
+
+function toCells(expert: ExpertSummary): string[] {
+  const { name, spaceId, objective, layer, shape, probes, projection, representation, labels } = expert;
+  return [
+    name,
+    spaceId.slice(0, 12),
+    objective,
+    `${layer.module} (${layer.kind}${layer.layout === "linear" ? "" : `, ${layer.layout}`})`,
+    shape.join(" x "),
+    `${probes} x ${projection}`,
+    String(representation),
+    toLabelCell(labels),
+  ];
+}
+
+function toLabelCell(labels: readonly string[]): string {
+  if (labels.length === 0) return "-";
+  const shown = labels.slice(0, 3).join(", ");
+  return labels.length > 3 ? `${labels.length}: ${shown}, …` : shown;
+}

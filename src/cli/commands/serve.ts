@@ -1,0 +1,157 @@
+import { type Command, InvalidArgumentError } from "commander";
+import { backendNames } from "../../compute/create-backend.js";
+import { type Catalogue, openCatalogue } from "../../experts/catalogue.js";
+import { protocolWindowBytes } from "../../rpc/receive-window.js";
+import { type RunningServer, startServer } from "../../rpc/server.js";
+import type { CommandContext } from "../command-context.js";
+import { parseDuration } from "../duration.js";
+import { defaultAddress, readProcessSettings } from "../environment.js";
+import { exitCodes, toExitCode } from "../exit-codes.js";
+import { listFolderExperts } from "../expert-summary.js";
+import { defaultExpertsFolder } from "../local-experts.js";
+import { formatAddress, parseAddress, parseBackend, parseCount } from "../option-values.js";
+import { isServerProcess, runProcesses, tellParent } from "../processes.js";
+import { type ServeOptions, toGraceMs, toServerOptions } from "../serve-options.js";
+import { parseSize } from "../size.js";
+import { toPlain } from "../table.js";
+import { tuneCollector } from "../tune-collector.js";
+
+const help = `
+The first line of output is "listening on HOST:PORT (pid N, …)". SIGINT and SIGTERM end
+the server in order: open streams may finish within --grace, later ones can be resumed.
+An expert folder that is added while it runs is served at once.
+
+Examples:
+  $ probestream serve --experts experts/
+      on this machine, port 50051
+  $ probestream serve --experts experts/ --listen 0.0.0.0:50051 --tls-cert cert.pem --tls-key key.pem
+      for others too; add --tls-client-ca ca.pem to let only known clients in
+  $ probestream serve --experts experts/ --processes 8 --state-dir /var/lib/probestream
+      eight processes on one port; unfinished uploads survive a restart
+  $ probestream serve --experts experts/ --receive-window 16MiB --memory-budget 4GiB
+      over long lines: 16 MiB may be on their way per connection
+`;
+
+/** Adds `serve`. */
+export function addServe(program: Command, context: CommandContext): void {
+  program
+    .command("serve")
+    .summary("start a server")
+    .description("Serves experts over gRPC: clients stream a layer in and get its embedding back.")
+    .option("--experts <folder>", "folder of expert folders, or one of them", defaultExpertsFolder)
+    .option(
+      "--listen <host:port>",
+      `where to listen; port 0 takes a free one (default: ${defaultAddress})`,
+      parseAddress,
+      parseAddress(defaultAddress),
+    )
+    .option("--state-dir <folder>", "keep unfinished uploads here (default: in memory)")
+    .option("--processes <n>", "server processes on the port; each takes in about 0.5 GB/s", parseCount, 1)
+    .option("--workers <n>", "worker threads per process (default: the cores, shared)", parseCount)
+    .option("--memory-budget <size>", "what experts and streams of a process may take (default: 1GiB)", parseSize)
+    .option(
+      "--receive-window <size>",
+      "HTTP/2 window; `default` for the protocol's 65,535 (default: 4MiB)",
+      parseWindow,
+    )
+    .option(
+      "--backend <name>",
+      `compute backend: ${backendNames.join(", ")} (default: ${backendNames[0]})`,
+      parseBackend,
+    )
+    .option("--tls-cert <file>", "the server's certificate (PEM)")
+    .option("--tls-key <file>", "its private key (PEM)")
+    .option("--tls-client-ca <file>", "let in only clients with a certificate of this authority (PEM)")
+    .option("--insecure", "allow plaintext where others can reach it")
+    .option("--idle-timeout <time>", "end a stream that brings nothing for so long (default: 60s)", parseDuration)
+    .option("--upload-expiry <time>", "keep unfinished uploads for so long (default: 24h)", parseDuration)
+    .option("--max-chunk <size>", "longest chunk allowed (default: 1MiB)", parseSize)
+    .option("--grace <time>", "how long a shutdown waits for open streams (default: 10s)", parseDuration)
+    .addHelpText("after", help)
+    .action(async (options: ServeOptions) => {
+      if (isServerProcess) await serveAsProcess(options, context);
+      else if (options.processes > 1) await serveFromProcesses(options, context);
+      else await serveAlone(options, context);
+      context.exit(exitCodes.success);
+    });
+}
+
+async function serveAlone(options: ServeOptions, { terminal, signal }: CommandContext): Promise<void> {
+  const server = await start(options);
+  const address = formatAddress(server);
+  await terminal.print(`listening on ${address} (pid ${process.pid}, ${await describe(server)})`);
+  await remarkUnusable(server.embedder.catalogue, terminal.remark);
+  await untilAborted(signal);
+  await server.close(toGraceMs(options));
+}
+
+async function serveFromProcesses(options: ServeOptions, { terminal, signal }: CommandContext): Promise<void> {
+  const { processes: count, listen, stateDir } = options;
+  // What is wrong with the options is said once rather than by each process.
+  await toServerOptions(options);
+  const catalogue = openCatalogue(options.experts);
+  await catalogue.list();
+  await runProcesses({
+    count,
+    listen,
+    stateDir,
+    terminal,
+    signal,
+    stopMs: toGraceMs(options) + 5000,
+    onListening: async (address, description) => {
+      const facts = `pid ${process.pid}, ${description}, ${count} processes`;
+      await terminal.print(`listening on ${formatAddress(address)} (${facts})`);
+      await remarkUnusable(catalogue, terminal.remark);
+    },
+  });
+}
+
+async function serveAsProcess(options: ServeOptions, { signal }: CommandContext): Promise<void> {
+  const { port, stateDir } = readProcessSettings();
+  const listen = { host: options.listen.host, port };
+  const stopped = Promise.race([
+    untilAborted(signal),
+    new Promise<void>((resolve) => process.once("disconnect", resolve)),
+  ]);
+  try {
+    const server = await start({ ...options, listen, stateDir });
+    await tellParent({ type: "listening", description: await describe(server) });
+    await stopped;
+    await server.close(toGraceMs(options));
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    await tellParent({ type: "failed", message, exitCode: toExitCode(error) });
+  }
+  process.disconnect?.();
+}
+
+async function start(options: ServeOptions): Promise<RunningServer> {
+  tuneCollector();
+  const serverOptions = await toServerOptions(options);
+  // Throws where there is no such folder: better now than at the first call.
+  await serverOptions.catalogue.list();
+  return startServer(serverOptions);
+}
+
+async function describe({ embedder }: RunningServer): Promise<string> {
+  const { experts } = await embedder.catalogue.list();
+  const count = experts.length === 1 ? "1 expert" : `${experts.length} experts`;
+  return `${count}, backend ${embedder.backend.name}: ${embedder.backend.device}`;
+}
+
+async function remarkUnusable(catalogue: Catalogue, remark: (line: string) => void): Promise<void> {
+  const { experts, unusable } = await listFolderExperts(catalogue);
+  for (const { name, message } of unusable) remark(toPlain(`not served: ${name}: ${message}`));
+  if (experts.length === 0) remark("no experts yet: put expert folders into the --experts folder");
+}
+
+function parseWindow(text: string): number {
+  const bytes = text === "default" ? protocolWindowBytes : parseSize(text);
+  if (bytes >= protocolWindowBytes && bytes < 2 ** 31) return bytes;
+  throw new InvalidArgumentError(`HTTP/2 allows ${protocolWindowBytes} to 2147483647 bytes.`);
+}
+
+async function untilAborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}

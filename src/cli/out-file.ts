@@ -1,0 +1,91 @@
+import { access, constants, rename, rm, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import { ProbestreamError } from "../errors/probestream-error.js";
+import type { FileOutcome } from "../search/embed-files.js";
+import type { PortEmbedding } from "../search/embed-port.js";
+import { encodeSafetensors, float32Bytes, type TensorData } from "../weights/safetensors-writer.js";
+import { CommandError, exitCodes, usageError } from "./exit-codes.js";
+
+/** Collects results for `--out`. */
+export interface OutFile {
+  add(outcome: FileOutcome): void;
+  /** Writes the file, in place of one that was there; nothing if there is no result. */
+  write(): Promise<void>;
+}
+
+interface Row {
+  readonly index: number;
+  readonly file: string;
+  readonly embedding: PortEmbedding;
+}
+
+/**
+ * Prepares `--out`: a safetensors file with `representations` [n, r_T] in F32, rows in the order of the files; with
+ * texts or classes also `scores` [n, labels]. Metadata: `files`, `labels` (JSON lists), `space_id`, `expert`. Where
+ * models were served by several experts, each has its own tensors and keys, ending in `.` and its short space id.
+ *
+ * Memory: the representations and scores.
+ */
+export async function openOutFile(path: string, textLabels: readonly string[]): Promise<OutFile> {
+  await access(dirname(path), constants.W_OK).catch(() => {
+    throw usageError(`--out: ${dirname(path)} is no folder that can be written to`);
+  });
+  const spaces = new Map<string, Row[]>();
+  return {
+    add: ({ index, location, outcome }) => {
+      if (outcome instanceof ProbestreamError) return;
+      for (const embedding of outcome.embeddings) {
+        const rows = spaces.get(embedding.spaceId) ?? [];
+        rows.push({ index, file: location, embedding });
+        spaces.set(embedding.spaceId, rows);
+      }
+    },
+    write: async () => {
+      if (spaces.size > 0) await replaceFile(path, encode(spaces, textLabels));
+    },
+  };
+}
+
+function encode(spaces: ReadonlyMap<string, Row[]>, textLabels: readonly string[]): Uint8Array {
+  const tensors: TensorData[] = [];
+  const metadata: Record<string, string> = { format: "probestream-representations/1" };
+  for (const [spaceId, unsorted] of spaces) {
+    const suffix = spaces.size === 1 ? "" : `.${spaceId.slice(0, 12)}`;
+    const rows = [...unsorted].sort((a, b) => a.index - b.index);
+    const first = rows[0]?.embedding;
+    if (first === undefined) continue;
+    tensors.push(toTensor(`representations${suffix}`, rows, ({ representation }) => representation));
+    const hasCosines = first.cosines.length > 0;
+    if (hasCosines || first.probabilities.length > 0) {
+      tensors.push(toTensor(`scores${suffix}`, rows, (e) => (hasCosines ? e.cosines : e.probabilities)));
+      metadata[`labels${suffix}`] = JSON.stringify(hasCosines ? textLabels : first.labels);
+    }
+    metadata[`files${suffix}`] = JSON.stringify(rows.map(({ file }) => file));
+    metadata[`space_id${suffix}`] = spaceId;
+    metadata[`expert${suffix}`] = first.expertName;
+  }
+  return encodeSafetensors(tensors, metadata);
+}
+
+function toTensor(
+  name: string,
+  rows: readonly Row[],
+  valuesOf: (embedding: PortEmbedding) => Float32Array,
+): TensorData {
+  const width = rows[0] === undefined ? 0 : valuesOf(rows[0].embedding).length;
+  const values = new Float32Array(rows.length * width);
+  for (const [index, { embedding }] of rows.entries()) values.set(valuesOf(embedding), index * width);
+  return { name, dtype: "F32", shape: [rows.length, width], bytes: float32Bytes(values) };
+}
+
+async function replaceFile(path: string, bytes: Uint8Array): Promise<void> {
+  const temporary = `${path}.${process.pid}.part`;
+  try {
+    await writeFile(temporary, bytes);
+    await rename(temporary, path);
+  } catch (cause) {
+    await rm(temporary, { force: true });
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw new CommandError(`--out: ${path} could not be written: ${message}`, exitCodes.unusable, { cause });
+  }
+}

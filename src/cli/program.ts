@@ -1,0 +1,39 @@
+import { Command } from "commander";
+import { version } from "../rpc/server.js";
+import type { CommandContext } from "./command-context.js";
+import { addEmbed } from "./commands/embed.js";
+import { addExperts } from "./commands/experts.js";
+import { addInspect } from "./commands/inspect.js";
+import { addServe } from "./commands/serve.js";
+
+const help = `
+Environment: PROBESTREAM_SERVER (HOST:PORT of the server), HF_TOKEN (token of Hugging Face,
+sent there only), NO_COLOR.
+
+First steps:
+  $ probestream inspect lora.safetensors                 what is in the file?
+  $ probestream embed lora.safetensors --local --experts experts/
+  $ probestream serve --experts experts/ &               the same, over the network
+  $ probestream embed models/ --texts labels.safetensors
+
+\`probestream COMMAND --help\` has the options and more examples of each.
+`;
+
+/** Creates the command line. It throws `CommanderError` instead of ending the process. */
+export function createProgram(context: CommandContext): Command {
+  const program = new Command("probestream")
+    .description("Reads model weights as they stream in over gRPC and says what the model does.")
+    .version(version, "-V, --version")
+    .option("--debug", "show the stack of an error (anywhere on the command line)")
+    .addHelpText("after", help)
+    .exitOverride()
+    .configureHelp({ helpWidth: 100, showGlobalOptions: false })
+    // Errors are told in one place, main.ts.
+    .configureOutput({ outputError: () => {} })
+    .showSuggestionAfterError();
+  addEmbed(program, context);
+  addInspect(program, context);
+  addExperts(program, context);
+  addServe(program, context);
+  return program;
+}

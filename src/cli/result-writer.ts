@@ -1,0 +1,94 @@
+import { ProbestreamError } from "../errors/probestream-error.js";
+import type { FileOutcome } from "../search/embed-files.js";
+import type { PortResult } from "../search/embed-port.js";
+import { type Score, scoreOf, toScores } from "./scores.js";
+import { type Column, keepEnd, toHeading, toPlain, toRow, toRule, widthOf } from "./table.js";
+
+/** Turns outcomes into lines. */
+export interface ResultWriter {
+  /** Lines before the first. */
+  readonly heading: readonly string[];
+  toLines(outcome: FileOutcome): string[];
+}
+
+/** What a writer must know. */
+export interface WriterOptions {
+  /** Names of the text vectors. */
+  readonly textLabels: readonly string[];
+  /** Labels shown per model; absent for the writer's own choice. */
+  readonly top: number | undefined;
+}
+
+/** Widest column of file names. */
+const maxFileWidth = 60;
+
+/** Names of experts are not known before the first result. */
+const expertWidth = 16;
+
+/** Labels in a table where nothing else is said. */
+const defaultTop = 3;
+
+const columns: readonly Column[] = [
+  { title: "file" },
+  { title: "expert" },
+  { title: "ms", align: "right" },
+  { title: "labels" },
+];
+
+/** One JSON object per line and expert; errors as `{"file", "error"}`. */
+export function createJsonWriter({ textLabels, top }: WriterOptions): ResultWriter {
+  return {
+    heading: [],
+    toLines: ({ location, outcome }) =>
+      outcome instanceof ProbestreamError
+        ? [toErrorJson(location, outcome)]
+        : outcome.embeddings.map((embedding) =>
+            JSON.stringify({
+              file: location,
+              spaceId: embedding.spaceId,
+              expert: embedding.expertName,
+              representation: Array.from(embedding.representation),
+              labels: toScores(embedding, textLabels).slice(0, top),
+              timings: outcome.timings,
+              bytes: { received: outcome.bytesReceived, total: outcome.bytesTotal },
+              backends: outcome.backends,
+            }),
+          ),
+  };
+}
+
+/** An error as a line of JSON. */
+export function toErrorJson(file: string, { reason, kind, message, facts }: ProbestreamError): string {
+  const shown = Object.fromEntries(Object.entries(facts).map(([key, value]) => [key, toJsonValue(value)]));
+  return JSON.stringify({ file, error: { reason, kind, message, facts: shown } });
+}
+
+/** A table that is written while results come; errors are left to the summary. */
+export function createTableWriter({ textLabels, top }: WriterOptions, locations: readonly string[]): ResultWriter {
+  const longest = locations.reduce((widest, location) => Math.max(widest, widthOf(location)), 4);
+  const fileWidth = Math.min(maxFileWidth, longest);
+  const widths = [fileWidth, expertWidth, 8, 0];
+  const toCells = (location: string, result: PortResult): string[][] =>
+    result.embeddings.map((embedding) => [
+      keepEnd(toPlain(location), fileWidth),
+      toPlain(embedding.expertName),
+      result.timings.total.toFixed(1),
+      toLabelText(toScores(embedding, textLabels).slice(0, top ?? defaultTop), embedding.representation.length),
+    ]);
+  return {
+    heading: [toHeading(columns, widths), toRule([fileWidth, expertWidth, 8, 40])],
+    toLines: ({ location, outcome }) =>
+      outcome instanceof ProbestreamError
+        ? []
+        : toCells(location, outcome).map((cells) => toRow(columns, widths, cells)),
+  };
+}
+
+function toLabelText(scores: readonly Score[], width: number): string {
+  if (scores.length === 0) return `(${width} numbers; --texts compares them with labels)`;
+  return scores.map((score) => `${toPlain(score.label)} ${scoreOf(score).toFixed(3)}`).join(", ");
+}
+
+function toJsonValue(value: string | number | bigint): string | number {
+  return typeof value === "bigint" ? String(value) : value;
+}

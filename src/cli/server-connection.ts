@@ -1,0 +1,47 @@
+import { readFile } from "node:fs/promises";
+import { connect, type ProbestreamClient } from "../rpc/client.js";
+import { usageError } from "./exit-codes.js";
+
+/** Options of every command that connects. */
+export interface ConnectionOptions {
+  /** `HOST:PORT`. */
+  readonly server?: string;
+  readonly tls?: boolean;
+  readonly tlsCa?: string;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+}
+
+/** Connects to a server and makes sure that one is there. Throws what the first call throws. */
+export async function connectToServer(options: ConnectionOptions, fallback: string): Promise<ProbestreamClient> {
+  const { tls = false, tlsCa, tlsCert, tlsKey, server: target = fallback } = options;
+  if ((tlsCert === undefined) !== (tlsKey === undefined)) {
+    throw usageError("--tls-cert and --tls-key belong together: give both, or neither");
+  }
+  const isSecure = tls || tlsCa !== undefined || tlsCert !== undefined;
+  const client = connect({
+    target,
+    ...(isSecure && {
+      tls: {
+        authority: await readPem("--tls-ca", tlsCa),
+        certificate: await readPem("--tls-cert", tlsCert),
+        privateKey: await readPem("--tls-key", tlsKey),
+      },
+    }),
+  });
+  try {
+    await client.serverInfo();
+    return client;
+  } catch (error) {
+    await client.close();
+    throw error;
+  }
+}
+
+/** Reads a PEM file that an option names. */
+export async function readPem(option: string, path: string | undefined): Promise<Buffer | undefined> {
+  if (path === undefined) return undefined;
+  return readFile(path).catch((cause: unknown) => {
+    throw usageError(`${option}: ${cause instanceof Error ? cause.message : String(cause)}`);
+  });
+}

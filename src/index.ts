@@ -1,0 +1,55 @@
+/**
+ * Probestream as a library: read model files, plan, project, embed in this process or on a server, and serve.
+ *
+ * @module
+ */
+export type { ComputeBackend, Matrix, Product, ProductSides, RowBlock, RunningSum } from "./compute/compute-backend.js";
+export { type BackendName, backendNames, createBackend } from "./compute/create-backend.js";
+export type { ErrorReason } from "./errors/error-reason.js";
+export {
+  AbortedError,
+  AccessDeniedError,
+  CorruptDataError,
+  InternalError,
+  InvalidInputError,
+  LimitExceededError,
+  NotFoundError,
+  PreconditionError,
+  ProbestreamError,
+  UnavailableError,
+} from "./errors/probestream-error.js";
+export { type Catalogue, openCatalogue } from "./experts/catalogue.js";
+export { type Checkpoint, readCheckpoint } from "./experts/checkpoint.js";
+export { type Expert, type LoadedExpert, loadExpert } from "./experts/expert.js";
+export { createHead, type Head } from "./experts/head.js";
+export { type Dtype, dtypeBytes } from "./linalg/dtype.js";
+export { widen } from "./linalg/widen.js";
+export type { Accumulator, LayerMatrices, Projector, StatePart } from "./projection/accumulator.js";
+export { createProbexProjector, type Probes } from "./projection/probex-projector.js";
+export { createRangeReader, type RangeReader } from "./projection/range-reader.js";
+export { segmentBytes } from "./projection/segments.js";
+export { type ClientOptions, connect, type ProbestreamClient } from "./rpc/client.js";
+export { type RunningServer, type ServerOptions, type ServerTls, startServer, version } from "./rpc/server.js";
+export type {
+  EmbedPort,
+  ModelPlan,
+  PlanRequest,
+  PortAnswer,
+  PortEmbedding,
+  PortResult,
+  PortStream,
+} from "./search/embed-port.js";
+export { type Embedder, type EmbedderOptions, startEmbedder } from "./search/embedder.js";
+export { defaultLimits, type EmbedLimits } from "./search/limits.js";
+export { createLocalPort } from "./search/local-port.js";
+export type { UploadStore } from "./search/upload-store.js";
+export { openDirectoryUploadStore } from "./search/upload-stores/directory.js";
+export { createMemoryUploadStore } from "./search/upload-stores/memory.js";
+export { findModels } from "./weights/find-models.js";
+export type { LayerSpec, SelectedTensor, TensorInfo, TensorRole } from "./weights/layer.js";
+export { findLoraPairs } from "./weights/lora-pairs.js";
+export { type ModelFile, type ModelOptions, openModel } from "./weights/model-file.js";
+export { readTensors } from "./weights/safetensors-file.js";
+export { parseSafetensorsHeader, readSafetensorsHeader } from "./weights/safetensors-header.js";
+export { encodeSafetensors } from "./weights/safetensors-writer.js";
+export { selectLayer } from "./weights/select-layer.js";

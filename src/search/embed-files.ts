@@ -1,0 +1,197 @@
+import { setMaxListeners } from "node:events";
+import type { Matrix } from "../compute/compute-backend.js";
+import { toProbestreamError } from "../errors/plain-error.js";
+import { ProbestreamError } from "../errors/probestream-error.js";
+import { isHttpUrl, parseHttpUrl, toDisplayUrl } from "../weights/http-url.js";
+import { type ModelFile, type ModelOptions, openModel } from "../weights/model-file.js";
+import { type Batcher, createBatcher } from "./embed-files-batcher.js";
+import { createPermits } from "./embed-files-permits.js";
+import { createProgressCounter, type EmbedProgress } from "./embed-files-progress.js";
+import { createQueue } from "./embed-files-queue.js";
+import { createTaskGroup } from "./embed-files-tasks.js";
+import type { EmbedPort, PortResult } from "./embed-port.js";
+import { Upload, wantedBytes } from "./upload.js";
+import { planUploads, type UploadContext, uploadModels } from "./upload-models.js";
+
+/** How many models are embedded. */
+export interface EmbedFilesOptions {
+  /** Experts by name or space id; empty where the only one that fits a model may serve. Default empty. */
+  readonly experts?: readonly string[] | undefined;
+  /** Text vectors to compare representations with, one per row. */
+  readonly texts?: Matrix | undefined;
+  /** Streams at once. Default 4. */
+  readonly concurrency?: number | undefined;
+  /** Headers and tokens by location, so that each server is told its own only. Default none. */
+  readonly modelOptions?: ((location: string) => Omit<ModelOptions, "signal">) | undefined;
+  /** Further attempts after a failure that may pass, as long as none of them gets on. Default 6: some 10 seconds. */
+  readonly retries?: number | undefined;
+  /** Stops everything; the generator then throws its reason. */
+  readonly signal?: AbortSignal | undefined;
+  /** Hears of every change; always the same object with other numbers. */
+  readonly onProgress?: ((progress: EmbedProgress) => void) | undefined;
+}
+
+/** What became of one file. */
+export interface FileOutcome {
+  /** Place among the locations, from 0. */
+  readonly index: number;
+  /** Path or URL, fit for messages: of a URL without its query. */
+  readonly location: string;
+  readonly outcome: PortResult | ProbestreamError;
+}
+
+/** Streams at once where nothing else is said. */
+export const defaultConcurrency = 4;
+
+/** 384: three batches, of which one streams, one is planned and one is opened; processes often have 1,024 files. */
+const maxOpenModels = 384;
+
+/** What a model of many shards counts for: as many files as it may have open. */
+const indexWeight = 16;
+
+/** Models opened at once. Headers of remote ones take a round trip or more each. */
+const openingAtOnce = 16;
+
+/** 128: enough that the round trips of plan and answer, one each per batch, weigh little at 35 KB a model. */
+const batchModels = 128;
+
+/** A batch that does not fill up is planned after so long, in milliseconds: slow servers must not hold up fast disks. */
+const batchWaitMs = 50;
+
+/** Models that want less share a stream, others have one to themselves. */
+const smallModelBytes = 1024 * 1024;
+
+/**
+ * Embeds models, many at a time: opens them, asks for plans in batches, and streams what the plans want. The next
+ * batches are opened and planned while one is streamed, so that round trips cost little. One model's failure stops
+ * no other.
+ *
+ * Outcomes come as streams end, not in the order of the locations. Taking them slowly slows the rest down.
+ *
+ * Memory: two chunks per stream; headers of at most 384 open models, and as many outcomes.
+ *
+ * @throws the signal's reason, and what `locations` throws.
+ */
+export async function* embedFiles(
+  locations: Iterable<string> | AsyncIterable<string>,
+  port: EmbedPort,
+  options: EmbedFilesOptions = {},
+): AsyncGenerator<FileOutcome, void, undefined> {
+  const controller = new AbortController();
+  const stop = (): void => controller.abort(options.signal?.reason);
+  if (options.signal?.aborted === true) stop();
+  options.signal?.addEventListener("abort", stop, { once: true });
+  const outcomes = createQueue<{ readonly file: FileOutcome; readonly release: () => void }>();
+  const running = runAll(locations, port, { ...options, controller }, (file, release) => {
+    outcomes.push({ file, release });
+  }).then(outcomes.end, outcomes.fail);
+  try {
+    for await (const { file, release } of outcomes) {
+      release();
+      yield file;
+    }
+  } finally {
+    controller.abort();
+    options.signal?.removeEventListener("abort", stop);
+    await running;
+  }
+}
+
+async function runAll(
+  locations: Iterable<string> | AsyncIterable<string>,
+  port: EmbedPort,
+  options: EmbedFilesOptions & { readonly controller: AbortController },
+  emit: (file: FileOutcome, release: () => void) => void,
+): Promise<void> {
+  const { controller, experts = [], texts, retries = 6, concurrency = defaultConcurrency } = options;
+  const { signal } = controller;
+  // One listener for each model that is opened and each stream.
+  setMaxListeners(0, signal);
+  const progress = createProgressCounter(options.onProgress);
+  const context: UploadContext = { port, texts, retries, signal };
+  const permits = createPermits(maxOpenModels, signal);
+  const openings = createPermits(openingAtOnce, signal);
+  const open = new Set<ModelFile>();
+  const groups = createQueue<readonly Upload[]>();
+  const tasks = createTaskGroup();
+
+  const finish = (file: FileOutcome, release: () => void): void => {
+    progress.add({ modelsDone: 1, modelsFailed: file.outcome instanceof ProbestreamError ? 1 : 0 });
+    emit(file, release);
+  };
+
+  const openOne = async (index: number, location: string, release: () => void): Promise<void> => {
+    const done = await openings.acquire(1);
+    try {
+      const model = await openModel(location, { ...options.modelOptions?.(location), signal });
+      open.add(model);
+      const upload = new Upload(model, experts, progress, (outcome) => {
+        open.delete(model);
+        // What closing a file that was read may still complain about concerns nobody.
+        const closed = model.close().catch(() => {});
+        tasks.run(closed.then(() => finish({ index, location: model.location, outcome }, release)));
+      });
+      batches.add(upload);
+    } catch (error) {
+      signal.throwIfAborted();
+      finish({ index, location: toDisplayLocation(location), outcome: toProbestreamError(error) }, release);
+    } finally {
+      done();
+    }
+  };
+
+  const planBatch = async (batch: readonly Upload[]): Promise<void> => {
+    await planUploads(batch, context);
+    for (const group of toGroups(batch)) groups.push(group);
+  };
+  const batches: Batcher<Upload> = createBatcher(batchModels, batchWaitMs, (batch) => tasks.run(planBatch(batch)));
+
+  const produce = async (): Promise<void> => {
+    let index = 0;
+    for await (const location of locations) {
+      signal.throwIfAborted();
+      progress.add({ models: 1 });
+      const release = await permits.acquire(/\.index\.json$/i.test(location) ? indexWeight : 1);
+      tasks.run(openOne(index++, location, release));
+    }
+  };
+
+  const stream = async (): Promise<void> => {
+    for await (const group of groups) await uploadModels(group, context);
+  };
+
+  const streams = Promise.all(Array.from({ length: concurrency }, stream));
+  try {
+    tasks.run(produce());
+    await Promise.race([tasks.done(), streams]);
+    batches.end();
+    await tasks.done();
+    groups.end();
+    await streams;
+    await tasks.done();
+  } catch (error) {
+    controller.abort(error);
+    groups.end();
+    await Promise.all([tasks.ended(), streams.catch(() => {})]);
+    throw error;
+  } finally {
+    batches.end();
+    await Promise.all([...open].map((model) => model.close().catch(() => {})));
+  }
+}
+
+/** Models that share a stream: all small ones of a batch; the others alone. */
+function toGroups(batch: readonly Upload[]): readonly (readonly Upload[])[] {
+  const planned = batch.flatMap((upload) =>
+    upload.plan === undefined || upload.isSettled ? [] : [{ upload, bytes: wantedBytes(upload.plan) }],
+  );
+  const small = planned.filter(({ bytes }) => bytes < smallModelBytes).map(({ upload }) => upload);
+  const large = planned.filter(({ bytes }) => bytes >= smallModelBytes).map(({ upload }) => [upload]);
+  return small.length === 0 ? large : [small, ...large];
+}
+
+/** Where a model lies, without what a URL may keep secret. */
+function toDisplayLocation(location: string): string {
+  if (!isHttpUrl(location)) return location;
+  return URL.canParse(location) ? toDisplayUrl(parseHttpUrl(location).url) : "a URL that cannot be read";
+}

@@ -1,0 +1,10 @@
+/** A compute module with a fault; see `fixtures/faulty-backend.ts`. */
+export function faultyBackend(
+  how: "none" | "throw" | "exit" | "uncaught" | "start" | "start-exit",
+  options: { readonly after?: number; readonly delayMs?: number } = {},
+): URL {
+  const url = new URL("../fixtures/faulty-backend.js", import.meta.url);
+  url.searchParams.set("how", how);
+  for (const [key, value] of Object.entries(options)) url.searchParams.set(key, String(value));
+  return url;
+}
