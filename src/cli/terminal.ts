@@ -55,7 +55,7 @@ export function openTerminal(onClosed: () => void): Terminal {
       status = line;
     },
     hasStatus,
-    columns: stderr.columns ?? 80,
+    columns: stderr.columns || 80,
   };
 }
 

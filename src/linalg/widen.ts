@@ -52,7 +52,8 @@ function lookUp(source: Uint8Array | Uint16Array, table: Uint32Array, target: Fl
 }
 
 function toAligned(bytes: Uint8Array, alignment: number): Uint8Array {
-  return bytes.byteOffset % alignment === 0 ? bytes : bytes.slice();
+  // Not `slice`, which for a Buffer is a view.
+  return bytes.byteOffset % alignment === 0 ? bytes : new Uint8Array(bytes);
 }
 
 /** Float32 bits of a narrower IEEE-like number with `exponentWidth` exponent and `mantissaWidth` mantissa bits. */

@@ -56,7 +56,7 @@ const openingAtOnce = 16;
 const batchModels = 128;
 
 /** A batch that does not fill up is planned after so long, in milliseconds: slow servers must not hold up fast disks. */
-const batchWaitMs = 50;
+const batchWaitMs = 250;
 
 /** Models that want less share a stream, others have one to themselves. */
 const smallModelBytes = 1024 * 1024;
@@ -131,7 +131,7 @@ async function runAll(
         const closed = model.close().catch(() => {});
         tasks.run(closed.then(() => finish({ index, location: model.location, outcome }, release)));
       });
-      batches.add(upload);
+      batches.add({ index, upload });
     } catch (error) {
       signal.throwIfAborted();
       finish({ index, location: toDisplayLocation(location), outcome: toProbestreamError(error) }, release);
@@ -140,11 +140,13 @@ async function runAll(
     }
   };
 
-  const planBatch = async (batch: readonly Upload[]): Promise<void> => {
-    await planUploads(batch, context);
-    for (const group of toGroups(batch)) groups.push(group);
+  const planBatch = async (batch: readonly Opened[]): Promise<void> => {
+    // Files open in any order; outcomes are easier to read in that of the locations.
+    const uploads = [...batch].sort((a, b) => a.index - b.index).map(({ upload }) => upload);
+    await planUploads(uploads, context);
+    for (const group of toGroups(uploads)) groups.push(group);
   };
-  const batches: Batcher<Upload> = createBatcher(batchModels, batchWaitMs, (batch) => tasks.run(planBatch(batch)));
+  const batches: Batcher<Opened> = createBatcher(batchModels, batchWaitMs, (batch) => tasks.run(planBatch(batch)));
 
   const produce = async (): Promise<void> => {
     let index = 0;
@@ -178,6 +180,11 @@ async function runAll(
     batches.end();
     await Promise.all([...open].map((model) => model.close().catch(() => {})));
   }
+}
+
+interface Opened {
+  readonly index: number;
+  readonly upload: Upload;
 }
 
 /** Models that share a stream: all small ones of a batch; the others alone. */

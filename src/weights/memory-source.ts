@@ -1,7 +1,9 @@
 import { assertRange, type ByteSource, type StreamOptions, toChunkBytes } from "./byte-source.js";
 
 /** A source over bytes that are in memory already. Memory: the bytes, which are kept, not copied. */
-export function createMemorySource(bytes: Uint8Array, name: string, fingerprint = name): ByteSource {
+export function createMemorySource(content: Uint8Array, name: string, fingerprint = name): ByteSource {
+  // `slice` of a Buffer would be a view: what is read must have memory of its own.
+  const bytes = new Uint8Array(content.buffer, content.byteOffset, content.byteLength);
   return {
     name,
     size: bytes.length,

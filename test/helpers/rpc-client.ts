@@ -89,6 +89,7 @@ export function openRawClient(
   const client = new Client(target, channelCredentials, {
     "grpc.use_local_subchannel_pool": 1,
     "grpc.enable_retries": 0,
+    "grpc.per_rpc_retry_buffer_size": 0,
     "grpc.max_receive_message_length": -1,
   });
   const unary: RawClient["unary"] = (method, request) => {

@@ -38,6 +38,8 @@ for (const dtype of dtypes) {
       const target = new Float32Array(40).fill(7);
       widen(shifted.subarray(shift, shift + bytes.length), dtype, target.subarray(2, 39));
       t.deepEqual(target.subarray(2, 39), expected, `shift ${shift}`);
+      widen(Buffer.from(shifted.buffer, shift, bytes.length), dtype, target.subarray(2, 39));
+      t.deepEqual(target.subarray(2, 39), expected, `shift ${shift} of a Buffer`);
       t.deepEqual(
         [...target.subarray(0, 2), ...target.subarray(39)],
         [7, 7, 7],

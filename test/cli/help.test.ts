@@ -1,0 +1,35 @@
+import { readFile } from "node:fs/promises";
+import test from "ava";
+import { runCli } from "./run-cli.js";
+
+for (const [command, ...mentions] of [
+  ["embed", "--server", "--local", "--texts", "--json", "--out", "--concurrency", "Exit codes"],
+  ["inspect", "--experts", "--all", "--json", "Exit codes"],
+  ["experts", "--server", "--experts", "--json"],
+  ["serve", "--listen", "--state-dir", "--processes", "--memory-budget", "--receive-window", "--grace"],
+] as const) {
+  test(`\`${command} --help\` explains the options and shows examples`, async (t) => {
+    const { code, stdout, stderr } = await runCli([command, "--help"]);
+    t.is(code, 0);
+    t.is(stderr, "");
+    for (const mention of mentions) t.true(stdout.includes(mention), mention);
+    t.true((stdout.match(new RegExp(`\\$ probestream ${command}\\b`, "g"))?.length ?? 0) >= 3);
+  });
+}
+
+test("without a command, the help is shown and the exit code says that none was given", async (t) => {
+  const { code, stderr } = await runCli([]);
+  t.is(code, 2);
+  t.regex(stderr, /Commands:/);
+});
+
+test("a mistyped command gets a suggestion", async (t) => {
+  const { code, stderr } = await runCli(["serv"]);
+  t.is(code, 2);
+  t.is(stderr, "probestream: unknown command 'serv' (Did you mean serve?)\n");
+});
+
+test("--version is the package's", async (t) => {
+  const { version }: { version: string } = JSON.parse(await readFile("package.json", "utf8"));
+  t.deepEqual(await runCli(["--version"]), { code: 0, stdout: `${version}\n`, stderr: "" });
+});

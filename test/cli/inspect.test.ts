@@ -1,0 +1,78 @@
+import { rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import test from "ava";
+import { makeExampleFolder, parseLines, runCli } from "./run-cli.js";
+
+interface Description {
+  readonly file: string;
+  readonly bytes: number;
+  readonly tensors: readonly { readonly name: string; readonly dtype: string; readonly bytes: number }[];
+  readonly lora: readonly { readonly module: string; readonly rank: number; readonly shape: readonly number[] }[];
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly experts: readonly { readonly expert: string; readonly fits: boolean; readonly reason?: string }[];
+}
+
+let cwd = "";
+test.before(async () => {
+  cwd = await makeExampleFolder();
+  await writeFile(join(cwd, "broken.safetensors"), "x");
+});
+test.after.always(() => rm(cwd, { recursive: true, force: true }));
+
+test("a LoRA file shows its layers with ranks, its tensors and its metadata", async (t) => {
+  const { code, stdout } = await runCli(["inspect", "models/birds-lora-1.safetensors"], { cwd });
+  t.is(code, 0);
+  t.regex(stdout, /8 tensors, 2,048 parameters, 8\.2 kB, F32/);
+  t.regex(stdout, /concept: birds/);
+  t.regex(stdout, /LoRA layers \(4\)/);
+  t.regex(stdout, /lm\.blocks\.1\.attn\.to_out +4 +64 x 64 +F32/);
+});
+
+test("--json has the same, and --experts says who fits", async (t) => {
+  const words = ["inspect", "models/birds-lora-1.safetensors", "models/birds-full.safetensors"];
+  const { code, stdout } = await runCli([...words, "--json", "--experts", "experts"], { cwd });
+  t.is(code, 0);
+  const [lora, full] = parseLines<Description>(stdout);
+  t.is(lora?.tensors.length, 8);
+  t.is(lora?.bytes, 8192);
+  t.deepEqual(
+    lora?.lora.map(({ rank, shape }) => [rank, ...shape]),
+    Array(4).fill([4, 64, 64]),
+  );
+  t.is(lora?.metadata["concept"], "birds");
+  t.deepEqual(
+    [lora, full].map((model) => model?.experts.map(({ expert, fits, reason }) => [expert, fits, reason])),
+    [
+      [
+        ["concepts-dense", false, "LAYER_NOT_FOUND"],
+        ["concepts-lora", true, undefined],
+      ],
+      [
+        ["concepts-dense", true, undefined],
+        ["concepts-lora", false, "LAYER_NOT_FOUND"],
+      ],
+    ],
+  );
+});
+
+test("tensors that differ in numbers only share a line, unless all are asked for", async (t) => {
+  const { encodeSafetensors } = await import("../../src/weights/safetensors-writer.js");
+  const tensors = Array.from({ length: 12 }, (_, i) => ({
+    name: `blocks.${i}.weight`,
+    dtype: "F32",
+    shape: [1],
+    bytes: new Uint8Array(4),
+  }));
+  await writeFile(join(cwd, "blocks.safetensors"), encodeSafetensors(tensors));
+  const grouped = await runCli(["inspect", "blocks.safetensors"], { cwd });
+  t.regex(grouped.stdout, /blocks\.\*\.weight +F32 +\[1\] +12 +48 B/);
+  const all = await runCli(["inspect", "blocks.safetensors", "--all"], { cwd });
+  t.is(all.stdout.match(/blocks\.\d+\.weight/g)?.length, 12);
+});
+
+test("a broken file does not hide the others", async (t) => {
+  const { code, stdout, stderr } = await runCli(["inspect", "broken.safetensors", "models"], { cwd });
+  t.is(code, 1);
+  t.is(stdout.match(/^models\//gm)?.length, 26);
+  t.regex(stderr, /1 could not be read:\n {2}broken\.safetensors: HEADER_MALFORMED: /);
+});

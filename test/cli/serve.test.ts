@@ -1,0 +1,117 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
+import test from "ava";
+import { serveCommand, startServer } from "../../bench/start-server.js";
+import { until } from "../helpers/until.js";
+import { makeExampleFolder, parseLines, runCli } from "./run-cli.js";
+
+let cwd = "";
+test.before(async () => {
+  cwd = await makeExampleFolder();
+});
+test.after.always(() => rm(cwd, { recursive: true, force: true }));
+
+test("the first line says where it listens, and SIGTERM ends it", async (t) => {
+  const server = await startServer(serveCommand({ experts: join(cwd, "experts") }));
+  t.regex(server.banner, /^listening on 127\.0\.0\.1:\d+ \(pid \d+, 2 experts, backend onnx: .+\)$/);
+  const before = performance.now();
+  await server.stop();
+  t.true(performance.now() - before < 8000);
+});
+
+test("experts of a server are listed, those added while it runs and unusable ones included", async (t) => {
+  const experts = join(cwd, "growing");
+  await mkdir(experts);
+  await cp(join(cwd, "experts", "concepts-lora"), join(experts, "first"), { recursive: true });
+  const server = await startServer(serveCommand({ experts }));
+  try {
+    await cp(join(cwd, "experts", "concepts-dense"), join(experts, "second"), { recursive: true });
+    await mkdir(join(experts, "third"));
+    await writeFile(join(experts, "third", "expert.json"), "{}");
+    // Looks at the folder are a second apart.
+    await sleep(1200);
+    const { code, stdout, stderr } = await runCli(["experts", "--server", server.target, "--json"]);
+    t.is(code, 1);
+    const lines = parseLines<{ name: string; objective: string; layer: { kind: string }; shape: number[] }>(stdout);
+    t.deepEqual(
+      lines.map(({ name, objective, layer, shape }) => [name, objective, layer.kind, ...shape]),
+      [
+        ["first", "zeroshot", "lora", 64, 64],
+        ["second", "zeroshot", "dense", 64, 64],
+      ],
+    );
+    t.regex(stderr, /1 unusable:\n.*third: .*format/);
+    const here = await runCli(["experts", "--experts", experts, "--json"]);
+    t.is(here.stdout, stdout);
+    const table = await runCli(["experts", "--experts", join(cwd, "experts")]);
+    t.is(table.code, 0);
+    t.regex(table.stdout, /concepts-lora +[0-9a-f]{12} +zeroshot +lm\.blocks\.1\.attn\.to_out \(lora\) +64 x 64/);
+  } finally {
+    await server.stop();
+  }
+});
+
+test("several processes share a port, one that dies is replaced, and nothing of them stays", async (t) => {
+  const tmp = join(cwd, "tmp");
+  await mkdir(tmp);
+  const { program, args } = serveCommand({
+    experts: join(cwd, "experts"),
+    extra: ["--processes", "2", "--workers", "1"],
+  });
+  const server = spawn(program, args, { env: { ...process.env, TMPDIR: tmp }, stdio: ["ignore", "pipe", "pipe"] });
+  const remarks: string[] = [];
+  createInterface({ input: server.stderr }).on("line", (line) => remarks.push(line));
+  try {
+    const [banner] = (await once(createInterface({ input: server.stdout }), "line")) as [string];
+    t.regex(banner, /, 2 processes\)$/);
+    const target = /^listening on (\S+)/.exec(banner)?.[1] ?? "";
+    t.is((await listUploads(tmp)).length, 1);
+    const embed = () => runCli(["embed", join(cwd, "models"), "--server", target, "--json", "--quiet"]);
+    t.is(parseLines((await embed()).stdout).length, 26);
+    if (process.platform === "linux") {
+      // One that dies at once would be taken for one that cannot start.
+      await sleep(5000);
+      const children = await readFile(`/proc/${server.pid}/task/${server.pid}/children`, "utf8");
+      process.kill(Number(children.split(" ")[0]), "SIGKILL");
+      await until(
+        () => remarks.some((line) => /ended \(SIGKILL\); starting another/.test(line)),
+        "a process is missed",
+      );
+    }
+    const after = await embed();
+    t.is(parseLines(after.stdout).length, 26, after.stderr);
+  } finally {
+    server.kill("SIGTERM");
+  }
+  const [code] = await once(server, "exit");
+  t.is(code, 0);
+  t.deepEqual(await listUploads(tmp), []);
+});
+
+/** Folders of uploads in a folder for temporary files, where libraries may leave others. */
+async function listUploads(folder: string): Promise<string[]> {
+  return (await readdir(folder)).filter((name) => name.startsWith("probestream-"));
+}
+
+const refusals: readonly (readonly [string, readonly string[], number, RegExp])[] = [
+  ["plaintext beyond loopback", ["--listen", "0.0.0.0:0"], 2, /refusing to serve plaintext on 0\.0\.0\.0/],
+  ["the same in several processes", ["--listen", "0.0.0.0:0", "--processes", "2"], 2, /refusing to serve plaintext/],
+  ["a folder that is not there", ["--experts", "nowhere"], 3, /nowhere cannot be read/],
+  ["an address that is none", ["--listen", "here"], 2, /HOST:PORT/],
+  ["a window that HTTP/2 has not", ["--receive-window", "1KiB"], 2, /65535 to 2147483647/],
+  ["a chunk beyond a message", ["--max-chunk", "8MiB"], 2, /--max-chunk/],
+  ["a certificate without its key", ["--tls-cert", "package.json"], 2, /belong together/],
+];
+for (const [what, words, expected, pattern] of refusals) {
+  test(`${what} is refused`, async (t) => {
+    const experts = words.includes("--experts") ? [] : ["--experts", join(cwd, "experts")];
+    const { code, stderr } = await runCli(["serve", ...experts, ...words]);
+    t.is(code, expected, stderr);
+    t.regex(stderr, /^probestream: [^\n]+\n$/);
+    t.regex(stderr, pattern);
+  });
+}

@@ -1,0 +1,48 @@
+import test, { type ExecutionContext } from "ava";
+import type { UploadStore } from "../../src/search/upload-store.js";
+import { createUploadState } from "../helpers/upload-states.js";
+
+/** What a store is held to. */
+export interface UploadStoreContract {
+  /** Its name, for the tests' titles. */
+  readonly name: string;
+  create(t: ExecutionContext, options: { readonly expiryMs?: number }): Promise<UploadStore>;
+}
+
+/** Registers the tests that every store of unfinished uploads has to pass. */
+export function testUploadStore({ name, create }: UploadStoreContract): void {
+  const id = "upload-0123456789";
+
+  test(`the ${name} store gives back what was saved last`, async (t) => {
+    const store = await create(t, {});
+    t.is(await store.load(id), undefined);
+    await store.save(id, createUploadState(1));
+    t.deepEqual(await store.load(id), createUploadState(1));
+    await store.save(id, createUploadState(2));
+    t.deepEqual(await store.load(id), createUploadState(2));
+    t.deepEqual(await store.load(id), createUploadState(2), "loading keeps it");
+  });
+
+  test(`the ${name} store keeps uploads apart, whatever their ids`, async (t) => {
+    const store = await create(t, {});
+    const ids = [id, "UPLOAD-0123456789", "../../../etc/passwd", "a".repeat(128), "constructor-prototype"];
+    for (const [seed, one] of ids.entries()) await store.save(one, createUploadState(seed));
+    for (const [seed, one] of ids.entries()) t.deepEqual(await store.load(one), createUploadState(seed));
+    await store.remove(id);
+    t.is(await store.load(id), undefined);
+    t.deepEqual(await store.load("../../../etc/passwd"), createUploadState(2));
+  });
+
+  test(`the ${name} store removes what it does not have without a word`, async (t) => {
+    const store = await create(t, {});
+    await t.notThrowsAsync(store.remove(id));
+  });
+
+  test(`the ${name} store forgets uploads that expired`, async (t) => {
+    const store = await create(t, { expiryMs: 30 });
+    await store.save(id, createUploadState(1));
+    t.deepEqual(await store.load(id), createUploadState(1));
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    t.is(await store.load(id), undefined);
+  });
+}

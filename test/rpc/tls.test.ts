@@ -1,0 +1,155 @@
+import { execFileSync } from "node:child_process";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test from "ava";
+import { ProbestreamError } from "../../src/errors/probestream-error.js";
+import { connect } from "../../src/rpc/client.js";
+import type { ServerTls } from "../../src/rpc/server.js";
+import { startTestServer } from "../helpers/rpc-server.js";
+
+/** A certificate with its key. */
+interface Pair {
+  readonly certificate: Buffer;
+  readonly privateKey: Buffer;
+}
+
+interface Certificates {
+  readonly authority: Buffer;
+  readonly server: Pair;
+  readonly client: Pair;
+  /** Signed by nobody that anyone knows. */
+  readonly stranger: Pair;
+}
+
+const openssl = ((): string | undefined => {
+  try {
+    return execFileSync("openssl", ["version"], { encoding: "utf8" });
+  } catch {
+    return undefined;
+  }
+})();
+const secure = openssl === undefined ? test.skip : test;
+const reason = openssl === undefined ? " (skipped: openssl is not installed)" : "";
+
+let made: Promise<Certificates> | undefined;
+
+/** Makes certificates that live for a day, once for all tests. */
+function certificates(): Promise<Certificates> {
+  made ??= makeCertificates();
+  return made;
+}
+
+async function makeCertificates(): Promise<Certificates> {
+  const folder = await mkdtemp(join(tmpdir(), "probestream-tls-"));
+  const run = (...args: readonly string[]): void => {
+    execFileSync("openssl", args, { cwd: folder, stdio: "ignore" });
+  };
+  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+  const read = async (name: string): Promise<Pair> => ({
+    certificate: await readFile(join(folder, `${name}.pem`)),
+    privateKey: await readFile(join(folder, `${name}.key`)),
+  });
+  try {
+    for (const name of ["ca", "stranger"]) {
+      run(
+        "req",
+        "-x509",
+        "-days",
+        "1",
+        ...key,
+        "-subj",
+        `/CN=${name}`,
+        "-keyout",
+        `${name}.key`,
+        "-out",
+        `${name}.pem`,
+      );
+    }
+    await writeFile(join(folder, "names"), "subjectAltName=IP:127.0.0.1,DNS:localhost\n");
+    for (const name of ["server", "client"]) {
+      run("req", ...key, "-subj", `/CN=${name}`, "-keyout", `${name}.key`, "-out", `${name}.csr`);
+      const signed = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "names"];
+      run("x509", "-req", "-days", "1", "-in", `${name}.csr`, ...signed, "-out", `${name}.pem`);
+    }
+    const { certificate: authority } = await read("ca");
+    return { authority, server: await read("server"), client: await read("client"), stranger: await read("stranger") };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Starts a server, asks it for its version, and says what came of it. */
+async function ask(
+  tls: ServerTls,
+  client: Omit<Parameters<typeof connect>[0], "target" | "deadlineMs">,
+): Promise<string> {
+  const server = await startTestServer([], { tls });
+  const connection = connect({ ...client, target: server.target, deadlineMs: 3000 });
+  try {
+    return (await connection.serverInfo()).version === "" ? "no version" : "answered";
+  } catch (error) {
+    return error instanceof ProbestreamError ? error.reason : String(error);
+  } finally {
+    await connection.close();
+    await server.close();
+  }
+}
+
+secure(`over TLS the server is who its certificate says${reason}`, async (t) => {
+  const { server, authority } = await certificates();
+  t.is(await ask(server, { tls: { authority } }), "answered");
+});
+
+secure(`a client that does not know the authority does not talk to the server${reason}`, async (t) => {
+  const { server, stranger } = await certificates();
+  t.is(await ask(server, { tls: { authority: stranger.certificate } }), "SOURCE_UNAVAILABLE");
+});
+
+secure(`a plaintext client cannot talk to a TLS server${reason}`, async (t) => {
+  const { server } = await certificates();
+  t.is(await ask(server, {}), "SOURCE_UNAVAILABLE");
+});
+
+secure(`with a client authority, a client with its certificate is let in${reason}`, async (t) => {
+  const { server, authority, client } = await certificates();
+  t.is(await ask({ ...server, clientAuthority: authority }, { tls: { authority, ...client } }), "answered");
+});
+
+secure(`with a client authority, a client without a certificate is not let in${reason}`, async (t) => {
+  const { server, authority } = await certificates();
+  t.is(await ask({ ...server, clientAuthority: authority }, { tls: { authority } }), "SOURCE_UNAVAILABLE");
+});
+
+secure(`with a client authority, a stranger's certificate is not let in${reason}`, async (t) => {
+  const { server, authority, stranger } = await certificates();
+  const answer = await ask({ ...server, clientAuthority: authority }, { tls: { authority, ...stranger } });
+  t.is(answer, "SOURCE_UNAVAILABLE");
+});
+
+for (const host of ["0.0.0.0", "::", "192.0.2.1", "example.com", "127.evil.example"]) {
+  test(`plaintext beyond loopback is refused: ${host}`, async (t) => {
+    const error = await t.throwsAsync(startTestServer([], { host }), { instanceOf: ProbestreamError });
+    t.is(error?.reason, "FIELD_INVALID");
+    t.is(
+      error?.message,
+      `refusing to serve plaintext on ${host}, which others can reach; give --tls-cert and --tls-key, or --insecure if the network is trusted`,
+    );
+  });
+}
+
+test("plaintext beyond loopback is served where it is allowed", async (t) => {
+  const server = await startTestServer([], { host: "0.0.0.0", insecure: true });
+  const client = connect({ target: `127.0.0.1:${server.port}` });
+  t.not((await client.serverInfo()).version, "");
+  await client.close();
+  await server.close();
+});
+
+test("a port that is taken is refused with the address", async (t) => {
+  const server = await startTestServer([]);
+  const error = await t.throwsAsync(startTestServer([], { port: server.port }), { instanceOf: ProbestreamError });
+  t.is(error?.reason, "SOURCE_UNAVAILABLE");
+  t.true(error?.message.includes(`cannot listen on ${server.target}`), error?.message);
+  await server.close();
+});
