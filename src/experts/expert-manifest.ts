@@ -19,6 +19,8 @@ export interface ExpertManifest {
 /** Format that `expert.json` names. */
 export const expertFormat = "probestream-expert/1";
 
+const layouts = ["linear", "transposed", "conv", "vector"] as const;
+
 /** Bytes of `expert.json` at most; the largest label bank seen (21,000 ImageNet names) takes 0.5 MB. */
 export const maxManifestBytes = 16 * 1024 * 1024;
 
@@ -38,13 +40,17 @@ export function parseExpertManifest(text: string, where: string): ExpertManifest
   if (slice !== undefined && slice[1] - slice[0] !== rows) {
     throw wrong(where, "layer.rows", slice, `a range of ${rows} rows, as "shape" says`);
   }
+  const kind = toChoice(spec["kind"], where, "layer.kind", ["dense", "lora"]);
+  const layout = toChoice(spec["layout"] ?? "linear", where, "layer.layout", layouts);
+  if (kind === "lora" && layout !== "linear") throw wrong(where, "layer.layout", layout, '"linear" for a LoRA layer');
+  if (layout === "vector" && columns !== 1) throw wrong(where, "shape", shape, "[n, 1] for a vector layer");
   return {
     objective: toChoice(objective, where, "objective", ["zeroshot", "classification"]),
     weights: toFileName(weights, where),
     layer: {
       module: toText(spec["module"], where, "layer.module"),
-      kind: toChoice(spec["kind"], where, "layer.kind", ["dense", "lora"]),
-      layout: toChoice(spec["layout"] ?? "linear", where, "layer.layout", ["linear", "transposed", "conv", "vector"]),
+      kind,
+      layout,
       // A folder that does not say was written by hand for the authors' code, which ignores the scale.
       loraScale: toChoice(spec["loraScale"] ?? "none", where, "layer.loraScale", ["none", "apply"]),
       shape: { rows, columns },

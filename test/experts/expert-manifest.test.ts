@@ -27,7 +27,7 @@ test("a manifest with every key is read, and unknown keys are kept", (t) => {
   const full = {
     ...manifest,
     objective: "classification",
-    layer: { module: "m.qkv", kind: "lora", layout: "conv", loraScale: "apply", rows: [6, 12], note: "ignored" },
+    layer: { module: "m.qkv", kind: "lora", layout: "linear", loraScale: "apply", rows: [6, 12], note: "ignored" },
     labels: ["cat", "dog"],
     text: { encoder, prompt: "a photo of a {}" },
     tree: { root: "x" },
@@ -39,7 +39,7 @@ test("a manifest with every key is read, and unknown keys are kept", (t) => {
     layer: {
       module: "m.qkv",
       kind: "lora",
-      layout: "conv",
+      layout: "linear",
       loraScale: "apply",
       rows: { begin: 6, end: 12 },
       shape: { rows: 6, columns: 4 },
@@ -59,6 +59,8 @@ const objectives = '"zeroshot" or "classification"';
 const pair = (least: number): string => `two whole numbers, from ${least} and 1`;
 const malformed: readonly (readonly [key: string, change: Record<string, unknown>, found: string, allowed: string])[] =
   [
+    ["layer.layout", { layer: { ...layer, kind: "lora", layout: "conv" } }, '"conv"', '"linear" for a LoRA layer'],
+    ["shape", { layer: { ...layer, layout: "vector" } }, "[6,4]", "[n, 1] for a vector layer"],
     ["format", { format: undefined }, "absent", '"probestream-expert/1"'],
     ["format", { format: "probestream-expert/2" }, '"probestream-expert/2"', '"probestream-expert/1"'],
     ["objective", { objective: undefined }, "absent", objectives],

@@ -39,3 +39,16 @@ test("a saved upload cut off anywhere is damaged", async (t) => {
     });
   }
 });
+
+test("a saved upload with one flipped bit is damaged", async (t) => {
+  const bytes = encodeUploadState(createUploadState(1));
+  for (let at = 8; at < bytes.length; at += 7) {
+    const flipped = bytes.slice();
+    flipped[at] = (flipped[at] ?? 0) ^ 16;
+    await assertRefused(t, () => parseUploadState(flipped, "x.upload"), {
+      kind: "corrupt-data",
+      reason: "CORRUPT",
+      message: "the saved upload x.upload is damaged; it starts again at 0",
+    });
+  }
+});
