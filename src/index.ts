@@ -30,6 +30,12 @@ export { createRangeReader, type RangeReader } from "./projection/range-reader.j
 export { segmentBytes } from "./projection/segments.js";
 export { type ClientOptions, connect, type ProbestreamClient } from "./rpc/client.js";
 export { type RunningServer, type ServerOptions, type ServerTls, startServer, version } from "./rpc/server.js";
+export {
+  type EmbedFilesOptions,
+  embedFiles,
+  type FileOutcome,
+} from "./search/embed-files.js";
+export type { EmbedProgress } from "./search/embed-files-progress.js";
 export type {
   EmbedPort,
   ModelPlan,

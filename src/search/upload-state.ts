@@ -42,14 +42,25 @@ export function encodeUploadState({ fingerprint, state }: UploadState): Uint8Arr
   ];
   const offsets = JSON.stringify(state.tensors.map(({ offset }) => offset));
   const targets = String(state.targets.length);
-  return encodeSafetensors(tensors, { layout, fingerprint, offsets, targets, digest: toDigest(tensors) });
+  const facts = { layout, fingerprint, offsets, targets };
+  return encodeSafetensors(tensors, { ...facts, digest: toDigest(facts, tensors) });
 }
 
-/** SHA-256 over names and bytes, in the order of names: a flipped bit in a sum would otherwise show in nothing. */
-function toDigest(tensors: Iterable<TensorData>): string {
-  const hash = createHash("sha256");
+/** What a saved upload says beside its tensors. */
+interface Facts {
+  readonly layout: string | undefined;
+  readonly fingerprint: string | undefined;
+  readonly offsets: string | undefined;
+  readonly targets: string | undefined;
+}
+
+/** SHA-256 over facts, names and bytes: a flipped bit in a sum would otherwise show in nothing. */
+function toDigest(facts: Facts, tensors: Iterable<TensorData>): string {
+  const { layout, fingerprint, offsets, targets } = facts;
+  const hash = createHash("sha256").update(JSON.stringify([layout, fingerprint, offsets, targets]));
   const sorted = [...tensors].sort((a, b) => (a.name < b.name ? -1 : 1));
-  for (const { name, bytes } of sorted) hash.update(`${name}\0${bytes.byteLength}\0`).update(bytes);
+  for (const { bytes, ...info } of sorted)
+    hash.update(JSON.stringify([info.name, info.dtype, info.shape])).update(bytes);
   return hash.digest("hex");
 }
 
@@ -61,13 +72,19 @@ function toDigest(tensors: Iterable<TensorData>): string {
 export async function parseUploadState(bytes: Uint8Array, name: string): Promise<UploadState> {
   try {
     const { tensors, metadata } = await readTensors(createMemorySource(bytes, name));
-    const fingerprint = metadata.get("fingerprint");
-    const offsets: unknown = JSON.parse(metadata.get("offsets") ?? "");
-    if (metadata.get("layout") !== layout || fingerprint === undefined || !Array.isArray(offsets)) {
+    const facts: Facts = {
+      layout: metadata.get("layout"),
+      fingerprint: metadata.get("fingerprint"),
+      offsets: metadata.get("offsets"),
+      targets: metadata.get("targets"),
+    };
+    if (metadata.get("digest") !== toDigest(facts, tensors.values())) throw new Error("the digest differs");
+    const { fingerprint } = facts;
+    const offsets: unknown = JSON.parse(facts.offsets ?? "");
+    if (facts.layout !== layout || fingerprint === undefined || !Array.isArray(offsets)) {
       throw new Error("the metadata is incomplete");
     }
-    if (metadata.get("digest") !== toDigest(tensors.values())) throw new Error("the digest differs");
-    const targets = Array.from({ length: Number(metadata.get("targets")) }, (_, target): StatePart[] => {
+    const targets = Array.from({ length: Number(facts.targets) }, (_, target): StatePart[] => {
       const prefix = `target.${target}.`;
       return [...tensors.values()].filter((tensor) => tensor.name.startsWith(prefix)).map((t) => toPart(t, prefix));
     });
