@@ -4,6 +4,7 @@ import type { DescService } from "@bufbuild/protobuf";
 import { Server, ServerCredentials, type UntypedServiceImplementation } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
 import { InvalidInputError, UnavailableError } from "../errors/probestream-error.js";
+import { file_google_rpc_error_details } from "../gen/google/rpc/error_details_pb.js";
 import { file_health_v1_health } from "../gen/health/v1/health_pb.js";
 import { EmbeddingService, file_probestream_v1_embedding_service } from "../gen/probestream/v1/embedding_service_pb.js";
 import { ExpertService, file_probestream_v1_expert_service } from "../gen/probestream/v1/expert_service_pb.js";
@@ -124,6 +125,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     file_probestream_v1_expert_service,
     file_probestream_v1_server_service,
     file_health_v1_health,
+    // So that tools can read the details of a failed call.
+    file_google_rpc_error_details,
   ]);
 
   try {

@@ -201,7 +201,7 @@ export function openEmbedStream({ pool, memory, uploads, limits, plan }: StreamC
 
   const openUpload = async (header: ModelHeader, index: number): Promise<Upload> => {
     const planned = await planFor(header, plan);
-    assertTexts(header, planned, textWidth);
+    assertTexts(planned, textWidth);
     const resumable = planned.totalBytes >= segmentBytes;
     const { ticket, state } = await uploads.open(header.uploadId, planned.fingerprint, () => {
       void takeOver(index);
@@ -396,14 +396,9 @@ async function planFor(header: ModelHeader, plan: StreamContext["plan"]): Promis
   );
 }
 
-function assertTexts({ texts }: ModelHeader, { targets }: EmbeddingPlan, inForce: number | undefined): void {
+/** Text vectors concern the experts that compare with text; others, of the same stream or model, pass them over. */
+function assertTexts({ targets }: EmbeddingPlan, inForce: number | undefined): void {
   const widths = targets.map(({ expert }) => expert.textWidth).filter((width) => width > 0);
-  if (texts !== undefined && texts.rows > 0 && widths.length === 0) {
-    throw new InvalidInputError(
-      "FIELD_INVALID",
-      "text vectors were sent, but no expert of the model compares with text; leave text_vectors out",
-    );
-  }
   const other = widths.find((width) => inForce !== undefined && width !== inForce);
   if (other === undefined || inForce === undefined) return;
   throw new InvalidInputError(

@@ -770,16 +770,6 @@ const rows: readonly Row[] = [
     message: "text vectors hold NaN or infinity; they must be finite",
   },
   {
-    name: "text vectors for a classification expert",
-    find: upload(manifest([tensor("classified.weight", shape)]), (planned) =>
-      toModel(planned, [denseBytes], { header: texts(2, 6) }),
-    ),
-    of: "model",
-    code: "INVALID_ARGUMENT",
-    reason: "FIELD_INVALID",
-    message: "text vectors were sent, but no expert of the model compares with text; leave text_vectors out",
-  },
-  {
     name: "a chunk of a tensor that the header does not have",
     find: upload(dense, (planned) => [toHeader(planned), toChunk(1, 0, denseBytes), toFooter(120)]),
     of: "model",

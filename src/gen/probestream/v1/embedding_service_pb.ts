@@ -274,7 +274,7 @@ export type EmbedModelHeader = Message<"probestream.v1.EmbedModelHeader"> & {
   /**
    * Text vectors to score the representation against: one text encoder embedding per row, d_text wide. Stays in force
    * for the models after this one on the same stream until another header carries vectors, so that a thousand small
-   * models need not repeat them. A matrix of 0 rows ends it.
+   * models need not repeat them. A matrix of 0 rows ends it. Classification experts pass them over.
    *
    * @generated from field: optional probestream.v1.FloatMatrix text_vectors = 6;
    */
