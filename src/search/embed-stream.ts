@@ -11,14 +11,14 @@ import {
 import type { Expert } from "../experts/expert.js";
 import { toProbabilities } from "../experts/head.js";
 import { digestBytes } from "../projection/range-reader.js";
-import { isResumePoint, segmentBytes } from "../projection/segments.js";
-import { rangeBytes } from "../projection/stored-matrix.js";
+import { segmentBytes } from "../projection/segments.js";
 import type { TensorInfo } from "../weights/layer.js";
 import { type BlockWriter, createBlockWriter } from "./block-writer.js";
-import type { ModelState, WorkerResult } from "./embed-messages.js";
+import type { WorkerResult } from "./embed-messages.js";
 import type { EmbedLimits } from "./limits.js";
 import type { MemoryPlan } from "./memory-plan.js";
 import type { EmbeddingPlan, PlannedTensor } from "./plan-embedding.js";
+import { assertComplete, toChunkCursor, toCursor, type UploadCursor } from "./upload-cursor.js";
 import type { UploadRegistry, UploadTicket } from "./upload-registry.js";
 import type { StreamEvents, StreamLink, WorkerPool } from "./worker-pool.js";
 
@@ -116,10 +116,7 @@ interface Upload {
   readonly release: () => void;
   readonly startedAt: number;
   readonly waitBefore: number;
-  /** Per tensor: where the client is, and where the server's saved state ends. */
-  readonly cursors: { next: number; readonly saved: number; readonly length: number }[];
-  /** Index of the tensor that chunks belong to now. */
-  tensor: number;
+  readonly cursors: readonly UploadCursor[];
   received: number;
   receiveMs: number;
   waitMs: number;
@@ -222,7 +219,7 @@ export function openEmbedStream({ pool, memory, uploads, limits, plan }: StreamC
       });
       const { waitMs } = writer;
       const startedAt = performance.now();
-      const counters = { tensor: 0, received: 0, receiveMs: 0, waitMs: 0, waitBefore: waitMs };
+      const counters = { received: 0, receiveMs: 0, waitMs: 0, waitBefore: waitMs };
       return { plan: planned, ticket, release, startedAt, cursors, ...counters };
     } catch (error) {
       release();
@@ -294,7 +291,7 @@ export function openEmbedStream({ pool, memory, uploads, limits, plan }: StreamC
       const started = performance.now();
       const waited = writer.waitMs;
       try {
-        const cursor = toChunkCursor(upload, tensorIndex, offset, bytes.byteLength);
+        const cursor = toChunkCursor(upload.cursors, tensorIndex, offset, bytes.byteLength);
         const fresh = Math.min(Math.max(0, cursor.saved - offset), bytes.byteLength);
         const { matrix } = upload.plan.tensors[tensorIndex] as PlannedTensor;
         if (fresh < bytes.byteLength) await writer.write(tensorIndex, matrix, offset + fresh, bytes.subarray(fresh));
@@ -313,7 +310,7 @@ export function openEmbedStream({ pool, memory, uploads, limits, plan }: StreamC
       try {
         if (upload !== undefined) {
           assertDigestLength(digest);
-          assertComplete(upload, totalBytes);
+          assertComplete(upload.cursors, totalBytes);
           await writer.push({ op: "close", digest: digest.byteLength === 0 ? undefined : digest.slice() });
         }
       } catch (error) {
@@ -408,68 +405,6 @@ function assertTexts({ targets }: EmbeddingPlan, inForce: number | undefined): v
   );
 }
 
-function toCursor(
-  { matrix }: PlannedTensor,
-  start: number,
-  state: ModelState | undefined,
-  index: number,
-): Upload["cursors"][number] {
-  const length = rangeBytes(matrix);
-  const saved = state?.tensors[index]?.offset ?? 0;
-  if (!isResumePoint(start, length) || start > saved) {
-    throw new PreconditionError(
-      "UPLOAD_MISMATCH",
-      `start_offsets[${index}] is ${start}, but the server can go on from ${saved} of ${length} bytes of "${matrix.name}" at most; ask PlanEmbedding again with the upload id`,
-      { found: start, allowed: saved },
-    );
-  }
-  return { next: start, saved, length };
-}
-
-/** The cursor that a chunk moves, after checking that it is the next one. */
-function toChunkCursor(
-  upload: Upload,
-  tensorIndex: number,
-  offset: number,
-  byteLength: number,
-): Upload["cursors"][number] {
-  const { cursors } = upload;
-  while ((cursors[upload.tensor]?.next ?? -1) === cursors[upload.tensor]?.length) upload.tensor++;
-  const cursor = cursors[tensorIndex];
-  if (cursor === undefined) {
-    throw new InvalidInputError(
-      "FIELD_INVALID",
-      `chunk.tensor_index is ${tensorIndex}; the header has ${cursors.length} tensors, counted from 0`,
-      { found: tensorIndex, tensors: cursors.length },
-    );
-  }
-  const name = upload.plan.tensors[tensorIndex]?.tensor.name ?? "";
-  if (byteLength === 0)
-    throw new InvalidInputError("FIELD_INVALID", `an empty chunk came for tensor "${name}"; send 1 byte or more`);
-  if (cursor.next === cursor.length || offset + byteLength > cursor.length) {
-    throw new InvalidInputError(
-      "TENSOR_OVERRUN",
-      `bytes ${offset} to ${offset + byteLength} came for tensor "${name}", whose range has ${cursor.length}`,
-      { tensor: name, end: offset + byteLength, length: cursor.length },
-    );
-  }
-  if (tensorIndex !== upload.tensor) {
-    throw new InvalidInputError(
-      "OFFSET_MISMATCH",
-      `a chunk of tensor ${tensorIndex} came before tensor ${upload.tensor} was complete; tensors come in the header's order`,
-      { found: tensorIndex, expected: upload.tensor },
-    );
-  }
-  if (offset !== cursor.next) {
-    throw new InvalidInputError(
-      "OFFSET_MISMATCH",
-      `a chunk of tensor "${name}" starts at ${offset}, the previous one ended at ${cursor.next}`,
-      { tensor: name, found: offset, expected: cursor.next },
-    );
-  }
-  return cursor;
-}
-
 function assertDigestLength(digest: Uint8Array): void {
   if (digest.byteLength === 0 || digest.byteLength === digestBytes) return;
   throw new InvalidInputError(
@@ -477,25 +412,6 @@ function assertDigestLength(digest: Uint8Array): void {
     `footer.digest has ${digest.byteLength} bytes; a SHA-256 has ${digestBytes}, and without one the field stays empty`,
     { found: digest.byteLength, expected: digestBytes },
   );
-}
-
-function assertComplete({ plan, cursors }: Upload, totalBytes: number): void {
-  for (const [index, { next, length }] of cursors.entries()) {
-    if (next === length) continue;
-    const name = plan.tensors[index]?.tensor.name ?? "";
-    throw new InvalidInputError(
-      "TENSOR_INCOMPLETE",
-      `the footer came after ${next} of ${length} bytes of tensor "${name}"; send the whole range first`,
-      { tensor: name, found: next, expected: length },
-    );
-  }
-  if (totalBytes !== plan.totalBytes) {
-    throw new InvalidInputError(
-      "TENSOR_INCOMPLETE",
-      `footer.total_bytes is ${totalBytes}, the ranges have ${plan.totalBytes} bytes together`,
-      { found: totalBytes, expected: plan.totalBytes },
-    );
-  }
 }
 
 /** Bytes of all accumulators of a model, with one copy of their state on its way to the store. */

@@ -94,6 +94,7 @@ export async function startEmbedder(options: EmbedderOptions): Promise<Embedder>
     openStream: () => openEmbedStream({ pool, memory, uploads, limits, plan }),
     close: async () => {
       await pool.close();
+      await uploads.settle();
       await store.close();
     },
   };

@@ -27,6 +27,8 @@ export interface UploadRegistry {
   ): Promise<{ ticket: UploadTicket; state: ModelState | undefined }>;
   /** The saved state, if it was saved under an equal plan. Throws like {@link open}. */
   find(uploadId: string, fingerprint: string): Promise<ModelState | undefined>;
+  /** Waits until what was to be saved is saved. */
+  settle(): Promise<void>;
 }
 
 /** Creates a registry over a store. */
@@ -44,6 +46,10 @@ export function createUploadRegistry(store: UploadStore, onError: (error: unknow
   };
 
   return {
+    settle: async () => {
+      // Streams that are still open keep theirs; what they have asked to be saved so far is waited for.
+      await Promise.all([...holders.values()].map(({ settled }) => settled));
+    },
     find: async (uploadId, fingerprint) => {
       // A client that comes back at once is told of the checkpoint that is just being saved.
       await holders.get(uploadId)?.settled;

@@ -81,7 +81,10 @@ test("buf curl is told what is wrong, with its reason", async (t) => {
   const { code, error } = await bufCurl("", "-d", '{"expert":"nobody"}', url);
   t.not(code, 0);
   t.true(error.includes('no expert \\"nobody\\" in the catalogue'), error);
-  t.true(error.includes("EXPERT_NOT_FOUND"), error);
+  // It knows no google.rpc.ErrorInfo, and prints it as base64.
+  const { details }: { details: { type: string; value: string }[] } = JSON.parse(error);
+  t.is(details[0]?.type, "google.rpc.ErrorInfo");
+  t.true(Buffer.from(details[0]?.value ?? "", "base64").includes("EXPERT_NOT_FOUND"), error);
 });
 
 test("buf curl plans and embeds a layer, with the result that the client gets", async (t) => {

@@ -253,7 +253,7 @@ test.serial(
     const watch = watchHealth(first.target);
     const upload = client.openUpload();
     await upload.write(toHeader(await client.planOne(manifest)));
-    await sendZeros(upload, 20);
+    await sendZeros(upload, 40);
     await watch.until("SERVING");
     const closed = first.close(200);
     await watch.until("NOT_SERVING");
@@ -270,11 +270,13 @@ test.serial(
     const next = openRawClient(second.target);
     try {
       const planned = await next.planOne(manifest);
-      t.is(Number(planned.starts[0]?.offset), 2 * segment);
+      // Up to 16 MiB were on their way when the server gave up.
+      const start = Number(planned.starts[0]?.offset);
+      t.true(start % segment === 0 && start >= 24 * mib && start <= 40 * mib, `${start}`);
       const response = await finishZeros(next, planned);
       t.is(reasonOf(response), "embedding");
       const outcome = response?.results[0]?.outcome;
-      t.is(outcome?.case === "embedding" ? Number(outcome.value.bytesReceived) : 0, largeBytes - 2 * segment);
+      t.is(outcome?.case === "embedding" ? Number(outcome.value.bytesReceived) : 0, largeBytes - start);
     } finally {
       next.close();
       await second.close();

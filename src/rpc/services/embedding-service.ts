@@ -93,9 +93,10 @@ export function createEmbeddingService(
     const stop = AbortSignal.any([signal, closing, idle.signal]);
     try {
       for (;;) {
+        idle.start();
         const next = await nextUnless(stop, messages);
+        idle.pause();
         if (next === undefined || next.done === true) break;
-        idle.refresh();
         const { part } = next.value;
         if (part.case === "header" && stream.isFull) return [await stream.finish(), true];
         await take(stream, part);
@@ -184,9 +185,26 @@ function toEndError(
   );
 }
 
-/** Aborts its signal when it was not refreshed for so long. */
-function createIdleTimer(ms: number): { signal: AbortSignal; refresh: () => void; stop: () => void } {
+/**
+ * Aborts its signal when it runs for so long. It runs while a message is waited for, not while one is taken in: a
+ * server that is slow has not been left alone.
+ */
+function createIdleTimer(ms: number): { signal: AbortSignal; start: () => void; pause: () => void; stop: () => void } {
   const controller = new AbortController();
-  const timer = setTimeout(() => controller.abort(), ms);
-  return { signal: controller.signal, refresh: () => timer.refresh(), stop: () => clearTimeout(timer) };
+  let waits = true;
+  // One timer for all messages: to refresh it costs less than to make another.
+  const timer = setTimeout(() => {
+    if (waits) controller.abort();
+  }, ms);
+  return {
+    signal: controller.signal,
+    start: () => {
+      waits = true;
+      timer.refresh();
+    },
+    pause: () => {
+      waits = false;
+    },
+    stop: () => clearTimeout(timer),
+  };
 }
