@@ -19,7 +19,7 @@ export function toDescriptionLines(description: ModelDescription, showAll: boole
   const facts = `${tensors.length} tensors, ${parameters.toLocaleString("en")} parameters, ${formatBytes(bytes)}, ${dtypes || "empty"}`;
   return [
     toPlain(file),
-    `  ${facts}`,
+    `  ${toPlain(facts)}`,
     ...section(
       "metadata",
       [...metadata].map(([key, value]) => toPlain(`${key}: ${shorten(value)}`)),

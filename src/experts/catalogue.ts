@@ -1,5 +1,5 @@
 import { access, readdir, stat } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { NotFoundError, PreconditionError } from "../errors/probestream-error.js";
 import { type Expert, loadExpert, manifestName, readExpertManifest } from "./expert.js";
 
@@ -149,7 +149,7 @@ async function describe(path: string): Promise<Expert | UnusableExpert> {
   try {
     return (await loadExpert(path)).expert;
   } catch (error) {
-    return { name: path, error };
+    return { name: basename(path), error };
   }
 }
 

@@ -94,9 +94,13 @@ function assertTexts(objective: Checkpoint["objective"], width: number, texts: M
       { found: texts.columns, expected: width },
     );
   }
-  if (!texts.values.every(Number.isFinite)) {
-    throw new InvalidInputError("FIELD_INVALID", "text vectors hold NaN or infinity; they must be finite");
-  }
+  assertFiniteTexts(texts);
+}
+
+/** Guards text vectors against NaN and infinity. */
+export function assertFiniteTexts({ values }: Matrix): void {
+  if (values.every(Number.isFinite)) return;
+  throw new InvalidInputError("FIELD_INVALID", "text vectors hold NaN or infinity; they must be finite");
 }
 
 function apply({ weight, bias }: Linear, x: Float32Array): Float32Array {

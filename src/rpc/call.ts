@@ -1,5 +1,6 @@
 import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import type { handleClientStreamingCall, handleUnaryCall, ServerReadableStream } from "@grpc/grpc-js";
+import { InternalError } from "../errors/probestream-error.js";
 import { type ReportFault, toStatus } from "./to-status.js";
 
 /** Answers a unary call. Throwing answers with the error's status. */
@@ -39,14 +40,31 @@ export function toClientStreamingHandler<I extends DescMessage, O extends DescMe
   report: ReportFault,
 ): handleClientStreamingCall<MessageShape<I>, MessageInitShape<O>> {
   return (call, callback) => {
-    handler(toIncoming<MessageShape<I>>(call)).then(
+    const answer = async (): Promise<MessageInitShape<O>> => handler(toIncoming<MessageShape<I>>(call));
+    answer().then(
       (response) => callback(null, response),
       (error: unknown) => callback(toStatus(error, report)),
     );
   };
 }
 
+/**
+ * Messages that grpc-js decodes ahead of a handler that reads slowly. Node's own 16 would cost each stream 16 MiB, and
+ * lose as much when the process dies.
+ */
+export const queuedMessages = 2;
+
+/** What this module touches of Node's streams that their types keep private. */
+interface Internals {
+  readonly _readableState?: { highWaterMark: number };
+}
+
 function toIncoming<Message>(call: ServerReadableStream<Message, unknown>): Incoming<Message> {
+  // grpc-js creates the stream and takes no option for it; nothing is read before the first message is asked for.
+  const { _readableState: state } = call as Internals;
+  if (state === undefined)
+    throw new InternalError("INTERNAL", "this version of Node keeps stream limits elsewhere: review toIncoming");
+  state.highWaterMark = queuedMessages;
   const controller = new AbortController();
   // Fires after a successful call as well, when nobody listens any more.
   call.once("cancelled", () => controller.abort());

@@ -68,6 +68,9 @@ export function connect({ target, tls, deadlineMs = defaultDeadlineMs }: ClientO
       // write counts as done when it lies there: that hides the first MiB of backpressure, and 120,000 messages of
       // 1 byte took 20 s instead of 1, for each write copies the buffer (`clearSentMessages`).
       "grpc.enable_retries": 0,
+      // A server whose machine is gone answers nothing, not even with an error.
+      "grpc.keepalive_time_ms": 60_000,
+      "grpc.keepalive_timeout_ms": 20_000,
       "grpc.per_rpc_retry_buffer_size": 0,
     },
   );

@@ -2,8 +2,8 @@ import { groupEnd } from "../projection/row-groups.js";
 import { rangeBytes, rowBytes, type StoredMatrix } from "../projection/stored-matrix.js";
 import type { BlockOperation } from "./embed-messages.js";
 
-/** Bytes of a block: two row groups, so that a worker wakes once per 2 MiB. */
-export const blockBytes = 2 * 1024 * 1024;
+/** Bytes of a block: one row group. What is in blocks is lost when the process dies, so they are no larger than pays. */
+export const blockBytes = 1024 * 1024;
 
 /** Blocks of one stream: one is filled while another is projected and the third is on its way. */
 export const blocksPerStream = 3;

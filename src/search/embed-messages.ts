@@ -56,7 +56,9 @@ export type ToWorker =
       readonly buffer: ArrayBuffer;
       readonly operations: readonly BlockOperation[];
     }
-  | { readonly type: "end"; readonly stream: number };
+  | { readonly type: "end"; readonly stream: number }
+  /** Nothing more will come: the thread ends by itself. */
+  | { readonly type: "close" };
 
 /** Times of one model in a worker, in milliseconds. */
 export interface WorkerTimes {

@@ -9,9 +9,11 @@ import {
   type ProbestreamError,
 } from "../errors/probestream-error.js";
 import type { Expert } from "../experts/expert.js";
-import { toProbabilities } from "../experts/head.js";
+import { assertFiniteTexts, toProbabilities } from "../experts/head.js";
 import { digestBytes } from "../projection/range-reader.js";
+import { targetGroupBytes } from "../projection/row-groups.js";
 import { segmentBytes } from "../projection/segments.js";
+import { rowBytes } from "../projection/stored-matrix.js";
 import type { TensorInfo } from "../weights/layer.js";
 import { type BlockWriter, createBlockWriter } from "./block-writer.js";
 import type { WorkerResult } from "./embed-messages.js";
@@ -261,10 +263,13 @@ export function openEmbedStream({ pool, memory, uploads, limits, plan }: StreamC
       try {
         if (lost !== undefined) throw lost;
         if (header.texts !== undefined) {
+          assertFiniteTexts(header.texts);
           const texts = header.texts.rows === 0 ? undefined : header.texts;
           textWidth = texts?.columns;
           textCount = header.texts.rows;
           await writer.push({ op: "texts", texts });
+          // Vectors may be as long as a message: they must not pile up in one block.
+          writer.flush();
         }
         const upload = await openUpload(header, index);
         const slot = slots[index] as Slot;
@@ -415,8 +420,10 @@ function assertDigestLength(digest: Uint8Array): void {
 }
 
 /** Bytes of all accumulators of a model, with one copy of their state on its way to the store. */
-function accumulatorBytes({ targets }: EmbeddingPlan): number {
-  let bytes = 0;
+function accumulatorBytes({ tensors, targets }: EmbeddingPlan): number {
+  // A row longer than a row group is collected whole, and widened up to fourfold.
+  const longestRow = Math.max(...tensors.map(({ matrix }) => rowBytes(matrix)));
+  let bytes = longestRow > targetGroupBytes ? 5 * longestRow : 0;
   for (const { expert, uses } of targets) {
     const rank = uses.find(({ role }) => role === "lora-up")?.matrix.columnCount;
     const { probeCount, projectionWidth } = expert;

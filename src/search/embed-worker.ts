@@ -72,6 +72,9 @@ async function handle(message: ToWorker): Promise<void> {
       streams.delete(message.stream);
       return stream?.open?.projection.dispose();
     }
+    case "close":
+      port?.close();
+      return backend.dispose();
     case "block": {
       const stream = streams.get(message.stream) ?? { open: undefined, texts: undefined };
       streams.set(message.stream, stream);

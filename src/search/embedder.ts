@@ -28,8 +28,8 @@ export interface EmbedderOptions {
   readonly memoryBudgetBytes?: number;
   /** Bytes that a peer may send ahead on one connection; part of each stream's cost. Default 0: streams are local. */
   readonly receiveWindowBytes?: number;
-  /** Messages decoded but not yet taken from a stream, at most; part of each stream's cost. Default 0. */
-  readonly queuedMessages?: number;
+  /** Bytes of messages decoded but not yet taken from a stream, at most; part of each stream's cost. Default 0. */
+  readonly queuedBytes?: number;
   readonly limits?: Partial<EmbedLimits>;
   /** Where unfinished uploads are kept. Default: in memory. */
   readonly uploads?: UploadStore;
@@ -74,7 +74,7 @@ export async function startEmbedder(options: EmbedderOptions): Promise<Embedder>
   const store = options.uploads ?? createMemoryUploadStore({ expiryMs: limits.uploadExpiryMs });
   const memory = createMemoryPlan(memoryBudgetBytes, {
     receiveWindowBytes: options.receiveWindowBytes ?? 0,
-    messagesBytes: (options.queuedMessages ?? 0) * limits.maxChunkBytes,
+    messagesBytes: options.queuedBytes ?? 0,
     // Scratch of the worker: the group it collects and its numbers as float32, twice as wide at the most common.
     blocksBytes: blocksPerStream * blockBytes + 3 * targetGroupBytes,
   });

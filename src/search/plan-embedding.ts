@@ -1,5 +1,11 @@
 import { createHash } from "node:crypto";
-import { InvalidInputError, NotFoundError, PreconditionError, ProbestreamError } from "../errors/probestream-error.js";
+import {
+  InvalidInputError,
+  LimitExceededError,
+  NotFoundError,
+  PreconditionError,
+  ProbestreamError,
+} from "../errors/probestream-error.js";
 import { type Catalogue, toLabel } from "../experts/catalogue.js";
 import type { Expert } from "../experts/expert.js";
 import { rangeBytes, type StoredMatrix, toStoredMatrix } from "../projection/stored-matrix.js";
@@ -46,6 +52,9 @@ export interface EmbeddingPlan {
   readonly fingerprint: string;
 }
 
+/** Most experts that one model is embedded by at a time; a model has no more layers that are worth reading. */
+export const maxExpertsPerModel = 64;
+
 /** Layer kinds and names, for messages. */
 function toLayerLabel({ module, kind, shape }: LayerSpec): string {
   return `${kind} ${module} [${shape.rows}, ${shape.columns}]`;
@@ -59,6 +68,13 @@ function toLayerLabel({ module, kind, shape }: LayerSpec): string {
  * @throws InvalidInputError if a wanted tensor's shape or element type does not fit.
  */
 export async function planEmbedding(manifest: ModelManifest, catalogue: Catalogue): Promise<EmbeddingPlan> {
+  if (manifest.experts.length > maxExpertsPerModel) {
+    throw new LimitExceededError(
+      "LIMIT_EXCEEDED",
+      `${manifest.experts.length} experts are asked for; one model may have ${maxExpertsPerModel} at a time`,
+      { found: manifest.experts.length, limit: maxExpertsPerModel },
+    );
+  }
   const experts =
     manifest.experts.length === 0
       ? [await chooseExpert(manifest, catalogue)]
@@ -118,7 +134,8 @@ async function chooseExpert({ tensors }: ModelManifest, catalogue: Catalogue): P
   for (const expert of experts) {
     try {
       selectLayer(tensors, expert.layer);
-      fitting.push(expert);
+      // Copies of one folder are one expert.
+      if (!fitting.some(({ spaceId }) => spaceId === expert.spaceId)) fitting.push(expert);
     } catch (error) {
       if (!(error instanceof ProbestreamError)) throw error;
       errors.push(error);

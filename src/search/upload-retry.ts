@@ -12,7 +12,13 @@ export type UploadRemedy =
   | "none";
 
 /** What the state that an upload would go on from does not fit any more. */
-const restartReasons: ReadonlySet<ErrorReason> = new Set(["PLAN_STALE", "UPLOAD_MISMATCH", "DIGEST_MISMATCH"]);
+const restartReasons: ReadonlySet<ErrorReason> = new Set([
+  "PLAN_STALE",
+  "UPLOAD_MISMATCH",
+  "DIGEST_MISMATCH",
+  // Someone else uploads the same file: under an id of its own each can finish.
+  "UPLOAD_IN_USE",
+]);
 
 /** First pause before another attempt, in milliseconds; each further one is twice as long. */
 const firstPauseMs = 200;
@@ -23,8 +29,7 @@ const longestPauseMs = 10_000;
 /** What can be done about an error. */
 export function toRemedy({ kind, reason }: ProbestreamError): UploadRemedy {
   if (restartReasons.has(reason)) return "restart";
-  // Whoever took the upload over would be pushed out in turn, and so on.
-  if (reason === "UPLOAD_IN_USE" || reason === "BACKEND_UNAVAILABLE") return "none";
+  if (reason === "BACKEND_UNAVAILABLE") return "none";
   return kind === "unavailable" || kind === "aborted" || reason === "MEMORY_BUDGET" ? "resume" : "none";
 }
 

@@ -209,9 +209,24 @@ export async function startWorkerPool(settings: WorkerSettings, size: number, me
         "the projection workers are shutting down; send the model again",
       );
       for (const member of members) lose(member, error);
-      await Promise.all(members.map(({ worker }) => worker.terminate()));
+      await Promise.all(members.map(stopMember));
     },
   };
+}
+
+/** How long a worker may take to finish what it is at, in milliseconds. */
+const stopMs = 2000;
+
+/** Lets a worker end by itself: onnxruntime aborts the whole process when its thread is terminated inside a `run`. */
+async function stopMember(member: Member): Promise<void> {
+  const { worker } = member;
+  // A thread that has ended has no id any more, and ends no second time.
+  if (worker.threadId < 0) return;
+  const timer = setTimeout(() => void worker.terminate(), stopMs);
+  const ended = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
+  post(member, { type: "close" });
+  await ended;
+  clearTimeout(timer);
 }
 
 function post({ worker }: Member, message: ToWorker, transfer: readonly ArrayBuffer[] = []): void {

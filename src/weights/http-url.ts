@@ -24,7 +24,7 @@ export function parseHttpUrl(text: string): ParsedUrl {
   if (url === undefined || !isHttpUrl(url.href)) {
     throw new InvalidInputError("FIELD_INVALID", "A URL could not be read; it must start with https:// or http://.");
   }
-  const credentials = url.username === "" ? undefined : decodeURIComponent(`${url.username}:${url.password}`);
+  const credentials = url.username === "" ? undefined : toCredentials(url);
   url.username = "";
   url.password = "";
   url.hash = "";
@@ -32,6 +32,15 @@ export function parseHttpUrl(text: string): ParsedUrl {
     url.pathname = url.pathname.replace(/^(\/(?:(?:datasets|spaces)\/)?[^/]+\/[^/]+)\/blob\//, "$1/resolve/");
   }
   return credentials === undefined ? { url } : { url, credentials };
+}
+
+function toCredentials({ username, password }: URL): string {
+  try {
+    return decodeURIComponent(`${username}:${password}`);
+  } catch (cause) {
+    const message = "The user name or password of a URL has a % that begins no escape; write it as %25.";
+    throw new InvalidInputError("FIELD_INVALID", message, {}, { cause });
+  }
 }
 
 /** A URL fit for messages and logs: query strings carry signatures and tokens, so they go. */

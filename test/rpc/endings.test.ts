@@ -285,7 +285,7 @@ test.serial(
 );
 
 test.serial("streams beyond the memory budget are refused with the figures, and admitted again later", async (t) => {
-  const budget = 48 * mib;
+  const budget = 32 * mib;
   const server = await startTestServer([small], { memoryBudgetBytes: budget });
   const client = openRawClient(server.target);
   try {

@@ -1,10 +1,12 @@
 import { create } from "@bufbuild/protobuf";
 import { type Duration, DurationSchema } from "@bufbuild/protobuf/wkt";
+import { LimitExceededError } from "../../errors/probestream-error.js";
 import type { EmbedModelHeader, ModelEmbedding } from "../../gen/probestream/v1/embedding_service_pb.js";
 import { ModelEmbeddingSchema } from "../../gen/probestream/v1/embedding_service_pb.js";
 import type { PortResult } from "../../search/embed-port.js";
 import type { ModelEmbedding as Embedded, ModelHeader } from "../../search/embed-stream.js";
 import type { EmbedLimits } from "../../search/limits.js";
+import { maxExpertsPerModel } from "../../search/plan-embedding.js";
 import { assertUploadId } from "../../search/plan-model.js";
 import { fromFloatBytes, fromWireTexts, toFloatBytes } from "./matrix.js";
 import { assertName, fromWireRange, toCount } from "./tensor.js";
@@ -14,6 +16,8 @@ export function fromHeader(header: EmbedModelHeader, limits: EmbedLimits): Model
   const { modelId, uploadId, tensors, spaceIds, startOffsets, textVectors } = header;
   assertName(modelId, "model_id");
   assertUploadId(uploadId);
+  assertListLength(tensors.length, "tensors");
+  assertListLength(startOffsets.length, "start_offsets");
   return {
     modelId,
     uploadId,
@@ -22,6 +26,21 @@ export function fromHeader(header: EmbedModelHeader, limits: EmbedLimits): Model
     startOffsets: startOffsets.map((offset) => toCount(offset, "start_offsets")),
     ...(textVectors !== undefined && { texts: fromWireTexts(textVectors, limits.maxTextVectors) }),
   };
+}
+
+/** Most tensors that a header may list: five per expert, as many experts as one model may have. */
+const maxHeaderTensors = 5 * maxExpertsPerModel;
+
+function assertListLength(length: number, field: string): void {
+  if (length <= maxHeaderTensors) return;
+  throw new LimitExceededError(
+    "LIMIT_EXCEEDED",
+    `header.${field} has ${length} entries; ${maxHeaderTensors} are allowed`,
+    {
+      found: length,
+      limit: maxHeaderTensors,
+    },
+  );
 }
 
 /** A result for the wire. */
