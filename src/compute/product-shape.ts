@@ -1,9 +1,15 @@
 import { InternalError } from "../errors/probestream-error.js";
-import type { ProductSides, RowBlock } from "./compute-backend.js";
+import type { RowBlock } from "./compute-backend.js";
+
+/** Rows and columns of a matrix. */
+interface Extents {
+  readonly rows: number;
+  readonly columns: number;
+}
 
 /** Shape of the sum of Lᵀ·X·R for an X of `rows` × `columns`. */
 export function toSumShape(
-  { left, right }: ProductSides,
+  { left, right }: { readonly left?: Extents | undefined; readonly right?: Extents | undefined },
   x: { readonly rows: number; readonly columns: number },
 ): { rows: number; columns: number } {
   if (left === undefined && right === undefined) throw new InternalError("INTERNAL", "a product needs L or R");

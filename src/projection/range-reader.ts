@@ -2,7 +2,7 @@ import { createHash, type Hash } from "node:crypto";
 import type { RowBlock } from "../compute/compute-backend.js";
 import { InternalError } from "../errors/probestream-error.js";
 import { groupEnd } from "./row-groups.js";
-import { segmentBytes, segmentEnd } from "./segments.js";
+import { segmentEnd } from "./segments.js";
 import { rangeBytes, rowBytes, type StoredMatrix } from "./stored-matrix.js";
 
 /** Bytes of one SHA-256 digest. */
@@ -112,10 +112,11 @@ export function createRangeReader(
       let rest = bytes;
       while (rest.byteLength > 0) {
         const boundary = segmentEnd(offset, length);
-        const run = rest.subarray(0, Math.min(rest.byteLength, groupEnd(offset, length, bytesPerRow) - offset));
+        const end = groupEnd(offset, length, bytesPerRow);
+        const run = rest.subarray(0, Math.min(rest.byteLength, end - offset));
         rest = rest.subarray(run.byteLength);
         digest(run);
-        await take(run, groupEnd(offset, length, bytesPerRow));
+        await take(run, end);
         if (offset === boundary && hash !== undefined) {
           digests.push(hash.digest());
           hash = undefined;
@@ -132,9 +133,4 @@ function grown(buffer: Uint8Array, used: number, size: number): Uint8Array<Array
   const larger = new Uint8Array(size);
   larger.set(buffer.subarray(0, used));
   return larger;
-}
-
-/** Number of complete digests that a start at `offset` of a range must bring. */
-export function digestsBefore(offset: number): number {
-  return Math.ceil(offset / segmentBytes);
 }

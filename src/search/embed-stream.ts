@@ -17,6 +17,7 @@ import { rowBytes } from "../projection/stored-matrix.js";
 import type { TensorInfo } from "../weights/layer.js";
 import { type BlockWriter, createBlockWriter } from "./block-writer.js";
 import type { WorkerResult } from "./embed-messages.js";
+import type { PortResult } from "./embed-port.js";
 import type { EmbedLimits } from "./limits.js";
 import type { MemoryPlan } from "./memory-plan.js";
 import type { EmbeddingPlan, PlannedTensor } from "./plan-embedding.js";
@@ -58,14 +59,8 @@ export interface ExpertEmbedding {
 }
 
 /** Result of one model. */
-export interface ModelEmbedding {
+export interface ModelEmbedding extends Omit<PortResult, "embeddings"> {
   readonly embeddings: readonly ExpertEmbedding[];
-  readonly bytesReceived: number;
-  readonly bytesTotal: number;
-  readonly rowsProjected: number;
-  /** Milliseconds by stage. */
-  readonly timings: Readonly<Record<"total" | "receive" | "wait" | "digest" | "project" | "head", number>>;
-  readonly backends: readonly string[];
 }
 
 /** What became of one model. */
@@ -117,7 +112,6 @@ interface Upload {
   readonly ticket: UploadTicket;
   readonly release: () => void;
   readonly startedAt: number;
-  readonly waitBefore: number;
   readonly cursors: readonly UploadCursor[];
   received: number;
   receiveMs: number;
@@ -219,9 +213,8 @@ export function openEmbedStream({ pool, memory, uploads, limits, plan }: StreamC
         state: saved,
         resumable,
       });
-      const { waitMs } = writer;
       const startedAt = performance.now();
-      const counters = { received: 0, receiveMs: 0, waitMs: 0, waitBefore: waitMs };
+      const counters = { received: 0, receiveMs: 0, waitMs: 0 };
       return { plan: planned, ticket, release, startedAt, cursors, ...counters };
     } catch (error) {
       release();
@@ -297,9 +290,9 @@ export function openEmbedStream({ pool, memory, uploads, limits, plan }: StreamC
       const waited = writer.waitMs;
       try {
         const cursor = toChunkCursor(upload.cursors, tensorIndex, offset, bytes.byteLength);
-        const fresh = Math.min(Math.max(0, cursor.saved - offset), bytes.byteLength);
+        const known = Math.min(Math.max(0, cursor.saved - offset), bytes.byteLength);
         const { matrix } = upload.plan.tensors[tensorIndex] as PlannedTensor;
-        if (fresh < bytes.byteLength) await writer.write(tensorIndex, matrix, offset + fresh, bytes.subarray(fresh));
+        if (known < bytes.byteLength) await writer.write(tensorIndex, matrix, offset + known, bytes.subarray(known));
         cursor.next += bytes.byteLength;
         upload.received += bytes.byteLength;
       } catch (error) {

@@ -3,9 +3,9 @@ import { type Dtype, dtypeBytes, isDtype } from "../linalg/dtype.js";
 import type { LayerSpec, SelectedTensor, TensorInfo, TensorRole } from "./layer.js";
 import { type LoraNames, toLoraNames } from "./lora-naming.js";
 import { findLoraPairs } from "./lora-pairs.js";
+import { type MatrixShape, toMatrixShape } from "./matrix-shape.js";
 import { suggestNames } from "./nearest-names.js";
 import { quoteName } from "./quote-name.js";
-import { type MatrixShape, toStoredMatrix } from "./stored-matrix.js";
 import { isScalar, selectWeightScale } from "./weight-scale.js";
 
 /** Rank of a LoRA at most; ranks in use are 1 to 512, and the accumulator keeps rank · (r_U + r_V) numbers. */
@@ -38,7 +38,7 @@ function selectDense(tensors: ReadonlyMap<string, TensorInfo>, spec: LayerSpec):
     const message = `The model has no tensor ${quoteName(spec.module)} or ${quoteName(`${spec.module}.weight`)}${nearest}. It may belong to another model tree.`;
     throw new NotFoundError("LAYER_NOT_FOUND", message, { module: spec.module });
   }
-  const stored = toStoredMatrix(tensor, spec.layout);
+  const stored = toMatrixShape(tensor, spec.layout);
   const { rows, columns } = spec.shape;
   const sliced = spec.rows;
   if (spec.layout === "transposed") {
@@ -62,8 +62,8 @@ function selectDense(tensors: ReadonlyMap<string, TensorInfo>, spec: LayerSpec):
 
 function selectLora(tensors: ReadonlyMap<string, TensorInfo>, spec: LayerSpec): SelectedTensor[] {
   const { down, up, names } = findFactors(tensors, spec.module);
-  const downMatrix = toStoredMatrix(down, "linear");
-  const upMatrix = toStoredMatrix(up, "linear");
+  const downMatrix = toMatrixShape(down, "linear");
+  const upMatrix = toMatrixShape(up, "linear");
   const rank = downMatrix.rows;
   if (rank !== upMatrix.columns || rank < 1 || rank > MAX_LORA_RANK) {
     const message = `The LoRA factors of ${quoteName(spec.module)} have the shapes [${down.shape}] and [${up.shape}]; their rank must be the same, from 1 to ${MAX_LORA_RANK}.`;

@@ -3,7 +3,7 @@ import { createOnnxBackend } from "../../src/compute/backends/onnx.js";
 import type { RowBlock } from "../../src/compute/compute-backend.js";
 import { InternalError } from "../../src/errors/probestream-error.js";
 import { createProbexProjector } from "../../src/projection/probex-projector.js";
-import { createRangeReader, digestBytes, digestsBefore, type RangeReader } from "../../src/projection/range-reader.js";
+import { createRangeReader, digestBytes, type RangeReader } from "../../src/projection/range-reader.js";
 import { segmentBytes, segmentEnd } from "../../src/projection/segments.js";
 import { rangeBytes, rowBytes, type StoredMatrix } from "../../src/projection/stored-matrix.js";
 import { randomNumbers } from "../helpers/decode.js";
@@ -108,12 +108,6 @@ test("bytes beyond the range are a fault of the caller", async (t) => {
     reader.accept(new Uint8Array(2), async () => {}),
     { instanceOf: InternalError },
   );
-});
-
-test("the digests that a start brings are those of the segments before it", (t) => {
-  t.is(digestsBefore(0), 0);
-  t.is(digestsBefore(segmentBytes), 1);
-  t.is(digestsBefore(2 * segmentBytes + 1), 3);
 });
 
 test("the sums of a range are the same bit for bit however it is cut, and resumed at a segment's end", async (t) => {

@@ -196,7 +196,7 @@ function createGemmSum(
   right: { readonly rows: number; readonly columns: number } | undefined,
   x: { readonly rows: number; readonly columns: number },
 ): RunningSum {
-  const { rows, columns } = toSumShape({ left, ...(right && { right: { ...right, values: emptyValues } }) }, x);
+  const { rows, columns } = toSumShape({ left, right }, x);
   const tensor = (): Tensor => new runtime.Tensor("float32", new Float32Array(rows * columns), [rows, columns]);
   let sum = tensor();
   let next = tensor();
@@ -232,7 +232,7 @@ function createRowSum(
   right: { readonly rows: number; readonly columns: number },
   x: { readonly rows: number; readonly columns: number },
 ): RunningSum {
-  const { rows, columns } = toSumShape({ right: { ...right, values: emptyValues } }, x);
+  const { rows, columns } = toSumShape({ right }, x);
   const sum = new Float32Array(rows * columns);
   return {
     rows,
@@ -254,8 +254,6 @@ function createRowSum(
     dispose: async () => {},
   };
 }
-
-const emptyValues = new Float32Array(0);
 
 /** x · 0 is 0 for finite x and NaN otherwise: one pass without a branch per number. */
 function allFinite(values: Float32Array): boolean {

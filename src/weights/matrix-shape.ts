@@ -15,7 +15,7 @@ export interface MatrixShape {
  *
  * @throws InvalidInputError `SHAPE_MISMATCH` if the layout has no reading for it.
  */
-export function toStoredMatrix(tensor: TensorInfo, layout: LayerSpec["layout"]): MatrixShape {
+export function toMatrixShape(tensor: TensorInfo, layout: LayerSpec["layout"]): MatrixShape {
   const matrix = countElements(tensor.shape) === undefined ? undefined : readers[layout](tensor.shape);
   if (matrix !== undefined) return matrix;
   const message = `Tensor ${quoteName(tensor.name)} has the shape [${tensor.shape}]; the layout "${layout}" reads ${readings[layout]}.`;
