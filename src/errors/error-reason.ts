@@ -32,4 +32,5 @@ export type ErrorReason =
   | "SOURCE_UNAVAILABLE"
   | "BACKEND_UNAVAILABLE"
   | "INTERNAL"
-  | "ACCESS_DENIED";
+  | "ACCESS_DENIED"
+  | "WORKER_LOST";

@@ -92,7 +92,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   assertAllowed(host, options);
   assertWindow(receiveWindowBytes);
   const embedder = await startEmbedder({
-    onUploadError: (error) => report("upload-state", error),
+    onFault: (error) => report("none", error),
     ...options,
     receiveWindowBytes,
     // One more is on its way in.

@@ -5,9 +5,10 @@ import { targetGroupBytes } from "../projection/row-groups.js";
 import type { TensorInfo } from "../weights/layer.js";
 import { blockBytes, blocksPerStream } from "./block-writer.js";
 import type { ModelState } from "./embed-messages.js";
-import { type EmbedStream, openEmbedStream } from "./embed-stream.js";
+import type { EmbedStream } from "./embed-stream.js";
 import { defaultLimits, type EmbedLimits } from "./limits.js";
 import { createMemoryPlan, type MemoryPlan } from "./memory-plan.js";
+import { openEmbedStream } from "./open-embed-stream.js";
 import { type EmbeddingPlan, planEmbedding } from "./plan-embedding.js";
 import { createUploadRegistry } from "./upload-registry.js";
 import type { UploadStore } from "./upload-store.js";
@@ -33,8 +34,8 @@ export interface EmbedderOptions {
   readonly limits?: Partial<EmbedLimits>;
   /** Where unfinished uploads are kept. Default: in memory. */
   readonly uploads?: UploadStore;
-  /** Hears of failures to save an upload; the upload itself goes on. */
-  readonly onUploadError?: (error: unknown) => void;
+  /** Hears of faults that no caller is told of in full: an upload that could not be saved, a worker that died. */
+  readonly onFault?: (error: unknown) => void;
 }
 
 /** Embeds models: the use case behind the server and behind `embed --local`. */
@@ -79,8 +80,9 @@ export async function startEmbedder(options: EmbedderOptions): Promise<Embedder>
     blocksBytes: blocksPerStream * blockBytes + 3 * targetGroupBytes,
   });
   const backend = options.computeModule?.href ?? options.backend ?? "onnx";
-  const pool = await startWorkerPool({ backend }, options.workerCount ?? defaultWorkerCount(), memory);
-  const uploads = createUploadRegistry(store, options.onUploadError ?? (() => {}));
+  const { workerCount = defaultWorkerCount(), onFault = () => {} } = options;
+  const pool = await startWorkerPool({ backend }, workerCount, memory, onFault);
+  const uploads = createUploadRegistry(store, onFault);
   const plan: Embedder["plan"] = (tensors, experts) => planEmbedding({ tensors, experts }, catalogue);
   return {
     limits,

@@ -4,12 +4,15 @@ import type { UploadStore } from "./upload-store.js";
 
 /** An upload's right to save its state, held by one stream at a time. */
 export interface UploadTicket {
-  /** Saves the state, or the newest one as soon as the previous save is done. */
-  save(state: ModelState): void;
+  /**
+   * Saves the state, or the newest one as soon as the previous save is done. Settles when this state or a newer one is
+   * saved, or cannot be.
+   */
+  save(state: ModelState): Promise<void>;
   /** From now on nothing is saved, and what was is removed. */
   forget(): void;
-  /** Gives the ticket back; `remove` drops what was saved. */
-  close(then: "keep" | "remove"): void;
+  /** Gives the ticket back. What was saved of a complete upload is kept for its answer's sake only. */
+  close(upload: "unfinished" | "complete"): void;
 }
 
 /** Knows which uploads are under way in this process. */
@@ -96,30 +99,33 @@ export function createUploadRegistry(store: UploadStore, onError: (error: unknow
     const run = (work: () => Promise<void>): void => {
       holder.settled = holder.settled.then(work).catch(onError);
     };
-    const remove = (): void => {
-      next = undefined;
-      run(async () => {
-        if (stored && isHolder()) await store.remove(uploadId);
-      });
-    };
 
     return {
       save: (state) => {
-        if (!open) return;
+        if (!open) return Promise.resolve();
         next = state;
-        if (saving) return;
-        saving = true;
-        run(async () => {
-          await drain().finally(() => {
-            saving = false;
+        if (!saving) {
+          saving = true;
+          run(async () => {
+            await drain().finally(() => {
+              saving = false;
+            });
           });
+        }
+        return holder.settled;
+      },
+      forget: () => {
+        next = undefined;
+        run(async () => {
+          if (stored && isHolder()) await store.remove(uploadId);
         });
       },
-      forget: remove,
-      close: (then) => {
+      close: (upload) => {
         if (!open) return;
         open = false;
-        if (then === "remove") remove();
+        run(async () => {
+          if (upload === "complete" && stored && isHolder()) await store.retire(uploadId);
+        });
         run(async () => {
           if (isHolder()) holders.delete(uploadId);
         });

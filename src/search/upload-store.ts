@@ -6,6 +6,11 @@ export interface UploadStore {
   load(uploadId: string): Promise<UploadState | undefined>;
   save(uploadId: string, state: UploadState): Promise<void>;
   remove(uploadId: string): Promise<void>;
+  /**
+   * The upload is complete. What was saved of it is kept for {@link answerGraceMs} more, so that a client that the answer
+   * did not reach gets it without sending everything again, and gives way before unfinished uploads.
+   */
+  retire(uploadId: string): Promise<void>;
   /** Bytes of memory that it may take. */
   readonly memoryBytes: number;
   close(): Promise<void>;
@@ -13,3 +18,6 @@ export interface UploadStore {
 
 /** How long an unfinished upload is kept by default, in milliseconds: a day, to survive a night without network. */
 export const defaultExpiryMs = 24 * 60 * 60 * 1000;
+
+/** How long a complete upload is kept, in milliseconds: ten minutes, for clients that restart or change their network. */
+export const answerGraceMs = 10 * 60 * 1000;

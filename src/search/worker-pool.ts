@@ -1,6 +1,7 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { fromPlainError } from "../errors/plain-error.js";
-import { AbortedError, InternalError, type ProbestreamError, UnavailableError } from "../errors/probestream-error.js";
+import { AbortedError, type ProbestreamError, UnavailableError } from "../errors/probestream-error.js";
 import type { Expert } from "../experts/expert.js";
 import type {
   BlockOperation,
@@ -69,15 +70,25 @@ interface Member {
  */
 const residentFactor = 1.5;
 
+/** Pauses before a worker that did not start is started again, in milliseconds: the first, and the longest. */
+const firstRestartPauseMs = 1000;
+const longestRestartPauseMs = 30_000;
+
 /** Worker threads load this module. */
 const workerModule = new URL("./embed-worker.js", import.meta.url);
 
 /**
- * Starts worker threads and waits until each has its backend.
+ * Starts worker threads and waits until each has its backend. One that dies is replaced.
  *
+ * @param onFault hears why a worker died or did not start again.
  * @throws UnavailableError `BACKEND_UNAVAILABLE` if the backend cannot run here.
  */
-export async function startWorkerPool(settings: WorkerSettings, size: number, memory: MemoryPlan): Promise<WorkerPool> {
+export async function startWorkerPool(
+  settings: WorkerSettings,
+  size: number,
+  memory: MemoryPlan,
+  onFault: (error: unknown) => void,
+): Promise<WorkerPool> {
   let closing = false;
   let serial = 0;
   const started = await Promise.allSettled(Array.from({ length: size }, () => startMember(settings)));
@@ -99,10 +110,24 @@ export async function startWorkerPool(settings: WorkerSettings, size: number, me
     member.worker.on("exit", () => {
       if (closing) return;
       members.splice(members.indexOf(member), 1);
-      lose(member, new InternalError("INTERNAL", "a projection worker died", {}, { cause }));
-      // Where no other starts, the place stays empty; new streams go to the workers that are left.
-      void startMember(settings).then(join, () => {});
+      const message =
+        "the worker thread that projected the model died; send it again: a large upload goes on where it was last saved";
+      lose(member, new AbortedError("WORKER_LOST", message, {}, { cause }));
+      onFault(cause ?? new Error(message));
+      void replace();
     });
+  }
+
+  /** Starts a worker in place of one that died. Meanwhile new streams go to those that are left. */
+  async function replace(): Promise<void> {
+    for (let pauseMs = firstRestartPauseMs; !closing; pauseMs = Math.min(2 * pauseMs, longestRestartPauseMs)) {
+      try {
+        return join(await startMember(settings));
+      } catch (error) {
+        onFault(error);
+      }
+      await sleep(pauseMs, undefined, { ref: false });
+    }
   }
 
   function join(member: Member): void {

@@ -6,7 +6,10 @@ import { createUploadState } from "../helpers/upload-states.js";
 export interface UploadStoreContract {
   /** Its name, for the tests' titles. */
   readonly name: string;
-  create(t: ExecutionContext, options: { readonly expiryMs?: number }): Promise<UploadStore>;
+  create(
+    t: ExecutionContext,
+    options: { readonly expiryMs?: number; readonly maxBytes?: number },
+  ): Promise<UploadStore>;
 }
 
 /** Registers the tests that every store of unfinished uploads has to pass. */
@@ -44,5 +47,35 @@ export function testUploadStore({ name, create }: UploadStoreContract): void {
     t.deepEqual(await store.load(id), createUploadState(1));
     await new Promise((resolve) => setTimeout(resolve, 60));
     t.is(await store.load(id), undefined);
+  });
+
+  test(`the ${name} store keeps a complete upload for a while, but no longer than one that is not`, async (t) => {
+    const store = await create(t, { expiryMs: 300 });
+    await store.save(id, createUploadState(1));
+    await store.retire(id);
+    t.deepEqual(await store.load(id), createUploadState(1));
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    t.is(await store.load(id), undefined);
+    await t.notThrowsAsync(store.retire(id));
+  });
+
+  test(`the ${name} store lets complete uploads give way first when its room is full`, async (t) => {
+    const store = await create(t, { maxBytes: 7000 });
+    await store.save("kept-1-0123456789", createUploadState(1));
+    await store.save("done-2-0123456789", createUploadState(2));
+    await store.retire("done-2-0123456789");
+    const saveUntilGone = async (gone: string): Promise<string> => {
+      for (let seed = 0; ; seed++) {
+        const next = `next-${gone}-${seed}`;
+        await store.save(next, createUploadState(seed));
+        if ((await store.load(gone)) === undefined || seed === 40) return next;
+      }
+    };
+    await saveUntilGone("done-2-0123456789");
+    t.is(await store.load("done-2-0123456789"), undefined);
+    t.deepEqual(await store.load("kept-1-0123456789"), createUploadState(1));
+    const last = await saveUntilGone("kept-1-0123456789");
+    t.is(await store.load("kept-1-0123456789"), undefined);
+    t.not(await store.load(last), undefined);
   });
 }

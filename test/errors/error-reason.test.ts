@@ -34,6 +34,7 @@ const reasons = {
   BACKEND_UNAVAILABLE: true,
   INTERNAL: true,
   ACCESS_DENIED: true,
+  WORKER_LOST: true,
 } satisfies Record<ErrorReason, true>;
 
 test("the reasons of errors are the names of the wire contract's enum", (t) => {

@@ -206,6 +206,78 @@ test.serial("a failed small model does not keep those after it from being embedd
   t.false(response?.stoppedEarly);
 });
 
+test.serial("a header that cannot be read fails its model, and neither those before nor those after it", async (t) => {
+  const { client } = t.context;
+  const planned = await client.planOne(smallManifest);
+  const { response } = await client.upload([
+    ...toModel(planned, [smallBytes], { header: { uploadId: "the-first-of-three" } }),
+    ...toModel(planned, [smallBytes], { header: { uploadId: "short" } }),
+    ...toModel(planned, [smallBytes], { header: { uploadId: "the-third-of-three" } }),
+  ]);
+  t.deepEqual(
+    [0, 1, 2].map((index) => reasonOf(response, index)),
+    ["embedding", "FIELD_INVALID", "embedding"],
+  );
+});
+
+test.serial("text vectors that are refused fail the models that would be scored against them", async (t) => {
+  const { client } = t.context;
+  const planned = await client.planOne(smallManifest);
+  const width = 8;
+  const vectors = { rows: 1, columns: width, data: new Uint8Array(new Float32Array(width).fill(1).buffer) };
+  const { response } = await client.upload([
+    ...toModel(planned, [smallBytes], {
+      header: { uploadId: "with-texts-cut-off", textVectors: { ...vectors, rows: 2 } },
+    }),
+    ...toModel(planned, [smallBytes], { header: { uploadId: "without-texts-at-all" } }),
+    ...toModel(planned, [smallBytes], {
+      header: { uploadId: "ends-texts-in-force", textVectors: { rows: 0, columns: 0 } },
+    }),
+    ...toModel(planned, [smallBytes], { header: { uploadId: "again-without-texts" } }),
+  ]);
+  t.deepEqual(
+    [0, 1, 2, 3].map((index) => reasonOf(response, index)),
+    ["SHAPE_MISMATCH", "SHAPE_MISMATCH", "embedding", "embedding"],
+  );
+});
+
+test.serial("models beyond the most that a stream takes are left for the next, and none before is lost", async (t) => {
+  const server = await startTestServer([small], { limits: { maxStreamModels: 2 } });
+  const client = openRawClient(server.target);
+  try {
+    const planned = await client.planOne(smallManifest);
+    const ids = ["the-first-of-three", "the-second-of-three", "the-third-of-three"];
+    const { response } = await client.upload(
+      ids.flatMap((uploadId) => [...toModel(planned, [smallBytes], { header: { uploadId } })]),
+    );
+    t.deepEqual(
+      response?.results.map((_, index) => reasonOf(response, index)),
+      ["embedding", "embedding"],
+    );
+    t.true(response?.stoppedEarly);
+  } finally {
+    client.close();
+    await server.close();
+  }
+});
+
+test.serial("models that were finished keep their results when the stream falls asleep", async (t) => {
+  const server = await startTestServer([small], { limits: { streamIdleMs: 300 } });
+  const client = openRawClient(server.target);
+  try {
+    const planned = await client.planOne(smallManifest);
+    const upload = client.openUpload();
+    for (const message of toModel(planned, [smallBytes])) await upload.write(message);
+    await upload.write(toHeader(planned, { uploadId: "the-second-of-two" }));
+    const { response } = await upload.answer;
+    t.deepEqual([reasonOf(response, 0), reasonOf(response, 1)], ["embedding", "STREAM_IDLE"]);
+    t.true(response?.stoppedEarly);
+  } finally {
+    client.close();
+    await server.close();
+  }
+});
+
 test.serial("an upload taken over under its id is given up in favour of the new one", async (t) => {
   const { client } = t.context;
   const planned = await client.planOne({ ...smallManifest, uploadId: "wanted-by-two-streams" });

@@ -566,16 +566,6 @@ const rows: readonly Row[] = [
     message: "Received message larger than max (4194314 vs 4194304)",
   },
   {
-    name: "more models on a stream than allowed",
-    find: upload(dense, function* (planned) {
-      for (let i = 0; i < 4; i++) yield* toModel(planned, [denseBytes]);
-    }),
-    of: "call",
-    code: "RESOURCE_EXHAUSTED",
-    reason: "LIMIT_EXCEEDED",
-    message: "a stream takes 3 models at most; open another for the rest",
-  },
-  {
     name: "a stream that ends without a footer",
     find: upload(dense, (planned) => [toHeader(planned), toChunk(0, 0, denseBytes)]),
     of: "model",
@@ -586,7 +576,7 @@ const rows: readonly Row[] = [
   {
     name: "a header without an upload id",
     find: upload(dense, (planned) => [toHeader(planned, { uploadId: "" })]),
-    of: "call",
+    of: "model",
     code: "INVALID_ARGUMENT",
     reason: "FIELD_INVALID",
     message: "upload_id has 0 characters; it must have 16 to 128 of A-Z a-z 0-9 _ -",
@@ -594,7 +584,7 @@ const rows: readonly Row[] = [
   {
     name: "a header with an upload id of 129 characters",
     find: upload(dense, (planned) => [toHeader(planned, { uploadId: "u".repeat(129) })]),
-    of: "call",
+    of: "model",
     code: "INVALID_ARGUMENT",
     reason: "FIELD_INVALID",
     message: "upload_id has 129 characters; it must have 16 to 128 of A-Z a-z 0-9 _ -",
@@ -602,7 +592,7 @@ const rows: readonly Row[] = [
   {
     name: "a header with a model id that is too long",
     find: upload(dense, (planned) => [toHeader(planned, { modelId: "m".repeat(2000) })]),
-    of: "call",
+    of: "model",
     code: "RESOURCE_EXHAUSTED",
     reason: "LIMIT_EXCEEDED",
     message: "model_id has 2000 characters; 1024 are allowed",
@@ -635,7 +625,7 @@ const rows: readonly Row[] = [
   {
     name: "a header with a range of no tensor",
     find: upload(dense, (planned) => toModel(planned, [denseBytes], { header: { tensors: [{ endByte: 120n }] } })),
-    of: "call",
+    of: "model",
     code: "INVALID_ARGUMENT",
     reason: "FIELD_INVALID",
     message: "header.tensors[0].tensor is not set",
@@ -686,7 +676,7 @@ const rows: readonly Row[] = [
         header: { tensors: [{ tensor: tensor("layer.weight", shape), endByte: 2n ** 63n }] },
       }),
     ),
-    of: "call",
+    of: "model",
     code: "INVALID_ARGUMENT",
     reason: "FIELD_INVALID",
     message: "end_byte is 9223372036854775808; it can be 2^53 - 1 at most",
@@ -740,7 +730,7 @@ const rows: readonly Row[] = [
   {
     name: "text vectors of too few bytes",
     find: upload(dense, (planned) => toModel(planned, [denseBytes], { header: texts(2, 6, 47) })),
-    of: "call",
+    of: "model",
     code: "INVALID_ARGUMENT",
     reason: "SHAPE_MISMATCH",
     message: "text_vectors.data has 47 bytes; 2 × 6 float32 numbers take 48",
@@ -748,7 +738,7 @@ const rows: readonly Row[] = [
   {
     name: "text vectors without columns",
     find: upload(dense, (planned) => toModel(planned, [denseBytes], { header: texts(2, 0) })),
-    of: "call",
+    of: "model",
     code: "INVALID_ARGUMENT",
     reason: "SHAPE_MISMATCH",
     message: "text_vectors has 2 rows of 0 columns; a text vector is as wide as the expert's text_width",
@@ -756,7 +746,7 @@ const rows: readonly Row[] = [
   {
     name: "more text vectors than allowed",
     find: upload(dense, (planned) => toModel(planned, [denseBytes], { header: texts(11, 6) })),
-    of: "call",
+    of: "model",
     code: "RESOURCE_EXHAUSTED",
     reason: "LIMIT_EXCEEDED",
     message: "11 text vectors were sent; 10 are allowed",
@@ -788,7 +778,7 @@ const rows: readonly Row[] = [
   {
     name: "a chunk that is longer than allowed",
     find: upload(dense, (planned) => [toHeader(planned), toChunk(0, 0, new Uint8Array(4097)), toFooter(120)]),
-    of: "call",
+    of: "model",
     code: "RESOURCE_EXHAUSTED",
     reason: "LIMIT_EXCEEDED",
     message: "a chunk has 4097 bytes; 4096 are allowed (--max-chunk)",
@@ -817,7 +807,7 @@ const rows: readonly Row[] = [
   {
     name: "a chunk at offset 2^64 - 1",
     find: upload(dense, (planned) => [toHeader(planned), toChunk(0, 2n ** 64n - 1n, denseBytes), toFooter(120)]),
-    of: "call",
+    of: "model",
     code: "INVALID_ARGUMENT",
     reason: "FIELD_INVALID",
     message: "chunk.offset is 18446744073709551615; it can be 2^53 - 1 at most",
@@ -878,7 +868,7 @@ const rows: readonly Row[] = [
   {
     name: "a footer with a total beyond 2^53",
     find: upload(dense, (planned) => [toHeader(planned), toChunk(0, 0, denseBytes), toFooter(2n ** 64n - 1n)]),
-    of: "call",
+    of: "model",
     code: "INVALID_ARGUMENT",
     reason: "FIELD_INVALID",
     message: "total_bytes is 18446744073709551615; it can be 2^53 - 1 at most",

@@ -4,12 +4,12 @@ import { LimitExceededError } from "../../errors/probestream-error.js";
 import type { EmbedModelHeader, ModelEmbedding } from "../../gen/probestream/v1/embedding_service_pb.js";
 import { ModelEmbeddingSchema } from "../../gen/probestream/v1/embedding_service_pb.js";
 import type { PortResult } from "../../search/embed-port.js";
-import type { ModelEmbedding as Embedded, ModelHeader } from "../../search/embed-stream.js";
+import type { ModelEmbedding as Embedded, ModelHeader, RefusedHeader } from "../../search/embed-stream.js";
 import type { EmbedLimits } from "../../search/limits.js";
 import { maxExpertsPerModel } from "../../search/plan-embedding.js";
 import { assertUploadId } from "../../search/plan-model.js";
 import { fromFloatBytes, fromWireTexts, toFloatBytes } from "./matrix.js";
-import { assertName, fromWireRange, toCount } from "./tensor.js";
+import { assertName, fromWireRange, maxNameLength, toCount } from "./tensor.js";
 
 /** A header from the wire. */
 export function fromHeader(header: EmbedModelHeader, limits: EmbedLimits): ModelHeader {
@@ -25,6 +25,18 @@ export function fromHeader(header: EmbedModelHeader, limits: EmbedLimits): Model
     experts: spaceIds,
     startOffsets: startOffsets.map((offset) => toCount(offset, "start_offsets")),
     ...(textVectors !== undefined && { texts: fromWireTexts(textVectors, limits.maxTextVectors) }),
+  };
+}
+
+/** What can be told of a header that {@link fromHeader} refuses. */
+export function toRefusedHeader(header: EmbedModelHeader): Omit<RefusedHeader, "error"> {
+  const declared = header.tensors.reduce((sum, { beginByte, endByte }) => sum + Number(endByte - beginByte), 0);
+  return {
+    // Both go back with the answer, which must not grow with them.
+    modelId: header.modelId.slice(0, maxNameLength),
+    uploadId: header.uploadId.slice(0, maxNameLength),
+    declaredBytes: Math.max(0, declared),
+    hasTexts: header.textVectors !== undefined,
   };
 }
 

@@ -21,8 +21,9 @@ import type { Manifest } from "../../gen/probestream/v1/types_pb.js";
 import type { EmbedStream, ModelOutcome } from "../../search/embed-stream.js";
 import type { Embedder } from "../../search/embedder.js";
 import { planModel } from "../../search/plan-model.js";
+import { mapConcurrently } from "../../weights/map-concurrently.js";
 import type { ClientStreaming, Incoming, Unary } from "../call.js";
-import { fromHeader, toModelEmbedding } from "../convert/embedding.js";
+import { fromHeader, toModelEmbedding, toRefusedHeader } from "../convert/embedding.js";
 import { toModelError } from "../convert/error.js";
 import { fromManifest, toPlannedModel } from "../convert/plan.js";
 import { toCount } from "../convert/tensor.js";
@@ -33,6 +34,12 @@ export interface EmbeddingService {
   readonly planEmbedding: Unary<typeof PlanEmbeddingRequestSchema, typeof PlanEmbeddingResponseSchema>;
   readonly embedModel: ClientStreaming<typeof EmbedModelRequestSchema, typeof EmbedModelResponseSchema>;
 }
+
+/** Models planned at a time; each may have a saved upload read. */
+const plansAtOnce = 8;
+
+/** Bytes of a decoded tensor description of a manifest, and of what is made of it: 453 measured. */
+const bytesPerTensor = 512;
 
 /**
  * Creates the handlers.
@@ -54,7 +61,12 @@ export function createEmbeddingService(
           { found: manifests.length, limit: limits.maxPlanModels },
         );
       }
-      return { plans: await Promise.all(manifests.map((manifest) => plan(manifest))) };
+      const release = embedder.memory.reserve(decodedBytes(manifests), "the manifests of a plan", "plan");
+      try {
+        return { plans: await mapConcurrently(manifests, plansAtOnce, plan) };
+      } finally {
+        release();
+      }
     },
 
     embedModel: async (incoming) => {
@@ -104,8 +116,9 @@ export function createEmbeddingService(
       }
       const gone = toEndError(idle.signal, closing, limits.streamIdleMs);
       const outcomes = await stream.finish(gone);
-      if (gone !== undefined && !signal.aborted) throw gone;
-      return [outcomes, false];
+      // Results of models that were finished before must not be lost with the one that was cut off.
+      if (gone !== undefined && !outcomes.some(({ outcome }) => !(outcome instanceof Error))) throw gone;
+      return [outcomes, gone !== undefined];
     } finally {
       idle.stop();
     }
@@ -113,21 +126,23 @@ export function createEmbeddingService(
 
   async function take(stream: EmbedStream, part: EmbedModelRequest["part"]): Promise<void> {
     switch (part.case) {
+      case "header": {
+        const header = tryTo(() => fromHeader(part.value, limits));
+        if ("error" in header) return stream.refuse({ ...toRefusedHeader(part.value), error: header.error });
+        return stream.header(header.value);
+      }
       case "chunk": {
         const { tensorIndex, offset, data } = part.value;
-        if (data.byteLength > limits.maxChunkBytes) {
-          throw new LimitExceededError(
-            "LIMIT_EXCEEDED",
-            `a chunk has ${data.byteLength} bytes; ${limits.maxChunkBytes} are allowed (--max-chunk)`,
-            { found: data.byteLength, limit: limits.maxChunkBytes },
-          );
-        }
-        return stream.chunk(tensorIndex, toCount(offset, "chunk.offset"), data);
+        const count = tryTo(() => toCount(offset, "chunk.offset"));
+        if ("error" in count) return stream.fail(count.error);
+        return stream.chunk(tensorIndex, count.value, data);
       }
-      case "header":
-        return stream.header(fromHeader(part.value, limits));
-      case "footer":
-        return stream.footer({ totalBytes: toCount(part.value.totalBytes, "total_bytes"), digest: part.value.digest });
+      case "footer": {
+        const { totalBytes, digest } = part.value;
+        const count = tryTo(() => toCount(totalBytes, "total_bytes"));
+        if ("error" in count) await stream.fail(count.error);
+        return stream.footer({ totalBytes: "error" in count ? 0 : count.value, digest });
+      }
       default:
         throw new InvalidInputError("STREAM_ORDER", "a message holds neither header nor chunk nor footer");
     }
@@ -147,6 +162,20 @@ export function createEmbeddingService(
       }),
     });
   }
+}
+
+/** What a conversion gives, or why it cannot: an error of one model, which the others of its stream survive. */
+function tryTo<T>(convert: () => T): { readonly value: T } | { readonly error: unknown } {
+  try {
+    return { value: convert() };
+  } catch (error) {
+    return { error };
+  }
+}
+
+/** Bytes that the manifests of a plan take while it is made, about. */
+function decodedBytes(manifests: readonly Manifest[]): number {
+  return manifests.reduce((sum, { tensors }) => sum + (tensors.length + 1) * bytesPerTensor, 0);
 }
 
 /**

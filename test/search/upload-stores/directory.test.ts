@@ -9,7 +9,11 @@ import { createUploadState } from "../../helpers/upload-states.js";
 
 const id = "upload-0123456789";
 
-async function open(t: ExecutionContext, folder: string, options: { expiryMs?: number } = {}): Promise<UploadStore> {
+async function open(
+  t: ExecutionContext,
+  folder: string,
+  options: { expiryMs?: number; maxBytes?: number } = {},
+): Promise<UploadStore> {
   const store = await openDirectoryUploadStore(folder, options);
   t.teardown(() => store.close());
   return store;

@@ -274,7 +274,8 @@ export type EmbedModelHeader = Message<"probestream.v1.EmbedModelHeader"> & {
   /**
    * Text vectors to score the representation against: one text encoder embedding per row, d_text wide. Stays in force
    * for the models after this one on the same stream until another header carries vectors, so that a thousand small
-   * models need not repeat them. A matrix of 0 rows ends it. Classification experts pass them over.
+   * models need not repeat them. A matrix of 0 rows ends it. Vectors that are refused fail this model and those after
+   * it, up to a header that carries others. Classification experts pass them over.
    *
    * @generated from field: optional probestream.v1.FloatMatrix text_vectors = 6;
    */
@@ -368,8 +369,9 @@ export type EmbedModelResponse = Message<"probestream.v1.EmbedModelResponse"> & 
 
   /**
    * The server answered before it had read everything: models without a result were not looked at, and can be sent
-   * again. So it does where much of a failed model was still to come, and where the answer has grown near
-   * `Limits.max_answer_bytes`.
+   * again. So it does where much of a failed model was still to come, where the answer has grown near
+   * `Limits.max_answer_bytes`, after `Limits.max_stream_models` models, and, if some models have results, where the
+   * stream fell silent or the server shuts down.
    *
    * @generated from field: bool stopped_early = 2;
    */
@@ -632,9 +634,12 @@ export const EmbeddingService: GenService<{
    * Streams models, one after another, each as header, chunks, footer. Answers once, with a result or an error per
    * model in the order of their headers. A model whose footer did not arrive commits nothing.
    *
-   * An error of one model does not end the call: what follows of it is read and dropped. Only where more than the
-   * announced `max_discard_bytes` of it were still to come does the server answer early, with `stopped_early` set.
-   * Messages out of order end the call with INVALID_ARGUMENT.
+   * An error of one model, its header included, does not end the call: what follows of it is read and dropped. Only
+   * where more than the announced `max_discard_bytes` of it were still to come does the server answer early, with
+   * `stopped_early` set. Messages out of order end the call with INVALID_ARGUMENT.
+   *
+   * A client that the answer did not reach asks for a plan under the same upload id: for ten minutes after it was
+   * completed, an upload of 8 MiB or more starts at its end, and header and footer alone bring the answer again.
    *
    * @generated from rpc probestream.v1.EmbeddingService.EmbedModel
    */

@@ -1,0 +1,352 @@
+import type { Matrix } from "../compute/compute-backend.js";
+import { toProbestreamError } from "../errors/plain-error.js";
+import {
+  AbortedError,
+  InternalError,
+  InvalidInputError,
+  LimitExceededError,
+  type ProbestreamError,
+} from "../errors/probestream-error.js";
+import { assertFiniteTexts, toProbabilities } from "../experts/head.js";
+import { segmentBytes } from "../projection/segments.js";
+import { type BlockWriter, createBlockWriter } from "./block-writer.js";
+import type { WorkerResult } from "./embed-messages.js";
+import type { EmbedStream, ModelEmbedding, ModelHeader } from "./embed-stream.js";
+import type { EmbedLimits } from "./limits.js";
+import type { MemoryPlan } from "./memory-plan.js";
+import { createModelSlots, type ModelSlot, type StreamedModel, savedBytesOf } from "./model-slots.js";
+import type { PlannedTensor } from "./plan-embedding.js";
+import {
+  accumulatorBytes,
+  answerBytesOf,
+  assertChunkLength,
+  assertDigestLength,
+  assertTextWidth,
+  type Plan,
+  planHeader,
+} from "./stream-header.js";
+import { assertComplete, toChunkCursor, toCursor } from "./upload-cursor.js";
+import type { UploadRegistry } from "./upload-registry.js";
+import type { StreamEvents, StreamLink, WorkerPool } from "./worker-pool.js";
+
+/** What streams of one embedder share. */
+export interface StreamContext {
+  readonly pool: WorkerPool;
+  readonly memory: MemoryPlan;
+  readonly uploads: UploadRegistry;
+  readonly limits: EmbedLimits;
+  readonly plan: Plan;
+}
+
+/** The model between its header and its footer. */
+interface OpenModel {
+  readonly index: number;
+  /** Bytes that the header announced and that did not come yet. */
+  remaining: number;
+}
+
+/**
+ * Opens a stream of models. Nothing but the open model's accumulators and a fixed number of blocks is kept, however
+ * large the layers are.
+ *
+ * @throws LimitExceededError `MEMORY_BUDGET` if the memory plan has no room for another stream.
+ * @throws UnavailableError `BACKEND_UNAVAILABLE` if no worker is running now.
+ */
+export function openEmbedStream({ pool, memory, uploads, limits, plan }: StreamContext): EmbedStream {
+  const releaseStream = memory.admitStream();
+  const slots = createModelSlots();
+  let current: OpenModel | undefined;
+  let textWidth: number | undefined;
+  let textCount = 0;
+  /** Why the text vectors that came last are not in force. */
+  let refusedTexts: ProbestreamError | undefined;
+  let lost: ProbestreamError | undefined;
+  let ended = false;
+  let answerBytes = 0;
+
+  const modelOf = (open: OpenModel | undefined): StreamedModel | undefined =>
+    open === undefined ? undefined : slots.get(open.index)?.model;
+
+  const events: StreamEvents = {
+    onBlockDone: (buffer) => writer.giveBack(buffer),
+    onCheckpoint: (index, state) => void slots.save(index, state),
+    onResult: (index, result) => {
+      const model = slots.get(index)?.model;
+      if (model !== undefined) slots.settle(index, toEmbedding(model, result));
+    },
+    onFailed: (index, error) => {
+      // What went wrong lies in the bytes or in the state: going on from the latter would only repeat it.
+      slots.get(index)?.model?.ticket.forget();
+      slots.settle(index, error);
+    },
+    onLost: (error) => {
+      lost = error;
+      writer.fail(error);
+      slots.settleAll(error);
+    },
+  };
+  const link = openLink(pool, events, releaseStream);
+  const writer: BlockWriter = createBlockWriter((buffer, operations) => link.send(buffer, operations));
+
+  /** Ends the open model with an error; what is still sent of it is passed over. */
+  const failCurrent = async (thrown: unknown): Promise<void> => {
+    if (current === undefined) return;
+    const wasOpen = modelOf(current) !== undefined;
+    slots.settle(current.index, toProbestreamError(thrown));
+    if (wasOpen && lost === undefined) await writer.push({ op: "drop" });
+  };
+
+  const end = (): void => {
+    if (ended) return;
+    ended = true;
+    link.end();
+    releaseStream();
+  };
+
+  const assertNoneOpen = (): void => {
+    if (current === undefined) return;
+    const { modelId } = slots.get(current.index) as ModelSlot;
+    throw streamOrder(`a header came while model "${modelId}" is still open; send its footer first`);
+  };
+
+  /** Takes text vectors over, for this model and those after it. */
+  const takeTexts = async (texts: Matrix): Promise<void> => {
+    try {
+      assertFiniteTexts(texts);
+    } catch (error) {
+      refusedTexts = toProbestreamError(error);
+      throw error;
+    }
+    refusedTexts = undefined;
+    textWidth = texts.rows === 0 ? undefined : texts.columns;
+    textCount = texts.rows;
+    await writer.push({ op: "texts", texts: texts.rows === 0 ? undefined : texts });
+    // Vectors may be as long as a message: they must not pile up in one block.
+    writer.flush();
+  };
+
+  const openModel = async (header: ModelHeader, index: number): Promise<StreamedModel> => {
+    const planned = await planHeader(header, plan);
+    assertTextWidth(planned, textWidth);
+    const resumable = planned.totalBytes >= segmentBytes;
+    const { ticket, state } = await uploads.open(header.uploadId, planned.fingerprint, () => {
+      void takeOver(index);
+    });
+    let release = (): void => {};
+    try {
+      const saved = header.startOffsets.some((offset) => offset > 0) ? state : undefined;
+      const cursors = planned.tensors.map((tensor, t) => toCursor(tensor, header.startOffsets[t] ?? 0, saved, t));
+      release = memory.reserve(accumulatorBytes(planned), `the accumulators of model "${header.modelId}"`, "model");
+      for (const { expert } of planned.targets) await link.ensureLoaded(expert);
+      await writer.push({
+        op: "open",
+        model: index,
+        tensors: planned.tensors.map(({ matrix }) => matrix),
+        targets: planned.targets.map(({ expert, uses }) => ({ spaceId: expert.spaceId, uses })),
+        state: saved,
+        resumable,
+      });
+      return {
+        plan: planned,
+        ticket,
+        release,
+        startedAt: performance.now(),
+        cursors,
+        resumable,
+        savedBytes: saved === undefined ? 0 : savedBytesOf(saved),
+        received: 0,
+        receiveMs: 0,
+        waitMs: 0,
+      };
+    } catch (error) {
+      release();
+      ticket.close("unfinished");
+      throw error;
+    }
+  };
+
+  const takeOver = async (index: number): Promise<void> => {
+    const error = new AbortedError(
+      "UPLOAD_IN_USE",
+      `another stream took over the upload "${slots.get(index)?.uploadId}"; this one is given up`,
+    );
+    if (current?.index === index) await failCurrent(error);
+    else slots.settle(index, error);
+  };
+
+  /** Waits until little enough is unsaved. */
+  const waitForSave = async (index: number): Promise<void> => {
+    if (!slots.isAhead(index)) return;
+    // The end of a segment may lie in a block that is not full yet.
+    writer.flush();
+    await slots.untilSaved(index);
+  };
+
+  return {
+    header: async (header) => {
+      assertNoneOpen();
+      if (slots.count >= limits.maxStreamModels) {
+        throw new LimitExceededError(
+          "LIMIT_EXCEEDED",
+          `a stream takes ${limits.maxStreamModels} models at most; open another for the rest`,
+          { limit: limits.maxStreamModels },
+        );
+      }
+      const index = slots.add(header.modelId, header.uploadId);
+      const remaining = header.tensors.reduce(
+        (sum, { beginByte, endByte }, t) => sum + Math.max(0, endByte - beginByte - (header.startOffsets[t] ?? 0)),
+        0,
+      );
+      current = { index, remaining };
+      try {
+        if (lost !== undefined) throw lost;
+        if (header.texts !== undefined) await takeTexts(header.texts);
+        else if (refusedTexts !== undefined) throw refusedTexts;
+        const model = await openModel(header, index);
+        const slot = slots.get(index) as ModelSlot;
+        if (slot.settled) {
+          // Taken over, lost or given up while it was opened: nobody else will give back what it holds.
+          model.release();
+          model.ticket.close("unfinished");
+          if (lost === undefined) await writer.push({ op: "drop" });
+          return;
+        }
+        slot.model = model;
+        answerBytes += answerBytesOf(model.plan, textCount);
+      } catch (error) {
+        await failCurrent(error);
+      }
+    },
+
+    refuse: async ({ modelId, uploadId, declaredBytes, hasTexts, error }) => {
+      assertNoneOpen();
+      const index = slots.add(modelId, uploadId);
+      current = { index, remaining: declaredBytes };
+      if (hasTexts) refusedTexts = toProbestreamError(error);
+      await failCurrent(error);
+    },
+
+    fail: async (error) => {
+      if (current === undefined) throw streamOrder("a chunk or footer came before any header; open the model first");
+      await failCurrent(error);
+    },
+
+    chunk: async (tensorIndex, offset, bytes) => {
+      if (current === undefined) throw streamOrder("a chunk came before any header; open the model first");
+      const { index } = current;
+      current.remaining -= bytes.byteLength;
+      const model = modelOf(current);
+      if (model === undefined) return;
+      const started = performance.now();
+      let waitMs = 0;
+      try {
+        assertChunkLength(bytes.byteLength, limits.maxChunkBytes);
+        const cursor = toChunkCursor(model.cursors, tensorIndex, offset, bytes.byteLength);
+        await waitForSave(index);
+        waitMs = performance.now() - started - writer.waitMs;
+        // Taken over or lost meanwhile.
+        if (modelOf(current) !== model) return;
+        const known = Math.min(Math.max(0, cursor.saved - offset), bytes.byteLength);
+        const { matrix } = model.plan.tensors[tensorIndex] as PlannedTensor;
+        if (known < bytes.byteLength) await writer.write(tensorIndex, matrix, offset + known, bytes.subarray(known));
+        cursor.next += bytes.byteLength;
+        model.received += bytes.byteLength;
+      } catch (error) {
+        await failCurrent(error);
+      }
+      waitMs += writer.waitMs;
+      model.waitMs += waitMs;
+      model.receiveMs += performance.now() - started - waitMs;
+    },
+
+    footer: async ({ totalBytes, digest }) => {
+      if (current === undefined) throw streamOrder("a footer came before any header; open the model first");
+      const model = modelOf(current);
+      try {
+        if (model !== undefined) {
+          assertDigestLength(digest);
+          assertComplete(model.cursors, totalBytes);
+          await writer.push({ op: "close", digest: digest.byteLength === 0 ? undefined : digest.slice() });
+        }
+      } catch (error) {
+        await failCurrent(error);
+      }
+      current = undefined;
+    },
+
+    get shouldStop() {
+      return current !== undefined && modelOf(current) === undefined && current.remaining > limits.maxDiscardBytes;
+    },
+
+    get isFull() {
+      if (current !== undefined) return false;
+      return answerBytes >= limits.maxAnswerBytes || slots.count >= limits.maxStreamModels;
+    },
+
+    finish: async (cut) => {
+      try {
+        if (current !== undefined) {
+          const { modelId } = slots.get(current.index) as ModelSlot;
+          // What arrived is projected first, so that the last checkpoint is as late as it can be.
+          if (lost === undefined && modelOf(current) !== undefined) await writer.drain();
+          await failCurrent(
+            cut ??
+              new AbortedError(
+                "FOOTER_MISSING",
+                `the stream ended before the footer of model "${modelId}"; nothing of it was committed`,
+              ),
+          );
+          current = undefined;
+        }
+        if (lost === undefined) writer.flush();
+        return await slots.outcomes();
+      } finally {
+        end();
+      }
+    },
+
+    abort: () => {
+      const error = new AbortedError("FOOTER_MISSING", "the stream was given up");
+      lost ??= error;
+      writer.fail(error);
+      slots.settleAll(error);
+      end();
+    },
+  };
+}
+
+function openLink(pool: WorkerPool, events: StreamEvents, onError: () => void): StreamLink {
+  try {
+    return pool.open(events);
+  } catch (error) {
+    onError();
+    throw error;
+  }
+}
+
+function toEmbedding(model: StreamedModel, { targets, rowsProjected, times, device }: WorkerResult): ModelEmbedding {
+  const { plan, received, receiveMs, waitMs, startedAt } = model;
+  return {
+    embeddings: plan.targets.map(({ expert }, index) => {
+      const target = targets[index];
+      if (target === undefined) throw new InternalError("INTERNAL", "a worker answered for fewer targets than asked");
+      return { expert, ...target, probabilities: toProbabilities(target.logits) };
+    }),
+    bytesReceived: received,
+    bytesTotal: plan.totalBytes,
+    rowsProjected,
+    timings: {
+      total: performance.now() - startedAt,
+      receive: receiveMs,
+      wait: waitMs,
+      digest: times.digestMs,
+      project: times.projectMs,
+      head: times.headMs,
+    },
+    backends: [device],
+  };
+}
+
+function streamOrder(message: string): InvalidInputError {
+  return new InvalidInputError("STREAM_ORDER", message);
+}

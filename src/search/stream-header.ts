@@ -1,0 +1,93 @@
+import { InvalidInputError, LimitExceededError, PreconditionError } from "../errors/probestream-error.js";
+import { digestBytes } from "../projection/range-reader.js";
+import { targetGroupBytes } from "../projection/row-groups.js";
+import { rowBytes } from "../projection/stored-matrix.js";
+import type { TensorInfo } from "../weights/layer.js";
+import type { ModelHeader } from "./embed-stream.js";
+import type { EmbeddingPlan } from "./plan-embedding.js";
+
+/** Says which experts serve a model and what they want of it. */
+export type Plan = (tensors: ReadonlyMap<string, TensorInfo>, experts: readonly string[]) => Promise<EmbeddingPlan>;
+
+/**
+ * Plans once more from what a header says: nothing of a plan is kept, and nothing of a header is believed.
+ *
+ * @throws InvalidInputError `FIELD_INVALID` for a header without space ids.
+ * @throws PreconditionError `PLAN_STALE` if its tensors are not those of the plan.
+ */
+export async function planHeader(header: ModelHeader, plan: Plan): Promise<EmbeddingPlan> {
+  const tensors = new Map(header.tensors.map(({ tensor }) => [tensor.name, tensor]));
+  if (header.experts.length === 0) {
+    throw new InvalidInputError("FIELD_INVALID", "the header has no space_ids; copy those of the plan's targets");
+  }
+  const planned = await plan(tensors, header.experts);
+  const differs =
+    planned.tensors.length !== header.tensors.length ||
+    planned.tensors.some(({ tensor, beginByte, endByte }, index) => {
+      const sent = header.tensors[index];
+      return sent?.tensor.name !== tensor.name || sent.beginByte !== beginByte || sent.endByte !== endByte;
+    });
+  if (!differs) return planned;
+  const wanted = planned.tensors.map(({ tensor, beginByte, endByte }) => `"${tensor.name}" ${beginByte} to ${endByte}`);
+  throw new PreconditionError(
+    "PLAN_STALE",
+    `the header's tensors are not those of the plan, which wants, in this order: ${wanted.join(", ")}; copy them from PlanEmbedding`,
+  );
+}
+
+/**
+ * Guards the width of the text vectors in force. They concern the experts that compare with text; others, of the same
+ * stream or model, pass them over.
+ *
+ * @throws InvalidInputError `TEXT_WIDTH_MISMATCH`
+ */
+export function assertTextWidth({ targets }: EmbeddingPlan, inForce: number | undefined): void {
+  const widths = targets.map(({ expert }) => expert.textWidth).filter((width) => width > 0);
+  const other = widths.find((width) => inForce !== undefined && width !== inForce);
+  if (other === undefined || inForce === undefined) return;
+  throw new InvalidInputError(
+    "TEXT_WIDTH_MISMATCH",
+    `text vectors are ${inForce} wide, the expert compares with ${other}: use the text encoder it was trained with`,
+    { found: inForce, expected: other },
+  );
+}
+
+/** Guards the length of a footer's digest; an empty one is none. */
+export function assertDigestLength(digest: Uint8Array): void {
+  if (digest.byteLength === 0 || digest.byteLength === digestBytes) return;
+  throw new InvalidInputError(
+    "FIELD_INVALID",
+    `footer.digest has ${digest.byteLength} bytes; a SHA-256 has ${digestBytes}, and without one the field stays empty`,
+    { found: digest.byteLength, expected: digestBytes },
+  );
+}
+
+/** Guards the length of a chunk. */
+export function assertChunkLength(byteLength: number, maxChunkBytes: number): void {
+  if (byteLength <= maxChunkBytes) return;
+  throw new LimitExceededError(
+    "LIMIT_EXCEEDED",
+    `a chunk has ${byteLength} bytes; ${maxChunkBytes} are allowed (--max-chunk)`,
+    { found: byteLength, limit: maxChunkBytes },
+  );
+}
+
+/** Bytes of all accumulators of a model, with one copy of their state on its way to the store. */
+export function accumulatorBytes({ tensors, targets }: EmbeddingPlan): number {
+  // A row longer than a row group is collected whole, and widened up to fourfold.
+  const longestRow = Math.max(...tensors.map(({ matrix }) => rowBytes(matrix)));
+  let bytes = longestRow > targetGroupBytes ? 5 * longestRow : 0;
+  for (const { expert, uses } of targets) {
+    const rank = uses.find(({ role }) => role === "lora-up")?.matrix.columnCount;
+    const { probeCount, projectionWidth } = expert;
+    bytes += 3 * 4 * (rank === undefined ? probeCount * projectionWidth : rank * (probeCount + projectionWidth));
+  }
+  return bytes;
+}
+
+/** Bytes of a model's result on the wire, about. */
+export function answerBytesOf({ targets }: EmbeddingPlan, textCount: number): number {
+  const names = targets.map(({ expert }) => expert.labels.reduce((sum, label) => sum + 3 * label.length + 4, 0));
+  const numbers = targets.map(({ expert }) => expert.representationWidth + 2 * expert.labelCount + textCount);
+  return numbers.reduce((sum, count, index) => sum + 4 * count + (names[index] ?? 0) + 512, 0);
+}
