@@ -17,8 +17,14 @@ interface Internals {
  * window off the wire, so that an upgrade that moves these members fails loudly.
  *
  * Call it before `bindAsync`; call what it returns after the server is bound.
+ *
+ * @param onSession gets every connection once its window is set.
  */
-export function setReceiveWindow(server: Server, bytes: number): () => void {
+export function setReceiveWindow(
+  server: Server,
+  bytes: number,
+  onSession: (session: ServerHttp2Session) => void = () => {},
+): () => void {
   const internals = server as unknown as Internals;
   const { commonServerOptions, http2Servers } = internals;
   if (commonServerOptions === undefined || !(http2Servers instanceof Map)) {
@@ -30,7 +36,10 @@ export function setReceiveWindow(server: Server, bytes: number): () => void {
   commonServerOptions.settings = { ...commonServerOptions.settings, initialWindowSize: bytes };
   return () => {
     for (const http2Server of http2Servers.keys()) {
-      http2Server.on("session", (session: ServerHttp2Session) => session.setLocalWindowSize(bytes));
+      http2Server.on("session", (session: ServerHttp2Session) => {
+        session.setLocalWindowSize(bytes);
+        onSession(session);
+      });
     }
   };
 }

@@ -31,7 +31,7 @@ export interface MemoryPlan {
    */
   admitStream(): () => void;
   /** Takes `bytes` for what `what` names; the function gives them back. Throws like {@link admitStream}. */
-  reserve(bytes: number, what: string, kind: "expert" | "model" | "plan"): () => void;
+  reserve(bytes: number, what: string, kind: "expert" | "model" | "plan" | "connection"): () => void;
 }
 
 /**

@@ -1,12 +1,15 @@
 import { once } from "node:events";
 import { type ClientHttp2Session, connect } from "node:http2";
 import { connect as connectTcp } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Server } from "@grpc/grpc-js";
-import test from "ava";
+import test, { type ExecutionContext } from "ava";
+import { startDelayProxy } from "../../bench/delay-proxy.js";
 import { InternalError, InvalidInputError } from "../../src/errors/probestream-error.js";
 import { protocolWindowBytes, setReceiveWindow } from "../../src/rpc/receive-window.js";
-import { defaultReceiveWindowBytes } from "../../src/rpc/server.js";
-import { startTestServer } from "../helpers/rpc-server.js";
+import { defaultReceiveWindowBytes, widestReceiveWindowBytes } from "../../src/rpc/server.js";
+import { startTestServer, type TestServer } from "../helpers/rpc-server.js";
+import { until } from "../helpers/until.js";
 
 /** What a server says first: SETTINGS_INITIAL_WINDOW_SIZE, and the sum of its WINDOW_UPDATEs for the connection. */
 interface FirstWords {
@@ -38,7 +41,7 @@ async function readFirstWords(port: number): Promise<FirstWords> {
         }
       }
       if (type === 8 && stream === 0) connectionWindow += payload.readUInt32BE(0);
-      if (type === 6) {
+      if (type === 6 && (flags & 1) === 1) {
         socket.destroy();
         return { streamWindow, connectionWindow };
       }
@@ -63,6 +66,48 @@ for (const bytes of [undefined, protocolWindowBytes, 1024 * 1024, 16 * 1024 * 10
     }
   });
 }
+
+/** Reads the window that the server ends up with on a connection with this round trip. */
+async function readWindow(t: ExecutionContext, rttMs: number, server: TestServer): Promise<number | undefined> {
+  const proxy = await startDelayProxy({ target: server.target, rttMs });
+  t.teardown(() => proxy.stop());
+  const session = connect(`http://${proxy.target}`);
+  t.teardown(() => session.destroy());
+  let latest: number | undefined;
+  session.on("remoteSettings", ({ initialWindowSize }) => {
+    latest = initialWindowSize;
+  });
+  await sleep(600 + 8 * rttMs);
+  return latest;
+}
+
+test("a connection with a long round trip gets a wider window, which counts against the memory plan", async (t) => {
+  const server = await startTestServer([]);
+  t.teardown(() => server.close());
+  const { memory } = server.embedder;
+  t.is(await readWindow(t, 60, server), widestReceiveWindowBytes);
+  t.is(memory.reservedBytes, widestReceiveWindowBytes - defaultReceiveWindowBytes);
+});
+
+test("the memory of a wider window is given back when its connection ends", async (t) => {
+  const server = await startTestServer([]);
+  t.teardown(() => server.close());
+  const proxy = await startDelayProxy({ target: server.target, rttMs: 60 });
+  const session = connect(`http://${proxy.target}`);
+  await t.notThrowsAsync(until(() => server.embedder.memory.reservedBytes > 0, "the window is widened"));
+  session.destroy();
+  await proxy.stop();
+  await t.notThrowsAsync(until(() => server.embedder.memory.reservedBytes === 0, "its memory is given back"));
+});
+
+test("a window stays as it is where the memory plan has no room, or where its size was chosen", async (t) => {
+  const tight = await startTestServer([], { memoryBudgetBytes: 1024 * 1024 });
+  t.teardown(() => tight.close());
+  t.is(await readWindow(t, 60, tight), defaultReceiveWindowBytes);
+  const chosen = await startTestServer([], { receiveWindowBytes: 1024 * 1024 });
+  t.teardown(() => chosen.close());
+  t.is(await readWindow(t, 60, chosen), 1024 * 1024);
+});
 
 for (const bytes of [0, 65_534, 2 ** 31, 1e6 + 0.5]) {
   test(`a window that HTTP/2 does not allow is refused: ${bytes}`, async (t) => {

@@ -51,7 +51,7 @@ export function addServe(program: Command, context: CommandContext): void {
     .option("--memory-budget <size>", "what experts and streams of a process may take (default: 1GiB)", parseSize)
     .option(
       "--receive-window <size>",
-      "HTTP/2 window; `default` for the protocol's 65,535 (default: 896KiB)",
+      "HTTP/2 window; `default` for the protocol's 65,535 (default: 896KiB, up to 3MiB on long lines)",
       parseWindow,
     )
     .option(

@@ -211,7 +211,7 @@ export type MemoryPlan = Message<"probestream.v1.MemoryPlan"> & {
   streamBytes: bigint;
 
   /**
-   * Part of `stream_bytes`: HTTP/2 receive window.
+   * Part of `stream_bytes`: HTTP/2 receive window. Connections with a long round trip get more, which is reserved apart.
    *
    * @generated from field: uint64 receive_window_bytes = 5;
    */
