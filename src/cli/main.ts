@@ -2,7 +2,8 @@
 import { CommanderError } from "commander";
 import { readEnvironment } from "./environment.js";
 import { exitCodes, toExitCode } from "./exit-codes.js";
-import { abortOnInterrupt, Interruption } from "./interrupt.js";
+import { abortOnInterrupt, abortOnParentsWord, Interruption } from "./interrupt.js";
+import { isServerProcess } from "./processes.js";
 import { createProgram } from "./program.js";
 import { toPlain } from "./table.js";
 import { openTerminal } from "./terminal.js";
@@ -18,7 +19,7 @@ async function main(words: readonly string[]): Promise<number> {
   const { signal } = controller;
   const terminal = openTerminal(() => controller.abort(new OutputClosed()));
   const environment = readEnvironment();
-  const release = abortOnInterrupt(controller);
+  const release = isServerProcess ? abortOnParentsWord(controller) : abortOnInterrupt(controller);
   let exitCode: number = exitCodes.success;
   const exit = (code: number): void => {
     exitCode = code;

@@ -46,6 +46,21 @@ export async function tellParent(message: ProcessMessage): Promise<void> {
 }
 
 /**
+ * Ends this process at once when the one that started it is gone, open streams or not: nobody could stop it any more,
+ * and connections come in through the other. Killed, because process.exit, which node:cluster calls by itself, waits
+ * for worker threads, and onnxruntime aborts in them. Returns what puts an end to that.
+ */
+export function endWithParent(): () => void {
+  const end = (): void => {
+    process.kill(process.pid, "SIGKILL");
+  };
+  process.prependListener("disconnect", end);
+  return () => {
+    process.off("disconnect", end);
+  };
+}
+
+/**
  * Runs this command in several processes on one port until the signal is aborted. One that dies is started again.
  *
  * @throws CommandError if one cannot start, or dies right after its start.

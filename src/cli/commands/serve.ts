@@ -10,7 +10,7 @@ import { exitCodes, toExitCode } from "../exit-codes.js";
 import { listFolderExperts } from "../expert-summary.js";
 import { defaultExpertsFolder } from "../local-experts.js";
 import { formatAddress, parseAddress, parseBackend, parseCount } from "../option-values.js";
-import { isServerProcess, runProcesses, tellParent } from "../processes.js";
+import { endWithParent, isServerProcess, runProcesses, tellParent } from "../processes.js";
 import { type ServeOptions, toGraceMs, toServerOptions } from "../serve-options.js";
 import { parseSize } from "../size.js";
 import { toPlain } from "../table.js";
@@ -19,6 +19,7 @@ import { tuneCollector } from "../tune-collector.js";
 const help = `
 The first line of output is "listening on HOST:PORT (pid N, …)". SIGINT and SIGTERM end
 the server in order: open streams may finish within --grace, later ones can be resumed.
+A second signal ends it at once.
 An expert folder that is added while it runs is served at once.
 
 Examples:
@@ -109,19 +110,17 @@ async function serveFromProcesses(options: ServeOptions, { terminal, signal }: C
 async function serveAsProcess(options: ServeOptions, { signal }: CommandContext): Promise<void> {
   const { port, stateDir } = readProcessSettings();
   const listen = { host: options.listen.host, port };
-  const stopped = Promise.race([
-    untilAborted(signal),
-    new Promise<void>((resolve) => process.once("disconnect", resolve)),
-  ]);
+  const release = endWithParent();
   try {
     const server = await start({ ...options, listen, stateDir });
     await tellParent({ type: "listening", description: await describe(server) });
-    await stopped;
+    await untilAborted(signal);
     await server.close(toGraceMs(options));
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     await tellParent({ type: "failed", message, exitCode: toExitCode(error) });
   }
+  release();
   process.disconnect?.();
 }
 
