@@ -51,7 +51,7 @@ export { createLocalPort } from "./search/local-port.js";
 export type { UploadStore } from "./search/upload-store.js";
 export { openDirectoryUploadStore } from "./search/upload-stores/directory.js";
 export { createMemoryUploadStore } from "./search/upload-stores/memory.js";
-export { findModels } from "./weights/find-models.js";
+export { type FindModelsOptions, findModels } from "./weights/find-models.js";
 export type { LayerSpec, SelectedTensor, TensorInfo, TensorRole } from "./weights/layer.js";
 export { findLoraPairs } from "./weights/lora-pairs.js";
 export { type ModelFile, type ModelOptions, openModel } from "./weights/model-file.js";

@@ -1,8 +1,20 @@
 import { realpath, stat } from "node:fs/promises";
 import { resolve } from "node:path";
+import { ProbestreamError } from "../errors/probestream-error.js";
 import { isHttpUrl } from "./http-url.js";
-import { listFolder } from "./list-folder.js";
+import { type FolderEntry, listFolder } from "./list-folder.js";
 import { toFileError } from "./to-file-error.js";
+
+/** How models are looked for. */
+export interface FindModelsOptions {
+  /** Ends the search; the generator then throws its reason. */
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * Hears of each path or folder that cannot be read, and why; the search goes on with the rest. Without it the first
+   * one is thrown, and the search is over.
+   */
+  readonly onUnreadable?: ((path: string, error: ProbestreamError) => void) | undefined;
+}
 
 /**
  * Finds the models that paths and URLs stand for, as locations for `openModel`, each once. A file or URL is itself,
@@ -12,16 +24,17 @@ import { toFileError } from "./to-file-error.js";
  *
  * Memory: the names of one folder per level, and the locations given out.
  *
- * @throws NotFoundError `FILE_NOT_FOUND` for a path that does not exist, AccessDeniedError `ACCESS_DENIED`.
+ * @throws NotFoundError `FILE_NOT_FOUND` for a path that does not exist, AccessDeniedError `ACCESS_DENIED`,
+ * UnavailableError `SOURCE_UNAVAILABLE`; none of them where `onUnreadable` takes them.
  */
 export async function* findModels(
   paths: readonly string[],
-  signal?: AbortSignal,
+  options: FindModelsOptions = {},
 ): AsyncGenerator<string, void, undefined> {
   const given = new Set<string>();
-  const walked = new Set<string>();
+  const search: Search = { ...options, walked: new Set() };
   for (const path of paths) {
-    const models = isHttpUrl(path) ? [path] : findUnder(path, walked, signal);
+    const models = isHttpUrl(path) ? [path] : findUnder(path, search);
     for await (const model of models) {
       const key = isHttpUrl(model) ? model : resolve(model);
       if (given.has(key)) continue;
@@ -31,28 +44,41 @@ export async function* findModels(
   }
 }
 
-async function* findUnder(
-  path: string,
-  walked: Set<string>,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<string, void, undefined> {
-  const stats = await stat(path).catch((cause: unknown) => Promise.reject(toFileError(cause, path)));
-  if (stats.isDirectory()) yield* walk(path, walked, signal);
-  else yield path;
+interface Search extends FindModelsOptions {
+  /** Real paths of the folders so far. */
+  readonly walked: Set<string>;
 }
 
-async function* walk(
-  folder: string,
-  walked: Set<string>,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<string, void, undefined> {
+async function* findUnder(path: string, search: Search): AsyncGenerator<string, void, undefined> {
+  const stats = await orTell(path, search, () => stat(path));
+  if (stats?.isDirectory()) yield* walk(path, search);
+  else if (stats !== undefined) yield path;
+}
+
+async function* walk(folder: string, search: Search): AsyncGenerator<string, void, undefined> {
+  const { signal, walked } = search;
   signal?.throwIfAborted();
-  const real = await realpath(folder).catch((cause: unknown) => Promise.reject(toFileError(cause, folder)));
-  if (walked.has(real)) return;
-  walked.add(real);
-  for (const { path, kind } of await listFolder(folder)) {
+  const entries = await orTell(folder, search, async (): Promise<readonly FolderEntry[]> => {
+    const real = await realpath(folder);
+    if (walked.has(real)) return [];
+    walked.add(real);
+    return listFolder(folder);
+  });
+  for (const { path, kind } of entries ?? []) {
     signal?.throwIfAborted();
-    if (kind === "folder") yield* walk(path, walked, signal);
+    if (kind === "folder") yield* walk(path, search);
     else yield path;
+  }
+}
+
+/** What reading gives; undefined where it fails and somebody hears of it. */
+async function orTell<T>(path: string, { onUnreadable }: Search, read: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await read();
+  } catch (cause) {
+    const error = cause instanceof ProbestreamError ? cause : toFileError(cause, path);
+    if (onUnreadable === undefined) throw error;
+    onUnreadable(path, error);
+    return undefined;
   }
 }

@@ -1,6 +1,7 @@
-import { rm, writeFile } from "node:fs/promises";
+import { cp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test from "ava";
+import { putUnreadableFolder, unreadableFolderUnavailable } from "../helpers/unreadable-folder.js";
 import { makeExampleFolder, parseLines, runCli } from "./run-cli.js";
 
 interface Description {
@@ -75,4 +76,18 @@ test("a broken file does not hide the others", async (t) => {
   t.is(code, 1);
   t.is(stdout.match(/^models\//gm)?.length, 26);
   t.regex(stderr, /1 could not be read:\n {2}broken\.safetensors: HEADER_MALFORMED: /);
+});
+
+const testUnreadable = unreadableFolderUnavailable === undefined ? test : test.skip;
+const why = unreadableFolderUnavailable === undefined ? "" : ` (skipped: ${unreadableFolderUnavailable})`;
+
+testUnreadable(`an unreadable folder does not hide the rest of the walk${why}`, async (t) => {
+  const folder = join(cwd, "partly");
+  await cp(join(cwd, "models", "birds-full.safetensors"), join(folder, "a.safetensors"));
+  await cp(join(cwd, "models", "chess-lora-1.safetensors"), join(folder, "z", "z.safetensors"));
+  await putUnreadableFolder(t, folder);
+  const { code, stdout, stderr } = await runCli(["inspect", "partly"], { cwd });
+  t.is(code, 1);
+  t.deepEqual(stdout.match(/^partly\/.*$/gm), ["partly/a.safetensors", "partly/z/z.safetensors"]);
+  t.regex(stderr, /^1 could not be read:\n {2}partly\/n+.*: SOURCE_UNAVAILABLE: /);
 });

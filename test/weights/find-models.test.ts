@@ -1,9 +1,11 @@
 import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
-import test from "ava";
-import { NotFoundError } from "../../src/errors/probestream-error.js";
+import test, { type ExecutionContext } from "ava";
+import { NotFoundError, type ProbestreamError, UnavailableError } from "../../src/errors/probestream-error.js";
 import { findModels } from "../../src/weights/find-models.js";
+import { createTemporaryFolder } from "../helpers/temporary-folder.js";
+import { putUnreadableFolder, unreadableFolderUnavailable } from "../helpers/unreadable-folder.js";
 import { toIndexBytes } from "./model-files.js";
 
 let root = "";
@@ -76,7 +78,54 @@ test("a path that does not exist is not found", async (t) => {
 test("an aborted walk throws the signal's reason", async (t) => {
   const reason = new Error("enough");
   const walk = async () => {
-    for await (const _ of findModels([root], AbortSignal.abort(reason)));
+    for await (const _ of findModels([root], { signal: AbortSignal.abort(reason) }));
+  };
+  t.is(await t.throwsAsync(walk), reason);
+});
+
+const testUnreadable = unreadableFolderUnavailable === undefined ? test : test.skip;
+const why = unreadableFolderUnavailable === undefined ? "" : ` (skipped: ${unreadableFolderUnavailable})`;
+
+async function makePartlyReadable(t: ExecutionContext): Promise<string> {
+  const folder = await createTemporaryFolder(t);
+  await writeFile(join(folder, "a.safetensors"), "");
+  await writeFile(join(folder, "z.safetensors"), "");
+  await putUnreadableFolder(t, folder);
+  return folder;
+}
+
+testUnreadable(`an unreadable folder ends the walk${why}`, async (t) => {
+  const folder = await makePartlyReadable(t);
+  const found: string[] = [];
+  const walk = async () => {
+    for await (const path of findModels([folder])) found.push(relative(folder, path));
+  };
+  const error = await t.throwsAsync(walk, { instanceOf: UnavailableError });
+  t.regex(error?.message ?? "", /ENAMETOOLONG/);
+  t.deepEqual(found, ["a.safetensors"]);
+});
+
+testUnreadable(`who listens to what cannot be read gets all the rest${why}`, async (t) => {
+  const folder = await makePartlyReadable(t);
+  const missing = join(folder, "missing");
+  const found: string[] = [];
+  const unreadable: (readonly [string, ProbestreamError])[] = [];
+  const onUnreadable = (path: string, error: ProbestreamError) => unreadable.push([path, error]);
+  for await (const path of findModels([missing, folder], { onUnreadable })) found.push(relative(folder, path));
+  t.deepEqual(found, ["a.safetensors", "z.safetensors"]);
+  t.deepEqual(
+    unreadable.map(([, { reason }]) => reason),
+    ["FILE_NOT_FOUND", "SOURCE_UNAVAILABLE"],
+  );
+  t.is(unreadable[0]?.[0], missing);
+  t.true(unreadable[1]?.[0].startsWith(join(folder, "nnn")));
+});
+
+test("an aborted walk does not call anything unreadable", async (t) => {
+  const reason = new Error("enough");
+  const walk = async () => {
+    const onUnreadable = () => t.fail();
+    for await (const _ of findModels([root], { signal: AbortSignal.abort(reason), onUnreadable }));
   };
   t.is(await t.throwsAsync(walk), reason);
 });
