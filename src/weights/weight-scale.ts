@@ -23,7 +23,7 @@ export interface OutputRows {
  *
  * @param rows Rows wanted, where each may have a scale of its own; undefined where the layout rules that out.
  * @throws InvalidInputError `SHAPE_MISMATCH` for any other shape, `DTYPE_UNSUPPORTED` for a scale of an unreadable type
- * or under an unknown name, `DUPLICATE` for two scales.
+ * or under an unknown name, `DUPLICATE` for two scales. Scales of inputs and outputs beside a known one are passed over.
  */
 export function selectWeightScale(
   tensors: ReadonlyMap<string, TensorInfo>,
@@ -45,9 +45,8 @@ export function selectWeightScale(
     const message = `The 8-bit weight ${quoteName(weight.name)} has several scales: ${found.map(({ name }) => quoteName(name)).join(", ")}; it must have one.`;
     throw new InvalidInputError("DUPLICATE", message, { tensor: weight.name });
   }
-  if (scale !== undefined) return [toSelectedScale(scale, weight, rows)];
-  assertNoOtherScale(tensors, weight, module);
-  return [];
+  assertNoOtherScale(tensors, { weight, module, names, hasScale: scale !== undefined });
+  return scale === undefined ? [] : [toSelectedScale(scale, weight, rows)];
 }
 
 /** Whether a tensor is one number: [], [1] or [1, 1]. */
@@ -81,11 +80,45 @@ function toSelectedScale(scale: TensorInfo, weight: TensorInfo, rows: OutputRows
   };
 }
 
-/** To read a scaled weight without its scale would be wrong without a word, so any name with "scale" in it counts. */
-function assertNoOtherScale(tensors: ReadonlyMap<string, TensorInfo>, weight: TensorInfo, module: string): void {
+/** A weight, and what it may be scaled by. */
+interface ScaledWeight {
+  readonly weight: TensorInfo;
+  /** Its name without `.weight`; the same where it has no such end. */
+  readonly module: string;
+  /** Names that are understood. */
+  readonly names: ReadonlySet<string>;
+  /** Whether there is a tensor of one of them. */
+  readonly hasScale: boolean;
+}
+
+/** What follows a module's name in that of a tensor of its own: `.qscale`, `_scale`, but not `.sub.scale`. */
+const directScale = /^[._][^.]*scale[^.]*$/i;
+
+/** What follows a weight's name in that of a tensor of its own, at any depth: nothing else lies below a weight. */
+const scaleBelow = /^\.(?:[^.]*\.)*[^.]*scale[^.]*$/i;
+
+/** The same where an underscore joins them: `_quantizer._scale`. */
+const scaleBeside = /^_(?:[^.]*\.)*[^.]*scale[^.]*$/i;
+
+/**
+ * To read a scaled weight without its scale would be wrong without a word, so any tensor of the weight or its module
+ * with "scale" in the last part of its name counts.
+ */
+function assertNoOtherScale(tensors: ReadonlyMap<string, TensorInfo>, scaled: ScaledWeight): void {
+  const { weight, module, names } = scaled;
   for (const name of tensors.keys()) {
-    if (!name.startsWith(module) || !/^[._][^.]*scale[^.]*$/i.test(name.slice(module.length))) continue;
+    if (!name.startsWith(module) || names.has(name) || !isOtherScale(name, scaled)) continue;
     const message = `The 8-bit weight ${quoteName(weight.name)} has a companion ${quoteName(name)}, whose meaning is unknown; a scale is called weight_scale, weight_scale_inv or scale_weight. Save the model as F16 or BF16.`;
     throw new InvalidInputError("DTYPE_UNSUPPORTED", message, { tensor: weight.name, companion: name });
   }
+}
+
+function isOtherScale(name: string, { weight, module, hasScale }: ScaledWeight): boolean {
+  const isModule = weight.name === module;
+  // A module with a known scale may have others that are not the weight's: input_scale, output_scale.
+  if (!hasScale && directScale.test(name.slice(module.length))) return true;
+  if (!name.startsWith(weight.name) || (isModule && hasScale)) return false;
+  const rest = name.slice(weight.name.length);
+  // Beside a weight of the module's own name stand other modules: `attn_norm.scale` beside `attn`.
+  return scaleBelow.test(rest) || (!isModule && scaleBeside.test(rest));
 }
