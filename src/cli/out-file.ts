@@ -11,6 +11,11 @@ export interface OutFile {
   add(outcome: FileOutcome): void;
   /** Writes the file, in place of one that was there; nothing if there is no result. */
   write(): Promise<void>;
+  /**
+   * The same for a command that ends before its end, of the `total` models that it was to embed. Does not throw, as
+   * there is an error to tell already: gives the line that says what became of the results.
+   */
+  writePartial(total: number): Promise<string>;
 }
 
 interface Row {
@@ -21,8 +26,9 @@ interface Row {
 
 /**
  * Prepares `--out`: a safetensors file with `representations` [n, r_T] in F32, rows in the order of the files; with
- * texts or classes also `scores` [n, labels]. Metadata: `files`, `labels` (JSON lists), `space_id`, `expert`. Where
- * models were served by several experts, each has its own tensors and keys, ending in `.` and its short space id.
+ * texts or classes also `scores` [n, labels]. Metadata: `files`, `labels` (JSON lists), `space_id`, `expert`; `partial`
+ * ("812 of 2400 models") in a file of a command that ended early. Where models were served by several experts, each has
+ * its own tensors and keys, ending in `.` and its short space id.
  *
  * Memory: the representations and scores.
  */
@@ -31,9 +37,11 @@ export async function openOutFile(path: string, textLabels: readonly string[]): 
     throw usageError(`--out: ${dirname(path)} is no folder that can be written to`);
   });
   const spaces = new Map<string, Row[]>();
+  let embedded = 0;
   return {
     add: ({ index, location, outcome }) => {
       if (outcome instanceof ProbestreamError) return;
+      embedded++;
       for (const embedding of outcome.embeddings) {
         const rows = spaces.get(embedding.spaceId) ?? [];
         rows.push({ index, file: location, embedding });
@@ -43,12 +51,27 @@ export async function openOutFile(path: string, textLabels: readonly string[]): 
     write: async () => {
       if (spaces.size > 0) await replaceFile(path, encode(spaces, textLabels));
     },
+    writePartial: async (total) => {
+      const models = `${total} ${total === 1 ? "model" : "models"}`;
+      const before = `--out: ${embedded === 0 ? "none" : embedded} of ${models} ${embedded > 1 ? "were" : "was"} embedded before the end`;
+      if (embedded === 0) return `${before}; ${path} was not written`;
+      try {
+        await replaceFile(path, encode(spaces, textLabels, { partial: `${embedded} of ${models}` }));
+        return `${before}; ${path} holds ${embedded === 1 ? "it" : "them"}`;
+      } catch (error) {
+        return error instanceof Error ? error.message : String(error);
+      }
+    },
   };
 }
 
-function encode(spaces: ReadonlyMap<string, Row[]>, textLabels: readonly string[]): Uint8Array {
+function encode(
+  spaces: ReadonlyMap<string, Row[]>,
+  textLabels: readonly string[],
+  about: Readonly<Record<string, string>> = {},
+): Uint8Array {
   const tensors: TensorData[] = [];
-  const metadata: Record<string, string> = { format: "probestream-representations/1" };
+  const metadata: Record<string, string> = { format: "probestream-representations/1", ...about };
   for (const [spaceId, unsorted] of spaces) {
     const suffix = spaces.size === 1 ? "" : `.${spaceId.slice(0, 12)}`;
     const rows = [...unsorted].sort((a, b) => a.index - b.index);

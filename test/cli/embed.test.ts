@@ -4,10 +4,12 @@ import { copyFile, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promi
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { basename, join } from "node:path";
-import test from "ava";
+import type { Readable } from "node:stream";
+import test, { type ExecutionContext } from "ava";
 import { mainScript } from "../../bench/repository-root.js";
 import { serveCommand, startServer } from "../../bench/start-server.js";
 import { readTensors } from "../../src/weights/safetensors-file.js";
+import { until } from "../helpers/until.js";
 import { makeExampleFolder, parseLines, runCli } from "./run-cli.js";
 
 interface Line {
@@ -126,6 +128,46 @@ test("--out writes representations in the order of the files", async (t) => {
   }
 });
 
+test("--out holds what was embedded before Ctrl-C, and says so", async (t) => {
+  const silent = await startSilentServer(t);
+  const out = join(cwd, "part.safetensors");
+  const models = ["models/jazz-lora-1.safetensors", "models/birds-lora-2.safetensors"];
+  const words = ["embed", silent.url, ...models, ...local, ...texts, "--out", out, "--json", "--quiet"];
+  const child = spawn(process.execPath, [mainScript, ...words], { cwd, stdio: ["ignore", "pipe", "pipe"] });
+  const output = collectText(child.stdout);
+  const remarks = collectText(child.stderr);
+  await until(() => output().split("\n").length > 2, "two models are embedded");
+  child.kill("SIGINT");
+  const [code] = await once(child, "close");
+  t.is(code, 130);
+  t.is(
+    remarks(),
+    `--out: 2 of 3 models were embedded before the end; ${out} holds them\nprobestream: stopped by SIGINT\n`,
+  );
+  const { tensors, metadata } = await readTensors(out);
+  t.is(metadata.get("partial"), "2 of 3 models");
+  t.deepEqual(JSON.parse(metadata.get("files") ?? ""), models);
+  t.deepEqual(tensors.get("representations")?.shape, [2, 16]);
+});
+
+test("--out leaves a file alone when nothing was embedded before Ctrl-C, and says so", async (t) => {
+  const silent = await startSilentServer(t);
+  const out = join(cwd, "kept.safetensors");
+  await writeFile(out, "earlier");
+  const words = ["embed", silent.url, ...local, "--out", out, "--quiet"];
+  const child = spawn(process.execPath, [mainScript, ...words], { cwd, stdio: ["ignore", "ignore", "pipe"] });
+  const remarks = collectText(child.stderr);
+  await silent.asked;
+  child.kill("SIGINT");
+  const [code] = await once(child, "close");
+  t.is(code, 130);
+  t.is(
+    remarks(),
+    `--out: none of 1 model was embedded before the end; ${out} was not written\nprobestream: stopped by SIGINT\n`,
+  );
+  t.is(await readFile(out, "utf8"), "earlier");
+});
+
 test("a model behind a URL is read by ranges, with the headers given", async (t) => {
   const file = await readFile(join(cwd, "models", "chess-lora-1.safetensors"));
   const asked: (string | undefined)[] = [];
@@ -190,26 +232,17 @@ test("--debug shows the stack", async (t) => {
 });
 
 test("Ctrl-C ends it in order with exit code 130", async (t) => {
-  // The server takes the call and never answers: something to interrupt.
-  const http = createServer(() => {});
-  http.listen(0, "127.0.0.1");
-  await once(http, "listening");
-  const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}/m.safetensors`;
-  const child = spawn(process.execPath, [mainScript, "embed", url, ...local], {
+  const silent = await startSilentServer(t);
+  const child = spawn(process.execPath, [mainScript, "embed", silent.url, ...local], {
     cwd,
     stdio: ["ignore", "pipe", "pipe"],
   });
-  let stderr = "";
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    stderr += text;
-  });
-  await once(http, "request");
+  const remarks = collectText(child.stderr);
+  await silent.asked;
   child.kill("SIGINT");
   const [code] = await once(child, "close");
   t.is(code, 130);
-  t.is(stderr, "probestream: stopped by SIGINT\n");
-  http.closeAllConnections();
-  http.close();
+  t.is(remarks(), "probestream: stopped by SIGINT\n");
 });
 
 test("a reader that goes away is no crash", async (t) => {
@@ -226,3 +259,27 @@ test("a reader that goes away is no crash", async (t) => {
   t.is(code, 0);
   t.notRegex(stderr, /EPIPE|\bat /);
 });
+
+/** A server that takes calls and never answers: something to interrupt. */
+async function startSilentServer(
+  t: ExecutionContext,
+): Promise<{ readonly url: string; readonly asked: Promise<void> }> {
+  const http = createServer(() => {});
+  http.listen(0, "127.0.0.1");
+  await once(http, "listening");
+  t.teardown(() => {
+    http.closeAllConnections();
+    http.close();
+  });
+  const asked = once(http, "request").then(() => {});
+  return { url: `http://127.0.0.1:${(http.address() as AddressInfo).port}/m.safetensors`, asked };
+}
+
+/** What a stream has brought so far. */
+function collectText(stream: Readable): () => string {
+  let text = "";
+  stream.setEncoding("utf8").on("data", (part: string) => {
+    text += part;
+  });
+  return () => text;
+}

@@ -18,6 +18,7 @@ import { toModelOptions } from "../remote-options.js";
 import { createJsonWriter, createTableWriter, type ResultWriter, toErrorJson } from "../result-writer.js";
 import { type ConnectionOptions, connectToServer } from "../server-connection.js";
 import { formatBytes } from "../size.js";
+import { toPlain } from "../table.js";
 import { readTexts } from "../texts-file.js";
 
 interface EmbedOptions extends ConnectionOptions {
@@ -53,7 +54,7 @@ Examples:
   $ probestream embed https://huggingface.co/OWNER/NAME/resolve/main/model.safetensors
       a remote model: its header and the one layer wanted are all that is read
   $ probestream embed models/ --out representations.safetensors --quiet
-      representations as a matrix, for other programs
+      representations as a matrix, for other programs; after Ctrl-C those there are so far
 `;
 
 /** Adds `embed`. */
@@ -114,8 +115,9 @@ async function embed(paths: readonly string[], options: EmbedOptions, context: C
     }),
   });
   try {
-    const report = await writeAll(outcomes, unreadable, { writer, outFile, context, json: options.json === true });
-    signal.throwIfAborted();
+    const report = await orKeep(outFile, locations.length, context, () =>
+      writeAll(outcomes, unreadable, { writer, outFile, context, json: options.json === true }),
+    );
     await outFile?.write();
     if (options.quiet !== true) terminal.remark(toSummary(report));
     if (report.failures.length > 0) {
@@ -125,6 +127,23 @@ async function embed(paths: readonly string[], options: EmbedOptions, context: C
     return report.failures.length > 0 ? exitCodes.someFailed : exitCodes.success;
   } finally {
     await port.close();
+  }
+}
+
+/** Does the work; where that is interrupted or fails, the results so far are kept. */
+async function orKeep<T>(
+  outFile: OutFile | undefined,
+  total: number,
+  { signal, terminal }: CommandContext,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    const done = await work();
+    signal.throwIfAborted();
+    return done;
+  } catch (error) {
+    if (outFile !== undefined) terminal.remark(toPlain(await outFile.writePartial(total)));
+    throw error;
   }
 }
 
