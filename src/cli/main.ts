@@ -5,6 +5,7 @@ import { exitCodes, toExitCode } from "./exit-codes.js";
 import { abortOnInterrupt, abortOnParentsWord, Interruption } from "./interrupt.js";
 import { isServerProcess } from "./processes.js";
 import { createProgram } from "./program.js";
+import { toStackLines } from "./stack-text.js";
 import { toPlain } from "./table.js";
 import { openTerminal } from "./terminal.js";
 
@@ -36,7 +37,7 @@ async function main(words: readonly string[]): Promise<number> {
     if (signal.reason instanceof OutputClosed) return exitCodes.success;
     const prefix = environment.useColor ? "\u001b[31mprobestream:\u001b[39m" : "probestream:";
     terminal.remark(`${prefix} ${toMessage(signal.aborted ? signal.reason : error)}`);
-    if (isDebug && error instanceof Error) terminal.remark(error.stack ?? "");
+    if (isDebug) for (const line of toStackLines(error)) terminal.remark(line);
     if (signal.reason instanceof Interruption) return signal.reason.exitCode;
     return error instanceof CommanderError ? exitCodes.usage : toExitCode(error);
   } finally {

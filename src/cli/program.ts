@@ -24,7 +24,7 @@ export function createProgram(context: CommandContext): Command {
   const program = new Command("probestream")
     .description("Reads model weights as they stream in over gRPC and says what the model does.")
     .version(version, "-V, --version")
-    .option("--debug", "show the stack of an error (anywhere on the command line)")
+    .option("--debug", "show the stack of an error and its causes (anywhere on the command line)")
     .addHelpText("after", help)
     .exitOverride()
     .configureHelp({ helpWidth: 100, showGlobalOptions: false })

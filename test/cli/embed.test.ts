@@ -225,10 +225,14 @@ for (const [what, words, expected, pattern] of refusals) {
   });
 }
 
-test("--debug shows the stack", async (t) => {
-  const { code, stderr } = await runCli(["embed", "empty", ...local, "--debug"], { cwd });
+test("--debug shows the stack and its causes, without what could move the cursor", async (t) => {
+  const words = ["embed", "models", "--local", "--experts", "no\u001b[2Jwhere", "--debug"];
+  const { code, stderr } = await runCli(words, { cwd });
   t.is(code, 3);
   t.regex(stderr, /\n {4}at /);
+  t.regex(stderr, /\ncaused by: Error: ENOENT/);
+  t.true(stderr.includes("no\ufffd[2Jwhere"));
+  t.false(stderr.includes("\u001b"));
 });
 
 test("Ctrl-C ends it in order with exit code 130", async (t) => {
