@@ -4,13 +4,18 @@ import { ProbestreamError } from "../errors/probestream-error.js";
 import type { FileOutcome } from "../search/embed-files.js";
 import type { PortEmbedding } from "../search/embed-port.js";
 import { encodeSafetensors, float32Bytes, type TensorData } from "../weights/safetensors-writer.js";
+import { toCount } from "./embed-report.js";
 import { CommandError, exitCodes, usageError } from "./exit-codes.js";
 
 /** Collects results for `--out`. */
 export interface OutFile {
   add(outcome: FileOutcome): void;
-  /** Writes the file, in place of one that was there; nothing if there is no result. */
-  write(): Promise<void>;
+  /**
+   * Writes the file, in place of one that was there; nothing if there is no result. Gives the line that says which.
+   *
+   * @throws CommandError if it cannot be written.
+   */
+  write(): Promise<string>;
   /**
    * The same for a command that ends before its end, of the `total` models that it was to embed. Does not throw, as
    * there is an error to tell already: gives the line that says what became of the results.
@@ -49,10 +54,12 @@ export async function openOutFile(path: string, textLabels: readonly string[]): 
       }
     },
     write: async () => {
-      if (spaces.size > 0) await replaceFile(path, encode(spaces, textLabels));
+      if (embedded === 0) return `--out: no model was embedded; ${path} was not written`;
+      await replaceFile(path, encode(spaces, textLabels));
+      return `--out: ${path} holds the representations of ${toCount(embedded, "model")}`;
     },
     writePartial: async (total) => {
-      const models = `${total} ${total === 1 ? "model" : "models"}`;
+      const models = toCount(total, "model");
       const before = `--out: ${embedded === 0 ? "none" : embedded} of ${models} ${embedded > 1 ? "were" : "was"} embedded before the end`;
       if (embedded === 0) return `${before}; ${path} was not written`;
       try {

@@ -93,9 +93,28 @@ test("broken files among good ones are named at the end, and the exit code says 
     ["z-pickle.safetensors", "FORMAT_REFUSED"],
   ]);
   t.is(lines.filter(({ representation }) => representation?.length === 16).length, 2);
-  t.regex(stderr, /2 of 6 models embedded/);
-  t.regex(stderr, /4 failed:/);
-  t.regex(stderr, /mixed\/a-cut\.safetensors: HEADER_MALFORMED: /);
+  t.regex(stderr, /2 of 5 models embedded in /);
+  t.regex(stderr, /\n3 models failed:\n/);
+  t.regex(stderr, /\n {2}mixed\/a-cut\.safetensors: HEADER_MALFORMED: /);
+  t.regex(stderr, /\n1 path could not be read:\n {2}nowhere\.safetensors: FILE_NOT_FOUND: /);
+});
+
+test("where every model fails there is no empty table, and no file of --out", async (t) => {
+  const words = ["embed", "mixed/a-cut.safetensors", ...local, "--out", "none.safetensors"];
+  const { code, stdout, stderr } = await runCli(words, { cwd });
+  t.is(code, 1);
+  t.is(stdout, "");
+  t.regex(stderr, /^0 of 1 model embedded\n1 model failed:\n {2}mixed\/a-cut\.safetensors: [^\n]+\n--out: no model/);
+  t.false((await readdir(cwd)).includes("none.safetensors"));
+});
+
+test("a path that is not there is told of without a server", async (t) => {
+  const { code, stderr } = await runCli(["embed", "nowhere", "--server", "127.0.0.1:1"], { cwd });
+  t.is(code, 1);
+  t.is(
+    stderr,
+    'no model was found\n1 path could not be read:\n  nowhere: FILE_NOT_FOUND: There is no file "nowhere"; check the path.\n',
+  );
 });
 
 test("the table shows file, expert and the best labels", async (t) => {

@@ -32,7 +32,7 @@ test("a partial file is marked, and the whole one that replaces it is not", asyn
   t.is(await file.writePartial(2), `--out: 1 of 2 models was embedded before the end; ${path} holds it`);
   t.is((await readTensors(path)).metadata.get("partial"), "1 of 2 models");
   file.add(toOutcome(0));
-  await file.write();
+  t.is(await file.write(), `--out: ${path} holds the representations of 2 models`);
   const { metadata } = await readTensors(path);
   t.false(metadata.has("partial"));
   t.is(metadata.get("files"), '["0.safetensors","1.safetensors"]');

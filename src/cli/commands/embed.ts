@@ -1,23 +1,23 @@
 import { type Command, Option } from "commander";
 import type { BackendName } from "../../compute/create-backend.js";
 import { ProbestreamError } from "../../errors/probestream-error.js";
-import { defaultConcurrency, embedFiles, type FileOutcome } from "../../search/embed-files.js";
+import { defaultConcurrency, type EmbedFilesOptions, embedFiles, type FileOutcome } from "../../search/embed-files.js";
 import type { EmbedPort } from "../../search/embed-port.js";
 import { startEmbedder } from "../../search/embedder.js";
 import { createLocalPort } from "../../search/local-port.js";
 import type { CommandContext } from "../command-context.js";
 import { addConnectionOptions } from "../connection-options.js";
+import { type EmbedReport, toReportLines } from "../embed-report.js";
 import { CommandError, exitCodes, usageError } from "../exit-codes.js";
-import { type Failure, toFailureLines } from "../failures.js";
+import type { Failure } from "../failures.js";
 import { findLocations } from "../find-locations.js";
 import { openLocalExperts } from "../local-experts.js";
 import { collectHeader, collectWord, parseBackend, parseCount } from "../option-values.js";
 import { type OutFile, openOutFile } from "../out-file.js";
-import { formatRate, showProgress } from "../progress.js";
+import { showProgress } from "../progress.js";
 import { toModelOptions } from "../remote-options.js";
 import { createJsonWriter, createTableWriter, type ResultWriter, toErrorJson } from "../result-writer.js";
 import { type ConnectionOptions, connectToServer } from "../server-connection.js";
-import { formatBytes } from "../size.js";
 import { toPlain } from "../table.js";
 import { readTexts } from "../texts-file.js";
 
@@ -38,8 +38,8 @@ interface EmbedOptions extends ConnectionOptions {
 
 const help = `
 Results go to standard output, everything else to standard error. Exit codes: 0 all
-models embedded; 1 some failed (they are named at the end); 2 the command line is wrong;
-3 no connection, no expert or no model; 130 interrupted.
+models embedded; 1 some or all failed (they are named at the end); 2 the command line is
+wrong; 3 no connection, no expert or no model; 130 interrupted.
 
 An upload of 8 MiB or more that breaks off goes on where it was when the command is
 given again; weights that are not wanted are never read, here or over HTTP.
@@ -91,7 +91,7 @@ export function addEmbed(program: Command, context: CommandContext): void {
 }
 
 async function embed(paths: readonly string[], options: EmbedOptions, context: CommandContext): Promise<number> {
-  const { signal, terminal, environment } = context;
+  const { signal, terminal } = context;
   const texts = options.texts === undefined ? undefined : await readTexts(options.texts, signal);
   const textLabels = texts?.labels ?? [];
   const outFile = options.out === undefined ? undefined : await openOutFile(options.out, textLabels);
@@ -99,51 +99,43 @@ async function embed(paths: readonly string[], options: EmbedOptions, context: C
   if (locations.length === 0 && unreadable.length === 0) {
     throw new CommandError(`no .safetensors file in ${paths.join(", ")}`, exitCodes.unusable);
   }
-  const { port, experts } = await openPort(options, context);
-  const writer = options.json
-    ? createJsonWriter({ textLabels, top: options.top })
-    : createTableWriter({ textLabels, top: options.top }, locations);
-  const outcomes = embedAll(port, locations, {
-    options,
+  const output: Output = {
+    writer: options.json
+      ? createJsonWriter({ textLabels, top: options.top })
+      : createTableWriter({ textLabels, top: options.top }, locations),
+    outFile,
     context,
-    experts,
-    ...(texts !== undefined && { texts: texts.vectors }),
-    modelOptions: toModelOptions({
-      headers: options.header,
-      token: options.token,
-      hubToken: environment.hubToken,
-    }),
-  });
-  try {
-    const report = await orKeep(outFile, locations.length, context, () =>
-      writeAll(outcomes, unreadable, { writer, outFile, context, json: options.json === true }),
-    );
-    await outFile?.write();
-    if (options.quiet !== true) terminal.remark(toSummary(report));
-    if (report.failures.length > 0) {
-      terminal.remark(`${report.failures.length} failed:`);
-      for (const line of toFailureLines(report.failures)) terminal.remark(line);
-    }
-    return report.failures.length > 0 ? exitCodes.someFailed : exitCodes.success;
-  } finally {
-    await port.close();
+  };
+  if (options.json) for (const { file, error } of unreadable) await terminal.print(toErrorJson(file, error));
+  // What is not there needs no server to be told of.
+  const tally =
+    locations.length === 0 ? nothingDone : await embedFound(locations, { options, texts: texts?.vectors }, output);
+  const isQuiet = options.quiet === true;
+  const report = { ...tally, total: locations.length, unreadable };
+  for (const line of toReportLines(report, isQuiet)) terminal.remark(line);
+  if (outFile !== undefined) {
+    const line = await outFile.write();
+    if (!isQuiet || tally.embedded === 0) terminal.remark(toPlain(line));
   }
+  return tally.failures.length + unreadable.length > 0 ? exitCodes.someFailed : exitCodes.success;
 }
 
-/** Does the work; where that is interrupted or fails, the results so far are kept. */
-async function orKeep<T>(
-  outFile: OutFile | undefined,
-  total: number,
-  { signal, terminal }: CommandContext,
-  work: () => Promise<T>,
-): Promise<T> {
+/** Opens what computes, and embeds all models; where that is interrupted or fails, the results so far are kept. */
+async function embedFound(locations: readonly string[], wanted: Wanted, output: Output): Promise<Tally> {
+  const { signal, terminal, environment } = output.context;
+  const { header: headers, token } = wanted.options;
+  const { port, experts } = await openPort(wanted.options, output.context);
   try {
-    const done = await work();
+    const modelOptions = toModelOptions({ headers, token, hubToken: environment.hubToken });
+    const outcomes = embedAll(port, locations, { ...wanted, context: output.context, experts, modelOptions });
+    const tally = await writeAll(outcomes, output);
     signal.throwIfAborted();
-    return done;
+    return tally;
   } catch (error) {
-    if (outFile !== undefined) terminal.remark(toPlain(await outFile.writePartial(total)));
+    if (output.outFile !== undefined) terminal.remark(toPlain(await output.outFile.writePartial(locations.length)));
     throw error;
+  } finally {
+    await port.close();
   }
 }
 
@@ -162,8 +154,12 @@ async function openPort(
   return { port: createLocalPort(embedder), experts: wanted };
 }
 
-interface Job extends Pick<Parameters<typeof embedFiles>[2] & object, "texts" | "modelOptions"> {
+/** What is asked for. */
+interface Wanted extends Pick<EmbedFilesOptions, "texts"> {
   readonly options: EmbedOptions;
+}
+
+interface Job extends Wanted, Pick<EmbedFilesOptions, "modelOptions"> {
   readonly context: CommandContext;
   readonly experts: readonly string[];
 }
@@ -189,31 +185,25 @@ async function* embedAll(
   }
 }
 
-interface Report {
-  readonly embedded: number;
-  readonly bytes: number;
-  readonly seconds: number;
-  readonly failures: readonly Failure[];
+/** Where results go. */
+interface Output {
+  readonly writer: ResultWriter;
+  readonly outFile: OutFile | undefined;
+  readonly context: CommandContext;
 }
 
-async function writeAll(
-  outcomes: AsyncIterable<FileOutcome>,
-  unreadable: readonly Failure[],
-  output: {
-    readonly writer: ResultWriter;
-    readonly outFile: OutFile | undefined;
-    readonly context: CommandContext;
-    readonly json: boolean;
-  },
-): Promise<Report> {
-  const { writer, outFile, json } = output;
+type Tally = Pick<EmbedReport, "embedded" | "bytes" | "seconds" | "failures">;
+
+const nothingDone: Tally = { embedded: 0, bytes: 0, seconds: 0, failures: [] };
+
+async function writeAll(outcomes: AsyncIterable<FileOutcome>, output: Output): Promise<Tally> {
+  const { writer, outFile } = output;
   const { terminal } = output.context;
   const startedAt = performance.now();
-  const failures = [...unreadable];
+  const failures: Failure[] = [];
+  let heading = writer.heading;
   let embedded = 0;
   let bytes = 0;
-  for (const line of writer.heading) await terminal.print(line);
-  if (json) for (const { file, error } of unreadable) await terminal.print(toErrorJson(file, error));
   for await (const file of outcomes) {
     if (file.outcome instanceof ProbestreamError) failures.push({ file: file.location, error: file.outcome });
     else {
@@ -221,13 +211,12 @@ async function writeAll(
       bytes += file.outcome.bytesTotal;
     }
     outFile?.add(file);
-    for (const line of writer.toLines(file)) await terminal.print(line);
+    const lines = writer.toLines(file);
+    // A table without rows would only be in the way of the failures.
+    if (lines.length > 0) {
+      for (const line of [...heading, ...lines]) await terminal.print(line);
+      heading = [];
+    }
   }
   return { embedded, bytes, seconds: (performance.now() - startedAt) / 1000, failures };
-}
-
-function toSummary({ embedded, bytes, seconds, failures }: Report): string {
-  const total = embedded + failures.length;
-  const rates = `${formatRate(embedded / seconds)} models/s, ${formatBytes(bytes / seconds)}/s`;
-  return `${embedded} of ${total} models embedded in ${seconds.toFixed(1)} s (${rates})`;
 }

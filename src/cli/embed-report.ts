@@ -1,0 +1,43 @@
+import { type Failure, toFailureLines } from "./failures.js";
+import { formatRate } from "./progress.js";
+import { formatBytes } from "./size.js";
+
+/** What `embed` did. */
+export interface EmbedReport {
+  /** Models that were found. */
+  readonly total: number;
+  readonly embedded: number;
+  /** Bytes of the layers embedded. */
+  readonly bytes: number;
+  readonly seconds: number;
+  /** Models that could not be embedded. */
+  readonly failures: readonly Failure[];
+  /** Arguments, and folders in them, that could not be read: who knows how many models they hold. */
+  readonly unreadable: readonly Failure[];
+}
+
+/** What `embed` says at its end: a summary, unless it is to be quiet, and what failed. */
+export function toReportLines(report: EmbedReport, isQuiet: boolean): string[] {
+  const { failures, unreadable } = report;
+  return [
+    ...(isQuiet ? [] : [toSummary(report)]),
+    ...(failures.length > 0 ? [`${toCount(failures.length, "model")} failed:`, ...toFailureLines(failures)] : []),
+    ...(unreadable.length > 0
+      ? [`${toCount(unreadable.length, "path")} could not be read:`, ...toFailureLines(unreadable)]
+      : []),
+  ];
+}
+
+function toSummary({ total, embedded, bytes, seconds }: EmbedReport): string {
+  if (total === 0) return "no model was found";
+  const models = toCount(total, "model");
+  // Rates of nothing say nothing.
+  if (embedded === 0) return `0 of ${models} embedded`;
+  const rates = `${formatRate(embedded / seconds)} models/s, ${formatBytes(bytes / seconds)}/s`;
+  return `${embedded} of ${models} embedded in ${seconds.toFixed(1)} s (${rates})`;
+}
+
+/** `1 model`, `2 models`. */
+export function toCount(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
