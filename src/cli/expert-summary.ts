@@ -1,4 +1,5 @@
 import { toProbestreamError } from "../errors/plain-error.js";
+import type { ExpertArchitecture } from "../experts/architecture.js";
 import type { Catalogue } from "../experts/catalogue.js";
 import type { Expert } from "../experts/expert.js";
 import type { ProbestreamClient } from "../rpc/client.js";
@@ -12,10 +13,7 @@ export interface ExpertSummary {
   readonly layer: { readonly module: string; readonly kind: string; readonly layout: string };
   /** d_H, d_W. */
   readonly shape: readonly [number, number];
-  /** r_U. */
-  readonly probes: number;
-  /** r_V. */
-  readonly projection: number;
+  readonly architecture: ExpertArchitecture | { readonly kind: "unknown" };
   /** r_T. */
   readonly representation: number;
   /** d_text, or 0. */
@@ -29,6 +27,9 @@ export interface ExpertListing {
   readonly experts: readonly ExpertSummary[];
   readonly unusable: readonly { readonly name: string; readonly message: string }[];
 }
+
+/** An expert as the client gives it. */
+type ServerExpert = Awaited<ReturnType<ProbestreamClient["listExperts"]>>["experts"][number];
 
 /** Values of the contract's enums, by number. */
 const objectives = ["unknown", "zeroshot", "classification"];
@@ -49,8 +50,7 @@ export async function listServerExperts(client: ProbestreamClient): Promise<Expe
         layout: layouts[expert.layer?.layout ?? 0] ?? "unknown",
       },
       shape: [Number(expert.layerRows), Number(expert.layerColumns)],
-      probes: expert.probeCount,
-      projection: expert.projectionWidth,
+      architecture: toArchitecture(expert.architecture),
       representation: expert.representationWidth,
       textWidth: expert.textWidth,
       prompt: expert.prompt,
@@ -58,6 +58,11 @@ export async function listServerExperts(client: ProbestreamClient): Promise<Expe
     })),
     unusable: unusable.map(({ name, error }) => ({ name, message: error?.message ?? "" })),
   };
+}
+
+function toArchitecture({ case: kind, value }: ServerExpert["architecture"]): ExpertSummary["architecture"] {
+  if (kind === undefined) return { kind: "unknown" };
+  return { kind, probeCount: value.probeCount, projectionWidth: value.projectionWidth };
 }
 
 /** The experts of a folder. */
@@ -77,8 +82,7 @@ function toSummary(expert: Expert): ExpertSummary {
     objective,
     layer: { module: layer.module, kind: layer.kind, layout: layer.layout },
     shape: [layer.shape.rows, layer.shape.columns],
-    probes: expert.probeCount,
-    projection: expert.projectionWidth,
+    architecture: expert.architecture,
     representation: expert.representationWidth,
     textWidth,
     prompt,

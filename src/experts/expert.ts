@@ -3,6 +3,7 @@ import { readFile, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { InvalidInputError, LimitExceededError, NotFoundError } from "../errors/probestream-error.js";
 import type { LayerSpec } from "../weights/layer.js";
+import type { ExpertArchitecture } from "./architecture.js";
 import { type Checkpoint, type Objective, readCheckpoint } from "./checkpoint.js";
 import { type ExpertManifest, maxManifestBytes, parseExpertManifest } from "./expert-manifest.js";
 
@@ -15,10 +16,7 @@ export interface Expert {
   readonly folder: string;
   readonly objective: Objective;
   readonly layer: LayerSpec;
-  /** r_U. */
-  readonly probeCount: number;
-  /** r_V. */
-  readonly projectionWidth: number;
+  readonly architecture: ExpertArchitecture;
   /** r_T. */
   readonly representationWidth: number;
   /** d_text; 0 for classification experts. */
@@ -77,8 +75,7 @@ export async function loadExpert(folder: string, signal?: AbortSignal): Promise<
     folder,
     objective: manifest.objective,
     layer: manifest.layer,
-    probeCount: u.columns,
-    projectionWidth: v.rows,
+    architecture: { kind: "probex", probeCount: u.columns, projectionWidth: v.rows },
     representationWidth: encoder.weight.rows,
     textWidth: manifest.objective === "zeroshot" ? head.weight.columns : 0,
     labelCount,

@@ -37,7 +37,5 @@ export interface Projector {
   readonly residentBytes: number;
   /** Opens an accumulator for a layer with these tensors. */
   open(layer: LayerMatrices): Accumulator;
-  /** Bytes of an accumulator for such a layer, its state once more included. */
-  accumulatorBytes(layer: LayerMatrices): number;
   dispose(): Promise<void>;
 }

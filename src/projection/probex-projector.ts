@@ -30,15 +30,12 @@ export async function createProbexProjector(
   { u, v }: Probes,
 ): Promise<Projector> {
   const vT = transpose(v);
-  // Closures keep all that they name: U and V must not stay beside their copies on the backend.
-  const [probeCount, width] = [u.columns, v.rows];
   if (layer.kind === "lora") {
     const up = await backend.load({ left: vT });
     const down = await backend.load({ right: u });
     return {
       residentBytes: up.residentBytes + down.residentBytes,
       open: (matrices) => createLoraAccumulator(backend, up, down, matrices),
-      accumulatorBytes: (matrices) => 2 * 4 * (matrices["lora-up"]?.columnCount ?? 0) * (probeCount + width),
       dispose: async () => {
         await up.dispose();
         await down.dispose();
@@ -50,7 +47,6 @@ export async function createProbexProjector(
   return {
     residentBytes: product.residentBytes,
     open: (matrices) => createDenseAccumulator(product, matrices, transposed),
-    accumulatorBytes: () => 3 * 4 * probeCount * width,
     dispose: () => product.dispose(),
   };
 }

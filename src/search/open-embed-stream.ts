@@ -17,11 +17,11 @@ import type { MemoryPlan } from "./memory-plan.js";
 import { createModelSlots, type ModelSlot, type StreamedModel, savedBytesOf } from "./model-slots.js";
 import type { PlannedTensor } from "./plan-embedding.js";
 import {
-  accumulatorBytes,
   answerBytesOf,
   assertChunkLength,
   assertDigestLength,
   assertTextWidth,
+  modelBytesOf,
   type Plan,
   planHeader,
 } from "./stream-header.js";
@@ -136,7 +136,7 @@ export function openEmbedStream({ pool, memory, uploads, limits, plan }: StreamC
     try {
       const saved = header.startOffsets.some((offset) => offset > 0) ? state : undefined;
       const cursors = planned.tensors.map((tensor, t) => toCursor(tensor, header.startOffsets[t] ?? 0, saved, t));
-      release = memory.reserve(accumulatorBytes(planned), `the accumulators of model "${header.modelId}"`, "model");
+      release = memory.reserve(modelBytesOf(planned), `the accumulators of model "${header.modelId}"`, "model");
       for (const { expert } of planned.targets) await link.ensureLoaded(expert);
       await writer.push({
         op: "open",

@@ -1,4 +1,5 @@
 import { InvalidInputError, LimitExceededError, PreconditionError } from "../errors/probestream-error.js";
+import { accumulatorBytes } from "../experts/architecture.js";
 import { digestBytes } from "../projection/range-reader.js";
 import { targetGroupBytes } from "../projection/row-groups.js";
 import { rowBytes } from "../projection/stored-matrix.js";
@@ -72,15 +73,14 @@ export function assertChunkLength(byteLength: number, maxChunkBytes: number): vo
   );
 }
 
-/** Bytes of all accumulators of a model, with one copy of their state on its way to the store. */
-export function accumulatorBytes({ tensors, targets }: EmbeddingPlan): number {
+/** Bytes that a model keeps in its worker: its accumulators and its longest row. */
+export function modelBytesOf({ tensors, targets }: EmbeddingPlan): number {
   // A row longer than a row group is collected whole, and widened up to fourfold.
   const longestRow = Math.max(...tensors.map(({ matrix }) => rowBytes(matrix)));
   let bytes = longestRow > targetGroupBytes ? 5 * longestRow : 0;
   for (const { expert, uses } of targets) {
     const rank = uses.find(({ role }) => role === "lora-up")?.matrix.columnCount;
-    const { probeCount, projectionWidth } = expert;
-    bytes += 3 * 4 * (rank === undefined ? probeCount * projectionWidth : rank * (probeCount + projectionWidth));
+    bytes += accumulatorBytes(expert.architecture, rank);
   }
   return bytes;
 }

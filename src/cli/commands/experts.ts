@@ -31,7 +31,7 @@ const columns: readonly Column[] = [
   { title: "objective" },
   { title: "layer" },
   { title: "shape", align: "right" },
-  { title: "probes", align: "right" },
+  { title: "architecture" },
   { title: "repr.", align: "right" },
   { title: "labels" },
 ];
@@ -78,17 +78,22 @@ async function fetchListing(options: ExpertsOptions, fallback: string): Promise<
 }
 
 function toCells(expert: ExpertSummary): string[] {
-  const { name, spaceId, objective, layer, shape, probes, projection, representation, labels } = expert;
+  const { name, spaceId, objective, layer, shape, architecture, representation, labels } = expert;
   return [
     name,
     spaceId.slice(0, 12),
     objective,
     `${layer.module} (${layer.kind}${layer.layout === "linear" ? "" : `, ${layer.layout}`})`,
     shape.join(" x "),
-    `${probes} x ${projection}`,
+    toArchitectureCell(architecture),
     String(representation),
     toLabelCell(labels),
   ];
+}
+
+function toArchitectureCell(architecture: ExpertSummary["architecture"]): string {
+  if (architecture.kind === "unknown") return "unknown";
+  return `${architecture.kind} ${architecture.probeCount} x ${architecture.projectionWidth}`;
 }
 
 function toLabelCell(labels: readonly string[]): string {

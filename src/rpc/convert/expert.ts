@@ -1,4 +1,5 @@
 import { create } from "@bufbuild/protobuf";
+import type { ExpertArchitecture } from "../../experts/architecture.js";
 import type { Expert } from "../../experts/expert.js";
 import {
   ExpertSchema,
@@ -6,6 +7,7 @@ import {
   LayerLayout,
   LoraScale,
   Objective,
+  ProbexArchitectureSchema,
   type Expert as WireExpert,
 } from "../../gen/probestream/v1/expert_service_pb.js";
 
@@ -35,8 +37,7 @@ export function toWireExpert(expert: Expert): WireExpert {
     },
     layerRows: BigInt(layer.shape.rows),
     layerColumns: BigInt(layer.shape.columns),
-    probeCount: expert.probeCount,
-    projectionWidth: expert.projectionWidth,
+    architecture: toWireArchitecture(expert.architecture),
     representationWidth: expert.representationWidth,
     textWidth: expert.textWidth,
     textEncoder: expert.textEncoder,
@@ -44,4 +45,8 @@ export function toWireExpert(expert: Expert): WireExpert {
     labels: [...expert.labels],
     residentBytes: BigInt(expert.parameterBytes),
   });
+}
+
+function toWireArchitecture({ kind, probeCount, projectionWidth }: ExpertArchitecture): WireExpert["architecture"] {
+  return { case: kind, value: create(ProbexArchitectureSchema, { probeCount, projectionWidth }) };
 }

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file probestream/v1/expert_service.proto.
  */
 export const file_probestream_v1_expert_service: GenFile = /*@__PURE__*/
-  fileDesc("CiNwcm9iZXN0cmVhbS92MS9leHBlcnRfc2VydmljZS5wcm90bxIOcHJvYmVzdHJlYW0udjEiOwoSTGlzdEV4cGVydHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoDRISCgpwYWdlX3Rva2VuGAIgASgJIokBChNMaXN0RXhwZXJ0c1Jlc3BvbnNlEicKB2V4cGVydHMYASADKAsyFi5wcm9iZXN0cmVhbS52MS5FeHBlcnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEjAKCHVudXNhYmxlGAMgAygLMh4ucHJvYmVzdHJlYW0udjEuVW51c2FibGVFeHBlcnQiSQoOVW51c2FibGVFeHBlcnQSDAoEbmFtZRgBIAEoCRIpCgVlcnJvchgCIAEoCzIaLnByb2Jlc3RyZWFtLnYxLk1vZGVsRXJyb3IiIgoQR2V0RXhwZXJ0UmVxdWVzdBIOCgZleHBlcnQYASABKAkiOwoRR2V0RXhwZXJ0UmVzcG9uc2USJgoGZXhwZXJ0GAEgASgLMhYucHJvYmVzdHJlYW0udjEuRXhwZXJ0IuoBCgtFeHBlcnRMYXllchIOCgZtb2R1bGUYASABKAkSJwoEa2luZBgCIAEoDjIZLnByb2Jlc3RyZWFtLnYxLkxheWVyS2luZBIrCgZsYXlvdXQYAyABKA4yGy5wcm9iZXN0cmVhbS52MS5MYXllckxheW91dBIWCglyb3dfYmVnaW4YBCABKARIAIgBARIUCgdyb3dfZW5kGAUgASgESAGIAQESLQoKbG9yYV9zY2FsZRgGIAEoDjIZLnByb2Jlc3RyZWFtLnYxLkxvcmFTY2FsZUIMCgpfcm93X2JlZ2luQgoKCF9yb3dfZW5kItwCCgZFeHBlcnQSEAoIc3BhY2VfaWQYASABKAkSDAoEbmFtZRgCIAEoCRIsCglvYmplY3RpdmUYAyABKA4yGS5wcm9iZXN0cmVhbS52MS5PYmplY3RpdmUSKgoFbGF5ZXIYBCABKAsyGy5wcm9iZXN0cmVhbS52MS5FeHBlcnRMYXllchISCgpsYXllcl9yb3dzGAUgASgEEhUKDWxheWVyX2NvbHVtbnMYBiABKAQSEwoLcHJvYmVfY291bnQYByABKA0SGAoQcHJvamVjdGlvbl93aWR0aBgIIAEoDRIcChRyZXByZXNlbnRhdGlvbl93aWR0aBgJIAEoDRISCgp0ZXh0X3dpZHRoGAogASgNEhQKDHRleHRfZW5jb2RlchgLIAEoCRIOCgZwcm9tcHQYDCABKAkSDgoGbGFiZWxzGA0gAygJEhYKDnJlc2lkZW50X2J5dGVzGA4gASgEKlwKCU9iamVjdGl2ZRIZChVPQkpFQ1RJVkVfVU5TUEVDSUZJRUQQABIWChJPQkpFQ1RJVkVfWkVST1NIT1QQARIcChhPQkpFQ1RJVkVfQ0xBU1NJRklDQVRJT04QAipSCglMYXllcktpbmQSGgoWTEFZRVJfS0lORF9VTlNQRUNJRklFRBAAEhQKEExBWUVSX0tJTkRfREVOU0UQARITCg9MQVlFUl9LSU5EX0xPUkEQAiqRAQoLTGF5ZXJMYXlvdXQSHAoYTEFZRVJfTEFZT1VUX1VOU1BFQ0lGSUVEEAASFwoTTEFZRVJfTEFZT1VUX0xJTkVBUhABEhsKF0xBWUVSX0xBWU9VVF9UUkFOU1BPU0VEEAISFQoRTEFZRVJfTEFZT1VUX0NPTlYQAxIXChNMQVlFUl9MQVlPVVRfVkVDVE9SEAQqUgoJTG9yYVNjYWxlEhoKFkxPUkFfU0NBTEVfVU5TUEVDSUZJRUQQABITCg9MT1JBX1NDQUxFX05PTkUQARIUChBMT1JBX1NDQUxFX0FQUExZEAIyuQEKDUV4cGVydFNlcnZpY2USVgoLTGlzdEV4cGVydHMSIi5wcm9iZXN0cmVhbS52MS5MaXN0RXhwZXJ0c1JlcXVlc3QaIy5wcm9iZXN0cmVhbS52MS5MaXN0RXhwZXJ0c1Jlc3BvbnNlElAKCUdldEV4cGVydBIgLnByb2Jlc3RyZWFtLnYxLkdldEV4cGVydFJlcXVlc3QaIS5wcm9iZXN0cmVhbS52MS5HZXRFeHBlcnRSZXNwb25zZWIGcHJvdG8z", [file_probestream_v1_types]);
+  fileDesc("CiNwcm9iZXN0cmVhbS92MS9leHBlcnRfc2VydmljZS5wcm90bxIOcHJvYmVzdHJlYW0udjEiOwoSTGlzdEV4cGVydHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoDRISCgpwYWdlX3Rva2VuGAIgASgJIokBChNMaXN0RXhwZXJ0c1Jlc3BvbnNlEicKB2V4cGVydHMYASADKAsyFi5wcm9iZXN0cmVhbS52MS5FeHBlcnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEjAKCHVudXNhYmxlGAMgAygLMh4ucHJvYmVzdHJlYW0udjEuVW51c2FibGVFeHBlcnQiSQoOVW51c2FibGVFeHBlcnQSDAoEbmFtZRgBIAEoCRIpCgVlcnJvchgCIAEoCzIaLnByb2Jlc3RyZWFtLnYxLk1vZGVsRXJyb3IiIgoQR2V0RXhwZXJ0UmVxdWVzdBIOCgZleHBlcnQYASABKAkiOwoRR2V0RXhwZXJ0UmVzcG9uc2USJgoGZXhwZXJ0GAEgASgLMhYucHJvYmVzdHJlYW0udjEuRXhwZXJ0IuoBCgtFeHBlcnRMYXllchIOCgZtb2R1bGUYASABKAkSJwoEa2luZBgCIAEoDjIZLnByb2Jlc3RyZWFtLnYxLkxheWVyS2luZBIrCgZsYXlvdXQYAyABKA4yGy5wcm9iZXN0cmVhbS52MS5MYXllckxheW91dBIWCglyb3dfYmVnaW4YBCABKARIAIgBARIUCgdyb3dfZW5kGAUgASgESAGIAQESLQoKbG9yYV9zY2FsZRgGIAEoDjIZLnByb2Jlc3RyZWFtLnYxLkxvcmFTY2FsZUIMCgpfcm93X2JlZ2luQgoKCF9yb3dfZW5kIkMKElByb2JleEFyY2hpdGVjdHVyZRITCgtwcm9iZV9jb3VudBgBIAEoDRIYChBwcm9qZWN0aW9uX3dpZHRoGAIgASgNIvMCCgZFeHBlcnQSEAoIc3BhY2VfaWQYASABKAkSDAoEbmFtZRgCIAEoCRIsCglvYmplY3RpdmUYAyABKA4yGS5wcm9iZXN0cmVhbS52MS5PYmplY3RpdmUSKgoFbGF5ZXIYBCABKAsyGy5wcm9iZXN0cmVhbS52MS5FeHBlcnRMYXllchISCgpsYXllcl9yb3dzGAUgASgEEhUKDWxheWVyX2NvbHVtbnMYBiABKAQSNAoGcHJvYmV4GAcgASgLMiIucHJvYmVzdHJlYW0udjEuUHJvYmV4QXJjaGl0ZWN0dXJlSAASHAoUcmVwcmVzZW50YXRpb25fd2lkdGgYCCABKA0SEgoKdGV4dF93aWR0aBgJIAEoDRIUCgx0ZXh0X2VuY29kZXIYCiABKAkSDgoGcHJvbXB0GAsgASgJEg4KBmxhYmVscxgMIAMoCRIWCg5yZXNpZGVudF9ieXRlcxgNIAEoBEIOCgxhcmNoaXRlY3R1cmUqXAoJT2JqZWN0aXZlEhkKFU9CSkVDVElWRV9VTlNQRUNJRklFRBAAEhYKEk9CSkVDVElWRV9aRVJPU0hPVBABEhwKGE9CSkVDVElWRV9DTEFTU0lGSUNBVElPThACKlIKCUxheWVyS2luZBIaChZMQVlFUl9LSU5EX1VOU1BFQ0lGSUVEEAASFAoQTEFZRVJfS0lORF9ERU5TRRABEhMKD0xBWUVSX0tJTkRfTE9SQRACKpEBCgtMYXllckxheW91dBIcChhMQVlFUl9MQVlPVVRfVU5TUEVDSUZJRUQQABIXChNMQVlFUl9MQVlPVVRfTElORUFSEAESGwoXTEFZRVJfTEFZT1VUX1RSQU5TUE9TRUQQAhIVChFMQVlFUl9MQVlPVVRfQ09OVhADEhcKE0xBWUVSX0xBWU9VVF9WRUNUT1IQBCpSCglMb3JhU2NhbGUSGgoWTE9SQV9TQ0FMRV9VTlNQRUNJRklFRBAAEhMKD0xPUkFfU0NBTEVfTk9ORRABEhQKEExPUkFfU0NBTEVfQVBQTFkQAjK5AQoNRXhwZXJ0U2VydmljZRJWCgtMaXN0RXhwZXJ0cxIiLnByb2Jlc3RyZWFtLnYxLkxpc3RFeHBlcnRzUmVxdWVzdBojLnByb2Jlc3RyZWFtLnYxLkxpc3RFeHBlcnRzUmVzcG9uc2USUAoJR2V0RXhwZXJ0EiAucHJvYmVzdHJlYW0udjEuR2V0RXhwZXJ0UmVxdWVzdBohLnByb2Jlc3RyZWFtLnYxLkdldEV4cGVydFJlc3BvbnNlYgZwcm90bzM", [file_probestream_v1_types]);
 
 /**
  * A page of the list.
@@ -204,6 +204,34 @@ export const ExpertLayerSchema: GenMessage<ExpertLayer> = /*@__PURE__*/
   messageDesc(file_probestream_v1_expert_service, 5);
 
 /**
+ * The ProbeX architecture: Z = V X U, summed over the rows of X; ReLU; one linear encoder.
+ *
+ * @generated from message probestream.v1.ProbexArchitecture
+ */
+export type ProbexArchitecture = Message<"probestream.v1.ProbexArchitecture"> & {
+  /**
+   * r_U, number of probes.
+   *
+   * @generated from field: uint32 probe_count = 1;
+   */
+  probeCount: number;
+
+  /**
+   * r_V, width of the shared projection.
+   *
+   * @generated from field: uint32 projection_width = 2;
+   */
+  projectionWidth: number;
+};
+
+/**
+ * Describes the message probestream.v1.ProbexArchitecture.
+ * Use `create(ProbexArchitectureSchema)` to create a new message.
+ */
+export const ProbexArchitectureSchema: GenMessage<ProbexArchitecture> = /*@__PURE__*/
+  messageDesc(file_probestream_v1_expert_service, 6);
+
+/**
  * One expert: what it reads and what it answers.
  *
  * @generated from message probestream.v1.Expert
@@ -252,58 +280,60 @@ export type Expert = Message<"probestream.v1.Expert"> & {
   layerColumns: bigint;
 
   /**
-   * r_U, number of probes.
+   * How it turns the layer into the responses that its encoder reads. Not set where the client is older than the
+   * architecture; what the expert reads and answers does not depend on it.
    *
-   * @generated from field: uint32 probe_count = 7;
+   * @generated from oneof probestream.v1.Expert.architecture
    */
-  probeCount: number;
-
-  /**
-   * r_V, width of the shared projection.
-   *
-   * @generated from field: uint32 projection_width = 8;
-   */
-  projectionWidth: number;
+  architecture: {
+    /**
+     * Probes on one side, a shared projection on the other.
+     *
+     * @generated from field: probestream.v1.ProbexArchitecture probex = 7;
+     */
+    value: ProbexArchitecture;
+    case: "probex";
+  } | { case: undefined; value?: undefined };
 
   /**
    * r_T, width of the representation.
    *
-   * @generated from field: uint32 representation_width = 9;
+   * @generated from field: uint32 representation_width = 8;
    */
   representationWidth: number;
 
   /**
    * d_text, width of the text vectors it compares with; 0 if it has no text head.
    *
-   * @generated from field: uint32 text_width = 10;
+   * @generated from field: uint32 text_width = 9;
    */
   textWidth: number;
 
   /**
    * SHA-256 of the text encoder's ONNX file, lower-case hexadecimal; empty if none is named.
    *
-   * @generated from field: string text_encoder = 11;
+   * @generated from field: string text_encoder = 10;
    */
   textEncoder: string;
 
   /**
    * Prompt template with `{}` for the label; empty if none is named.
    *
-   * @generated from field: string prompt = 12;
+   * @generated from field: string prompt = 11;
    */
   prompt: string;
 
   /**
    * Label bank; may be empty.
    *
-   * @generated from field: repeated string labels = 13;
+   * @generated from field: repeated string labels = 12;
    */
   labels: string[];
 
   /**
    * Bytes it keeps resident in each worker that serves it.
    *
-   * @generated from field: uint64 resident_bytes = 14;
+   * @generated from field: uint64 resident_bytes = 13;
    */
   residentBytes: bigint;
 };
@@ -313,7 +343,7 @@ export type Expert = Message<"probestream.v1.Expert"> & {
  * Use `create(ExpertSchema)` to create a new message.
  */
 export const ExpertSchema: GenMessage<Expert> = /*@__PURE__*/
-  messageDesc(file_probestream_v1_expert_service, 6);
+  messageDesc(file_probestream_v1_expert_service, 7);
 
 /**
  * What an expert was trained to tell.
