@@ -18,6 +18,7 @@ export {
   ProbestreamError,
   UnavailableError,
 } from "./errors/probestream-error.js";
+export type { ExpertArchitecture, ProbexArchitecture } from "./experts/architecture.js";
 export { type Catalogue, openCatalogue } from "./experts/catalogue.js";
 export { type Checkpoint, readCheckpoint } from "./experts/checkpoint.js";
 export { type Expert, type LoadedExpert, loadExpert } from "./experts/expert.js";
@@ -29,6 +30,8 @@ export { createProbexProjector, type Probes } from "./projection/probex-projecto
 export { createRangeReader, type RangeReader } from "./projection/range-reader.js";
 export { segmentBytes } from "./projection/segments.js";
 export { type ClientOptions, connect, type ProbestreamClient } from "./rpc/client.js";
+export type { ExpertInfo, ExpertList, LayerInfo } from "./rpc/convert/expert.js";
+export type { ServerBackend, ServerInfo, ServerLimits, ServerMemory } from "./rpc/convert/server-info.js";
 export { type RunningServer, type ServerOptions, type ServerTls, startServer, version } from "./rpc/server.js";
 export {
   type EmbedFilesOptions,

@@ -13,14 +13,16 @@ import {
   EmbedModelRequestSchema,
   type EmbedModelResponse,
 } from "../gen/probestream/v1/embedding_service_pb.js";
-import { type Expert, ExpertService, type UnusableExpert } from "../gen/probestream/v1/expert_service_pb.js";
-import { type GetServerInfoResponse, ServerService } from "../gen/probestream/v1/server_service_pb.js";
+import { ExpertService } from "../gen/probestream/v1/expert_service_pb.js";
+import { ServerService } from "../gen/probestream/v1/server_service_pb.js";
 import { type Manifest, ManifestSchema } from "../gen/probestream/v1/types_pb.js";
 import type { EmbedPort, ModelPlan, PlanRequest, PortAnswer, PortStream } from "../search/embed-port.js";
 import { fromModelEmbedding } from "./convert/embedding.js";
 import { fromModelError } from "./convert/error.js";
+import { type ExpertInfo, type ExpertList, fromWireExpert, fromWireUnusable } from "./convert/expert.js";
 import { toFloatBytes } from "./convert/matrix.js";
 import { fromPlannedModel } from "./convert/plan.js";
+import { fromServerInfo, type ServerInfo } from "./convert/server-info.js";
 import { toWireRange, toWireTensor } from "./convert/tensor.js";
 import { encodeChunk } from "./encode-chunk.js";
 import { fromStatus, toKind } from "./from-status.js";
@@ -43,8 +45,9 @@ export interface ClientOptions {
 /** A connection to a server. */
 export interface ProbestreamClient extends EmbedPort {
   /** All experts of the server, and folders of its catalogue that hold none. */
-  listExperts(): Promise<{ readonly experts: readonly Expert[]; readonly unusable: readonly UnusableExpert[] }>;
-  serverInfo(): Promise<GetServerInfoResponse>;
+  listExperts(): Promise<ExpertList>;
+  /** What the server is and what it allows. */
+  serverInfo(): Promise<ServerInfo>;
 }
 
 const defaultDeadlineMs = 60_000;
@@ -116,18 +119,18 @@ export function connect({ target, tls, deadlineMs = defaultDeadlineMs }: ClientO
     },
     open: async (signal) => openStream(channel, target, signal),
     listExperts: async () => {
-      const experts: Expert[] = [];
-      const unusable: UnusableExpert[] = [];
+      const experts: ExpertInfo[] = [];
+      const unusable: ExpertList["unusable"][number][] = [];
       let pageToken = "";
       do {
         const page = await unary(ExpertService.method.listExperts, { pageSize: 1000, pageToken });
-        experts.push(...page.experts);
-        if (pageToken === "") unusable.push(...page.unusable);
+        experts.push(...page.experts.map(fromWireExpert));
+        if (pageToken === "") unusable.push(...page.unusable.map(fromWireUnusable));
         pageToken = page.nextPageToken;
       } while (pageToken !== "");
       return { experts, unusable };
     },
-    serverInfo: () => unary(ServerService.method.getServerInfo, {}),
+    serverInfo: async () => fromServerInfo(await unary(ServerService.method.getServerInfo, {})),
     close: async () => channel.close(),
   };
 }

@@ -3,7 +3,7 @@ import { openCatalogue } from "../../experts/catalogue.js";
 import type { CommandContext } from "../command-context.js";
 import { addConnectionOptions } from "../connection-options.js";
 import { exitCodes } from "../exit-codes.js";
-import { type ExpertListing, type ExpertSummary, listFolderExperts, listServerExperts } from "../expert-summary.js";
+import { type ExpertListing, type ExpertSummary, listExperts } from "../expert-summary.js";
 import { type ConnectionOptions, connectToServer } from "../server-connection.js";
 import { type Column, toPlain, toTable } from "../table.js";
 
@@ -47,11 +47,11 @@ export function addExperts(program: Command, context: CommandContext): void {
     .addOption(new Option("--experts <folder>", "look into a folder of expert folders").conflicts("server"))
     .option("--json", "one JSON object per line instead of a table")
     .action(async (options: ExpertsOptions) => {
-      context.exit(await listExperts(options, context));
+      context.exit(await printExperts(options, context));
     });
 }
 
-async function listExperts(options: ExpertsOptions, { terminal, environment }: CommandContext): Promise<number> {
+async function printExperts(options: ExpertsOptions, { terminal, environment }: CommandContext): Promise<number> {
   const { experts, unusable } = await fetchListing(options, environment.server);
   const lines =
     options.json === true
@@ -68,10 +68,10 @@ async function listExperts(options: ExpertsOptions, { terminal, environment }: C
 }
 
 async function fetchListing(options: ExpertsOptions, fallback: string): Promise<ExpertListing> {
-  if (options.experts !== undefined) return listFolderExperts(openCatalogue(options.experts));
+  if (options.experts !== undefined) return listExperts(openCatalogue(options.experts));
   const client = await connectToServer(options, fallback);
   try {
-    return await listServerExperts(client);
+    return await listExperts(client);
   } finally {
     await client.close();
   }

@@ -7,7 +7,7 @@ import type { CommandContext } from "../command-context.js";
 import { parseDuration } from "../duration.js";
 import { defaultAddress, readProcessSettings } from "../environment.js";
 import { exitCodes, toExitCode } from "../exit-codes.js";
-import { listFolderExperts } from "../expert-summary.js";
+import { listExperts } from "../expert-summary.js";
 import { defaultExpertsFolder } from "../local-experts.js";
 import { formatAddress, parseAddress, parseBackend, parseCount } from "../option-values.js";
 import { endWithParent, isServerProcess, runProcesses, tellParent } from "../processes.js";
@@ -139,7 +139,7 @@ async function describe({ embedder }: RunningServer): Promise<string> {
 }
 
 async function remarkUnusable(catalogue: Catalogue, remark: (line: string) => void): Promise<void> {
-  const { experts, unusable } = await listFolderExperts(catalogue);
+  const { experts, unusable } = await listExperts(catalogue);
   for (const { name, message } of unusable) remark(toPlain(`not served: ${name}: ${message}`));
   if (experts.length === 0) remark("no experts yet: put expert folders into the --experts folder");
 }

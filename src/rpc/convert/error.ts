@@ -30,6 +30,9 @@ export function toModelError(error: ProbestreamError, code: number): ModelError 
 }
 
 /** An error of one model from the wire. */
-export function fromModelError({ reason, message, metadata }: ModelError, kind: ErrorKind): ProbestreamError {
+export function fromModelError(
+  { reason, message, metadata }: Pick<ModelError, "reason" | "message" | "metadata">,
+  kind: ErrorKind,
+): ProbestreamError {
   return fromPlainError({ kind, reason: toReason(ErrorReason[reason] ?? ""), message, facts: metadata });
 }

@@ -1,0 +1,112 @@
+import { create } from "@bufbuild/protobuf";
+import {
+  type GetServerInfoResponse,
+  type Limits,
+  LimitsSchema,
+  type MemoryPlan,
+  MemoryPlanSchema,
+} from "../../gen/probestream/v1/server_service_pb.js";
+import type { EmbedLimits } from "../../search/limits.js";
+import { fromDuration } from "./embedding.js";
+
+/** What a server allows. */
+export interface ServerLimits extends EmbedLimits {
+  /** Bytes per digest segment, and the grain of resumption. */
+  readonly segmentBytes: number;
+  /** Largest message of any call, in bytes. */
+  readonly maxMessageBytes: number;
+}
+
+/** How a server process divides its memory up, in bytes where nothing else is said. */
+export interface ServerMemory {
+  /** What experts and streams may take together. */
+  readonly budgetBytes: number;
+  /** Taken now. */
+  readonly reservedBytes: number;
+  /** Taken by experts, all workers together. */
+  readonly expertBytes: number;
+  /** One stream, without what depends on its expert: the sum of the next three. */
+  readonly streamBytes: number;
+  readonly receiveWindowBytes: number;
+  readonly messagesBytes: number;
+  readonly blocksBytes: number;
+  /** Streams open now. */
+  readonly openStreams: number;
+  /** Kept in memory for uploads that may be resumed, at most. */
+  readonly uploadStateBytes: number;
+  /** Worker threads that project. */
+  readonly workerCount: number;
+  /** What the process takes beside the budget. */
+  readonly runtimeBytes: number;
+}
+
+/** One compute backend of a server. */
+export interface ServerBackend {
+  readonly name: string;
+  /** Device and version; empty for backends that are not in use. */
+  readonly device: string;
+  readonly available: boolean;
+  /** Why not, or empty. */
+  readonly unavailableReason: string;
+}
+
+/** What a server is and what it allows. */
+export interface ServerInfo {
+  /** Version of the package. */
+  readonly version: string;
+  readonly limits: ServerLimits;
+  readonly memory: ServerMemory;
+  /** The one in use first. */
+  readonly backends: readonly ServerBackend[];
+  /** Processes behind the port; limits and memory are those of one. */
+  readonly processCount: number;
+}
+
+/** What a server says about itself, from the wire. */
+export function fromServerInfo(info: GetServerInfoResponse): ServerInfo {
+  return {
+    version: info.version,
+    limits: fromWireLimits(info.limits ?? create(LimitsSchema)),
+    memory: fromMemoryPlan(info.memoryPlan ?? create(MemoryPlanSchema)),
+    backends: info.backends.map(({ name, device, available, unavailableReason }) => ({
+      name,
+      device,
+      available,
+      unavailableReason,
+    })),
+    processCount: info.processCount,
+  };
+}
+
+function fromWireLimits(limits: Limits): ServerLimits {
+  return {
+    maxChunkBytes: limits.maxChunkBytes,
+    bestChunkBytes: limits.bestChunkBytes,
+    maxPlanModels: limits.maxPlanModels,
+    maxManifestTensors: limits.maxManifestTensors,
+    maxStreamModels: limits.maxStreamModels,
+    maxTextVectors: limits.maxTextVectors,
+    maxDiscardBytes: Number(limits.maxDiscardBytes),
+    maxAnswerBytes: limits.maxAnswerBytes,
+    streamIdleMs: fromDuration(limits.streamIdleTimeout),
+    uploadExpiryMs: fromDuration(limits.uploadExpiry),
+    segmentBytes: Number(limits.segmentBytes),
+    maxMessageBytes: limits.maxMessageBytes,
+  };
+}
+
+function fromMemoryPlan(plan: MemoryPlan): ServerMemory {
+  return {
+    budgetBytes: Number(plan.budgetBytes),
+    reservedBytes: Number(plan.reservedBytes),
+    expertBytes: Number(plan.expertBytes),
+    streamBytes: Number(plan.streamBytes),
+    receiveWindowBytes: Number(plan.receiveWindowBytes),
+    messagesBytes: Number(plan.messagesBytes),
+    blocksBytes: Number(plan.blocksBytes),
+    openStreams: plan.openStreams,
+    uploadStateBytes: Number(plan.uploadStateBytes),
+    workerCount: plan.workerCount,
+    runtimeBytes: Number(plan.runtimeBytes),
+  };
+}

@@ -1,0 +1,62 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import test, { type ExecutionContext } from "ava";
+import { connect, type ProbestreamClient } from "../../src/rpc/client.js";
+import { maxMessageBytes, version } from "../../src/rpc/server.js";
+import { defaultLimits } from "../../src/search/limits.js";
+import type { TestExpertSpec } from "../helpers/rpc-experts.js";
+import { startTestServer, type TestServer } from "../helpers/rpc-server.js";
+
+const specs: readonly TestExpertSpec[] = [
+  { name: "a", module: "m.fc", shape: [9, 7] },
+  { name: "b", module: "m.lora", kind: "lora", loraScale: "apply", shape: [9, 7], objective: "classification" },
+  { name: "c", module: "m.qkv", layout: "transposed", shape: [9, 7], slice: [9, 18] },
+];
+
+async function start(t: ExecutionContext): Promise<{ server: TestServer; client: ProbestreamClient }> {
+  const server = await startTestServer(specs, { backend: "plain" });
+  const client = connect({ target: server.target });
+  t.teardown(async () => {
+    await client.close();
+    await server.close();
+  });
+  return { server, client };
+}
+
+test("the client lists a server's experts in the words of the catalogue", async (t) => {
+  const { server, client } = await start(t);
+  await mkdir(join(server.catalogue, "broken"));
+  await writeFile(join(server.catalogue, "broken", "expert.json"), "{}");
+  const { experts, unusable } = await client.listExperts();
+  const here = await server.embedder.catalogue.list();
+  t.deepEqual(
+    experts.map(({ residentBytes: _, ...expert }) => expert),
+    here.experts.map(({ folder: _, labelCount: __, parameterBytes: ___, ...expert }) => expert),
+  );
+  t.true(experts.every(({ residentBytes }) => residentBytes > 0));
+  t.deepEqual(
+    unusable.map(({ name, error: { kind, reason } }) => [name, kind, reason]),
+    [["broken", "invalid-input", "HEADER_MALFORMED"]],
+  );
+});
+
+test("the client says what a server is and what it allows, in plain numbers", async (t) => {
+  const { server, client } = await start(t);
+  const info = await client.serverInfo();
+  const { memory } = server.embedder;
+  t.is(info.version, version);
+  t.is(info.processCount, 1);
+  t.deepEqual(info.limits, { ...defaultLimits, segmentBytes: 8 * 1024 * 1024, maxMessageBytes });
+  t.deepEqual(info.memory, {
+    ...memory.stream,
+    budgetBytes: memory.budgetBytes,
+    reservedBytes: 0,
+    expertBytes: 0,
+    streamBytes: memory.streamBytes,
+    openStreams: 0,
+    uploadStateBytes: server.embedder.uploadStateBytes,
+    workerCount: 1,
+    runtimeBytes: memory.runtimeBytes,
+  });
+  t.like(info.backends[0], { name: "plain", available: true, unavailableReason: "" });
+});
