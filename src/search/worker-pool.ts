@@ -11,6 +11,7 @@ import type {
   WorkerResult,
   WorkerSettings,
 } from "./embed-messages.js";
+import { toResidentBytes } from "./expert-memory.js";
 import type { MemoryPlan } from "./memory-plan.js";
 
 /** What a stream hears from its worker. */
@@ -63,12 +64,6 @@ interface Member {
   /** Why it serves no more, once its thread ended. */
   lost: ProbestreamError | undefined;
 }
-
-/**
- * Bytes that a resident expert takes per byte of its parameters: onnxruntime keeps the constants of a graph and packs
- * them once more. 104 MB measured for 75.5 MB.
- */
-const residentFactor = 1.5;
 
 /** Pauses before a worker that did not start is started again, in milliseconds: the first, and the longest. */
 const firstRestartPauseMs = 1000;
@@ -164,11 +159,7 @@ export async function startWorkerPool(
   const reserve = (expert: Expert): (() => void) => {
     for (;;) {
       try {
-        return memory.reserve(
-          Math.ceil(expert.parameterBytes * residentFactor),
-          `the expert "${expert.name}"`,
-          "expert",
-        );
+        return memory.reserve(toResidentBytes(expert), `the expert "${expert.name}"`, "expert");
       } catch (error) {
         if (!evict()) throw error;
       }

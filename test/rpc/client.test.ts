@@ -33,11 +33,27 @@ test("the client lists a server's experts in the words of the catalogue", async 
     experts.map(({ residentBytes: _, ...expert }) => expert),
     here.experts.map(({ folder: _, labelCount: __, parameterBytes: ___, ...expert }) => expert),
   );
-  t.true(experts.every(({ residentBytes }) => residentBytes > 0));
   t.deepEqual(
     unusable.map(({ name, error: { kind, reason } }) => [name, kind, reason]),
     [["broken", "invalid-input", "HEADER_MALFORMED"]],
   );
+});
+
+test("an expert's announced bytes are those that the memory plan reserves for it", async (t) => {
+  const { server, client } = await start(t);
+  const { experts } = await client.listExperts();
+  const tensors = new Map([["m.fc.weight", { name: "m.fc.weight", dtype: "F32", shape: [9, 7] }]]);
+  const request = { modelId: "", uploadId: "", tensors, metadata: new Map(), experts: [] };
+  const [plan] = await client.plan([request]);
+  if (plan === undefined || plan instanceof Error) throw plan ?? new Error("no plan");
+  const stream = await client.open();
+  await stream.header("", plan);
+  await stream.chunk(0, 0, new Uint8Array(9 * 7 * 4));
+  await stream.footer(9 * 7 * 4, new Uint8Array(0));
+  t.false((await stream.finish()).results[0]?.outcome instanceof Error);
+  const { expertBytes } = server.embedder.memory;
+  t.true(expertBytes > 0);
+  t.like(experts[0], { name: "a", residentBytes: expertBytes });
 });
 
 test("the client says what a server is and what it allows, in plain numbers", async (t) => {

@@ -14,6 +14,7 @@ import {
   Objective as WireObjective,
   type UnusableExpert as WireUnusable,
 } from "../../gen/probestream/v1/expert_service_pb.js";
+import { toResidentBytes } from "../../search/expert-memory.js";
 import type { LayerSpec } from "../../weights/layer.js";
 import { toKind } from "../from-status.js";
 import { fromModelError } from "./error.js";
@@ -49,7 +50,7 @@ export interface ExpertInfo {
   /** Prompt template with `{}` for the label, or empty. */
   readonly prompt: string;
   readonly labels: readonly string[];
-  /** Bytes that it keeps in each worker that serves it. */
+  /** Bytes that the memory plan reserves for it in each worker that serves it. */
   readonly residentBytes: number;
 }
 
@@ -92,7 +93,7 @@ export function toWireExpert(expert: Expert): WireExpert {
     textEncoder: expert.textEncoder,
     prompt: expert.prompt,
     labels: [...expert.labels],
-    residentBytes: BigInt(expert.parameterBytes),
+    residentBytes: BigInt(toResidentBytes(expert)),
   });
 }
 

@@ -331,7 +331,7 @@ export type Expert = Message<"probestream.v1.Expert"> & {
   labels: string[];
 
   /**
-   * Bytes it keeps resident in each worker that serves it.
+   * Bytes it takes in each worker that serves it: what the memory plan reserves for it.
    *
    * @generated from field: uint64 resident_bytes = 13;
    */
