@@ -4,7 +4,7 @@
  * @module
  */
 export type { ComputeBackend, Matrix, Product, ProductSides, RowBlock, RunningSum } from "./compute/compute-backend.js";
-export { type BackendName, backendNames, createBackend } from "./compute/create-backend.js";
+export { type BackendName, backendNames, createBackend, whyUnavailable } from "./compute/create-backend.js";
 export type { ErrorReason } from "./errors/error-reason.js";
 export {
   AbortedError,

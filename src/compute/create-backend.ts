@@ -1,15 +1,22 @@
 import { createOnnxBackend } from "./backends/onnx.js";
 import { createPlainBackend } from "./backends/plain.js";
 import type { ComputeBackend } from "./compute-backend.js";
+import { toMissingPackage } from "./missing-package.js";
 
 /** Backends that can be named. */
 export type BackendName = "onnx" | "plain";
 
+interface BackendFactory {
+  /** Package that it loads; absent if it needs none. */
+  readonly needs?: string;
+  create(): Promise<ComputeBackend>;
+}
+
 /** Creates each backend; the first is the default. */
 const factories = {
-  onnx: createOnnxBackend,
-  plain: async () => createPlainBackend(),
-} as const satisfies Record<BackendName, () => Promise<ComputeBackend>>;
+  onnx: { needs: "onnxruntime-node", create: createOnnxBackend },
+  plain: { create: async () => createPlainBackend() },
+} as const satisfies Record<BackendName, BackendFactory>;
 
 /** Names of all backends, the default first. */
 export const backendNames: readonly BackendName[] = Object.keys(factories).filter(isBackendName);
@@ -20,10 +27,30 @@ export function isBackendName(word: string): word is BackendName {
 }
 
 /**
+ * Why a backend cannot run here, as far as that can be told without loading it: the package it needs is not installed.
+ * A package that is there may still fail to load, which only {@link createBackend} shows.
+ *
+ * @param resolve gives a package's place and throws where it has none.
+ */
+export function whyUnavailable(
+  name: BackendName,
+  resolve: (specifier: string) => string = (specifier) => import.meta.resolve(specifier),
+): string | undefined {
+  const { needs }: BackendFactory = factories[name];
+  if (needs === undefined) return undefined;
+  try {
+    resolve(needs);
+    return undefined;
+  } catch {
+    return toMissingPackage(name, needs);
+  }
+}
+
+/**
  * Creates a backend by name.
  *
  * @throws UnavailableError `BACKEND_UNAVAILABLE` if it cannot run here; the message says what is missing.
  */
 export function createBackend(name: BackendName): Promise<ComputeBackend> {
-  return factories[name]();
+  return factories[name].create();
 }

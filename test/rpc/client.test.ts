@@ -74,5 +74,15 @@ test("the client says what a server is and what it allows, in plain numbers", as
     workerCount: 1,
     runtimeBytes: memory.runtimeBytes,
   });
-  t.like(info.backends[0], { name: "plain", available: true, unavailableReason: "" });
+  t.deepEqual(
+    info.backends.map(({ name, available, unavailableReason }) => [name, available, unavailableReason]),
+    [
+      ["plain", true, ""],
+      ["onnx", true, ""],
+    ],
+  );
+  t.deepEqual(
+    info.backends.map(({ device }) => device !== ""),
+    [true, false],
+  );
 });

@@ -4,6 +4,7 @@ import { dtypeBytes } from "../../linalg/dtype.js";
 import { widen } from "../../linalg/widen.js";
 import { encodeGraph, type Graph } from "../../onnx/graph.js";
 import type { ComputeBackend, Matrix, Product, ProductSides, RowBlock, RunningSum } from "../compute-backend.js";
+import { toMissingPackage } from "../missing-package.js";
 import { assertBlockFits, toSumShape } from "../product-shape.js";
 
 type Runtime = typeof import("onnxruntime-node");
@@ -37,7 +38,7 @@ async function loadRuntime(): Promise<Runtime> {
   } catch (cause) {
     throw new UnavailableError(
       "BACKEND_UNAVAILABLE",
-      "the onnx backend needs the package onnxruntime-node: npm install onnxruntime-node, or choose another --backend",
+      toMissingPackage("onnx", "onnxruntime-node"),
       { backend: "onnx" },
       { cause },
     );

@@ -45,6 +45,7 @@ export interface ServerBackend {
   readonly name: string;
   /** Device and version; empty for backends that are not in use. */
   readonly device: string;
+  /** It is in use, or the package it needs is installed. */
   readonly available: boolean;
   /** Why not, or empty. */
   readonly unavailableReason: string;

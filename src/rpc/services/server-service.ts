@@ -1,4 +1,4 @@
-import { backendNames } from "../../compute/create-backend.js";
+import { type BackendName, backendNames, whyUnavailable } from "../../compute/create-backend.js";
 import type {
   GetServerInfoRequestSchema,
   GetServerInfoResponseSchema,
@@ -51,9 +51,15 @@ export function createServerService(
       },
       backends: [
         { name: backend.name, device: backend.device, available: true },
-        ...backendNames.filter((name) => name !== backend.name).map((name) => ({ name, available: true })),
+        ...backendNames.filter((name) => name !== backend.name).map(toIdleBackend),
       ],
       processCount: server.processCount,
     }),
   };
+}
+
+/** A backend that is not in use, and whether it could be. */
+function toIdleBackend(name: BackendName): { name: string; available: boolean; unavailableReason: string } {
+  const reason = whyUnavailable(name);
+  return { name, available: reason === undefined, unavailableReason: reason ?? "" };
 }

@@ -282,14 +282,15 @@ export type BackendInfo = Message<"probestream.v1.BackendInfo"> & {
   name: string;
 
   /**
-   * Device and version, for example "onnxruntime 1.30.0, CPU, 1 thread".
+   * Device and version, for example "onnxruntime 1.30.0, CPU, 1 thread"; empty for a backend that is not in use.
    *
    * @generated from field: string device = 2;
    */
   device: string;
 
   /**
-   * Whether it can run here.
+   * Whether it can run here: it is in use, or the package it needs is installed. That one loads is known only of the
+   * backend in use.
    *
    * @generated from field: bool available = 3;
    */
