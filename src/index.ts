@@ -20,8 +20,8 @@ export {
 } from "./errors/probestream-error.js";
 export type { ExpertArchitecture, ProbexArchitecture } from "./experts/architecture.js";
 export { type Catalogue, openCatalogue } from "./experts/catalogue.js";
-export { type Checkpoint, readCheckpoint } from "./experts/checkpoint.js";
-export { type Expert, type LoadedExpert, loadExpert } from "./experts/expert.js";
+export { type Checkpoint, type CheckpointShape, describeCheckpoint, readCheckpoint } from "./experts/checkpoint.js";
+export { describeExpert, type Expert, type LoadedExpert, loadExpert } from "./experts/expert.js";
 export { createHead, type Head } from "./experts/head.js";
 export { type Dtype, dtypeBytes } from "./linalg/dtype.js";
 export { widen } from "./linalg/widen.js";

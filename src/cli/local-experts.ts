@@ -1,7 +1,7 @@
 import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { type Catalogue, openCatalogue } from "../experts/catalogue.js";
-import { loadExpert, manifestName } from "../experts/expert.js";
+import { describeExpert, manifestName } from "../experts/expert.js";
 import { CommandError, exitCodes } from "./exit-codes.js";
 import { joinCatalogues } from "./join-catalogues.js";
 
@@ -27,7 +27,7 @@ export async function openLocalExperts(folder: string | undefined, words: readon
   let needsFolder = words.length === 0 || folder !== undefined;
   for (const word of words) {
     if (await isExpertFolder(word)) {
-      wanted.push((await loadExpert(word)).expert.spaceId);
+      wanted.push((await describeExpert(word)).spaceId);
       catalogues.push(openCatalogue(word));
     } else {
       wanted.push(word);

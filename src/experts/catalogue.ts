@@ -1,7 +1,7 @@
 import { access, readdir, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { NotFoundError, PreconditionError } from "../errors/probestream-error.js";
-import { type Expert, loadExpert, manifestName, readExpertManifest } from "./expert.js";
+import { describeExpert, type Expert, manifestName, readExpertManifest } from "./expert.js";
 
 /** A folder of the catalogue that holds no usable expert. */
 export interface UnusableExpert {
@@ -147,7 +147,7 @@ async function versionOf(folder: string): Promise<string> {
 
 async function describe(path: string): Promise<Expert | UnusableExpert> {
   try {
-    return (await loadExpert(path)).expert;
+    return await describeExpert(path);
   } catch (error) {
     return { name: basename(path), error };
   }

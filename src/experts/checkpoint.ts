@@ -1,13 +1,18 @@
-import { createHash } from "node:crypto";
+import { createHash, type Hash } from "node:crypto";
 import type { Matrix } from "../compute/compute-backend.js";
-import { InvalidInputError } from "../errors/probestream-error.js";
-import { type Dtype, isDtype } from "../linalg/dtype.js";
+import { InvalidInputError, LimitExceededError } from "../errors/probestream-error.js";
+import { allFinite } from "../linalg/all-finite.js";
+import { type Dtype, dtypeBytes, isDtype } from "../linalg/dtype.js";
 import { widen } from "../linalg/widen.js";
-import { readTensors } from "../weights/safetensors-file.js";
-import type { TensorData } from "../weights/safetensors-writer.js";
+import { type ByteSource, DEFAULT_CHUNK_BYTES } from "../weights/byte-source.js";
+import { openFileSource } from "../weights/file-source.js";
+import { readSafetensorsHeader, type StoredTensor } from "../weights/safetensors-header.js";
 
 /** What an expert was trained to tell: `ProbeXZeroshot` or `ProbeXClassification` of the authors' code. */
 export type Objective = "zeroshot" | "classification";
+
+/** Rows and columns of a parameter. */
+export type Extent = Pick<Matrix, "rows" | "columns">;
 
 /** A linear map y = weight·x + bias. */
 export interface Linear {
@@ -16,9 +21,23 @@ export interface Linear {
   readonly bias: Float32Array;
 }
 
-/** The authors' state dict: one ProbeX expert's parameters. */
-export interface Checkpoint {
+/** What a state dict is, without its numbers. */
+export interface CheckpointShape {
   readonly objective: Objective;
+  /** U, d_W × r_U. */
+  readonly u: Extent;
+  /** V, r_V × d_H. */
+  readonly v: Extent;
+  /** M, r_T × (r_U·r_V); its bias has r_T numbers. */
+  readonly encoder: { readonly weight: Extent };
+  /** H, r_T × d_text, or T, d_Y × r_T; its bias has as many numbers as rows. */
+  readonly head: { readonly weight: Extent };
+  /** SHA-256 over names, shapes and float32 values of the parameters; independent of how the file stores them. */
+  readonly digest: Uint8Array;
+}
+
+/** The authors' state dict: one ProbeX expert's parameters. */
+export interface Checkpoint extends CheckpointShape {
   /** U, d_W × r_U. */
   readonly u: Matrix;
   /** V, r_V × d_H. */
@@ -27,41 +46,140 @@ export interface Checkpoint {
   readonly encoder: Linear;
   /** H, r_T × d_text, from texts; or T, d_Y × r_T, to labels. */
   readonly head: Linear;
-  /** SHA-256 over names, shapes and float32 values of the parameters; independent of how the file stores them. */
-  readonly digest: Uint8Array;
 }
 
 const headNames = { zeroshot: "regression_head", classification: "classification_head" } as const;
+
+/** Bytes of a state dict at most: 4 GiB. That of `zoo/clinc-expert` (128 × 128 probes, 128 wide) measures 8.6 MB. */
+export const maxCheckpointBytes = 4 * 1024 ** 3;
 
 /**
  * Reads a ProbeX state dict, the authors' names unchanged, from a safetensors file. Numbers may be float32 or anything
  * that widens to it.
  *
- * @throws InvalidInputError `SHAPE_MISMATCH` where parameters are missing or do not fit each other.
+ * Memory: the parameters as float32, and a piece of the file.
+ *
+ * @throws InvalidInputError `SHAPE_MISMATCH` where parameters are missing or do not fit each other, `DTYPE_UNSUPPORTED`,
+ * `NON_FINITE`; LimitExceededError `LIMIT_EXCEEDED` for a file beyond {@link maxCheckpointBytes}.
  */
 export async function readCheckpoint(path: string, objective: Objective, signal?: AbortSignal): Promise<Checkpoint> {
-  const { tensors } = await readTensors(path, { signal });
-  const hash = createHash("sha256");
-  const take = (name: string, rank: 1 | 2): Matrix => {
-    const matrix = toMatrix(tensors.get(name), name, rank, path);
-    hash.update(`${name}\0${matrix.rows}\0${matrix.columns}\0`);
-    hash.update(new Uint8Array(matrix.values.buffer, matrix.values.byteOffset, matrix.values.byteLength));
-    return matrix;
-  };
-  const headName = headNames[objective];
-  const u = take("probes.weight", 2);
-  const v = take("shared_probe_proj.weight", 2);
-  const encoder = {
-    weight: take("per_probe_encoders.weight", 2),
-    bias: take("per_probe_encoders.bias", 1).values,
-  };
-  const head = { weight: take(`${headName}.weight`, 2), bias: take(`${headName}.bias`, 1).values };
-  const checkpoint = { objective, u, v, encoder, head, digest: hash.digest() };
-  assertConsistent(checkpoint, headName, path);
-  return checkpoint;
+  const toMatrix = ({ rows, columns }: Extent): Matrix => ({ rows, columns, values: new Float32Array(rows * columns) });
+  const { parameters, digest } = await streamParameters(path, objective, toMatrix, signal);
+  const { u, v, weight, bias, headWeight, headBias } = parameters;
+  const encoder = { weight, bias: bias.values };
+  return { objective, u, v, encoder, head: { weight: headWeight, bias: headBias.values }, digest };
 }
 
-function toMatrix(tensor: TensorData | undefined, name: string, rank: 1 | 2, path: string): Matrix {
+/**
+ * Reads a state dict as {@link readCheckpoint} does, with the same digest and the same checks, and keeps none of its
+ * numbers. Other callbacks get their turn after every MiB.
+ *
+ * Memory: a piece of the file and its numbers as float32.
+ */
+export async function describeCheckpoint(
+  path: string,
+  objective: Objective,
+  signal?: AbortSignal,
+): Promise<CheckpointShape> {
+  const toExtent = (extent: Extent): Placed => extent;
+  const { parameters, digest } = await streamParameters(path, objective, toExtent, signal);
+  const { u, v, weight, headWeight } = parameters;
+  return { objective, u, v, encoder: { weight }, head: { weight: headWeight }, digest };
+}
+
+/** A parameter, with memory that its numbers are to be written to or without. */
+interface Placed extends Extent {
+  readonly values?: Float32Array;
+}
+
+/** The parameters, in the order in which they are digested. */
+type Parameters<T> = Readonly<Record<"u" | "v" | "weight" | "bias" | "headWeight" | "headBias", T>>;
+
+/** A parameter as the file stores it. */
+interface StoredParameter extends Extent {
+  readonly tensor: StoredTensor;
+  readonly dtype: Dtype;
+}
+
+/** Reads all parameters once, in pieces: digests and checks every number, and puts it where `place` says. */
+async function streamParameters<T extends Placed>(
+  path: string,
+  objective: Objective,
+  place: (extent: Extent) => T,
+  signal: AbortSignal | undefined,
+): Promise<{ readonly parameters: Parameters<T>; readonly digest: Uint8Array }> {
+  const source = await openFileSource(path);
+  try {
+    assertFileSize(source);
+    const { tensors } = await readSafetensorsHeader(source, signal);
+    const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
+    const hash = createHash("sha256");
+    const find = (name: string, rank: 1 | 2): StoredParameter => toParameter(byName.get(name), name, rank, path);
+    const headName = headNames[objective];
+    const stored = {
+      u: find("probes.weight", 2),
+      v: find("shared_probe_proj.weight", 2),
+      weight: find("per_probe_encoders.weight", 2),
+      bias: find("per_probe_encoders.bias", 1),
+      headWeight: find(`${headName}.weight`, 2),
+      headBias: find(`${headName}.bias`, 1),
+    };
+    assertConsistent(stored, objective, path);
+    const take = async (parameter: StoredParameter): Promise<T> => {
+      const placed = place({ rows: parameter.rows, columns: parameter.columns });
+      await streamNumbers(source, parameter, placed.values, hash, signal);
+      return placed;
+    };
+    const parameters = {
+      u: await take(stored.u),
+      v: await take(stored.v),
+      weight: await take(stored.weight),
+      bias: await take(stored.bias),
+      headWeight: await take(stored.headWeight),
+      headBias: await take(stored.headBias),
+    };
+    return { parameters, digest: hash.digest() };
+  } finally {
+    await source.close();
+  }
+}
+
+/** Feeds a parameter's name, shape and numbers to the digest, and writes the numbers to `target` if there is one. */
+async function streamNumbers(
+  source: ByteSource,
+  { tensor, dtype, rows, columns }: StoredParameter,
+  target: Float32Array | undefined,
+  hash: Hash,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { name, begin, end } = tensor;
+  // A multiple of every element size.
+  const chunkBytes = DEFAULT_CHUNK_BYTES;
+  const scratch = target ?? new Float32Array(Math.min(rows * columns, chunkBytes / dtypeBytes[dtype]));
+  hash.update(`${name}\0${rows}\0${columns}\0`);
+  let at = 0;
+  for await (const piece of source.stream(begin, end, { chunkBytes, signal })) {
+    const count = piece.byteLength / dtypeBytes[dtype];
+    const values = scratch.subarray(at, at + count);
+    widen(piece, dtype, values);
+    if (!allFinite(values)) {
+      throw new InvalidInputError("NON_FINITE", `"${name}" of ${source.name} holds NaN or infinity`, { tensor: name });
+    }
+    hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+    if (target !== undefined) at += count;
+  }
+}
+
+function assertFileSize({ name, size }: ByteSource): void {
+  if (size <= maxCheckpointBytes) return;
+  throw new LimitExceededError(
+    "LIMIT_EXCEEDED",
+    `${name} has ${size} bytes; an expert's state dict may have ${maxCheckpointBytes}`,
+    { size, limit: maxCheckpointBytes },
+  );
+}
+
+function toParameter(tensor: StoredTensor | undefined, name: string, rank: 1 | 2, path: string): StoredParameter {
   if (tensor === undefined) {
     throw new InvalidInputError(
       "SHAPE_MISMATCH",
@@ -84,31 +202,19 @@ function toMatrix(tensor: TensorData | undefined, name: string, rank: 1 | 2, pat
       { tensor: name, dtype: tensor.dtype },
     );
   }
-  const values = toFloat32(tensor.bytes, tensor.dtype, rows * columns);
-  if (!values.every(Number.isFinite)) {
-    throw new InvalidInputError("NON_FINITE", `"${name}" of ${path} holds NaN or infinity`, { tensor: name });
-  }
-  return { rows, columns, values };
+  return { tensor, dtype: tensor.dtype, rows, columns };
 }
 
-/** The numbers as float32: in place where they are that already. */
-function toFloat32(bytes: Uint8Array, dtype: Dtype, count: number): Float32Array {
-  if (dtype === "F32" && bytes.byteOffset % 4 === 0) return new Float32Array(bytes.buffer, bytes.byteOffset, count);
-  const values = new Float32Array(count);
-  widen(bytes, dtype, values);
-  return values;
-}
-
-function assertConsistent(checkpoint: Omit<Checkpoint, "digest">, headName: string, path: string): void {
-  const { u, v, encoder, head, objective } = checkpoint;
-  const width = encoder.weight.rows;
+function assertConsistent(parameters: Parameters<Extent>, objective: Objective, path: string): void {
+  const { u, v, weight, bias, headWeight, headBias } = parameters;
+  const headName = headNames[objective];
   const expected: readonly (readonly [string, number, number])[] = [
-    ["columns of per_probe_encoders.weight (r_U · r_V)", encoder.weight.columns, u.columns * v.rows],
-    ["length of per_probe_encoders.bias (r_T)", encoder.bias.length, width],
-    [`length of ${headName}.bias`, head.bias.length, head.weight.rows],
+    ["columns of per_probe_encoders.weight (r_U · r_V)", weight.columns, u.columns * v.rows],
+    ["length of per_probe_encoders.bias (r_T)", bias.rows, weight.rows],
+    [`length of ${headName}.bias`, headBias.rows, headWeight.rows],
     objective === "zeroshot"
-      ? [`rows of ${headName}.weight (r_T)`, head.weight.rows, width]
-      : [`columns of ${headName}.weight (r_T)`, head.weight.columns, width],
+      ? [`rows of ${headName}.weight (r_T)`, headWeight.rows, weight.rows]
+      : [`columns of ${headName}.weight (r_T)`, headWeight.columns, weight.rows],
   ];
   for (const [what, found, wanted] of expected) {
     if (found !== wanted) {

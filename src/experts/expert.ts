@@ -4,7 +4,13 @@ import { basename, join } from "node:path";
 import { InvalidInputError, LimitExceededError, NotFoundError } from "../errors/probestream-error.js";
 import type { LayerSpec } from "../weights/layer.js";
 import type { ExpertArchitecture } from "./architecture.js";
-import { type Checkpoint, type Objective, readCheckpoint } from "./checkpoint.js";
+import {
+  type Checkpoint,
+  type CheckpointShape,
+  describeCheckpoint,
+  type Objective,
+  readCheckpoint,
+} from "./checkpoint.js";
 import { type ExpertManifest, maxManifestBytes, parseExpertManifest } from "./expert-manifest.js";
 
 /** One expert as a catalogue knows it: everything but the parameters. */
@@ -44,15 +50,31 @@ export const manifestName = "expert.json";
 /**
  * Loads an expert folder: `expert.json` and the state dict it names.
  *
- * Memory: the parameters as float32, and the file once more while it is read.
+ * Memory: the parameters as float32.
  *
  * @throws NotFoundError `EXPERT_NOT_FOUND` if the folder has no `expert.json`.
  * @throws InvalidInputError if manifest and state dict do not make an expert.
  */
 export async function loadExpert(folder: string, signal?: AbortSignal): Promise<LoadedExpert> {
   const manifest = await readExpertManifest(folder);
-  const path = join(folder, manifest.weights);
-  const checkpoint = await readCheckpoint(path, manifest.objective, signal);
+  const checkpoint = await readCheckpoint(join(folder, manifest.weights), manifest.objective, signal);
+  return { expert: toExpert(folder, manifest, checkpoint), checkpoint };
+}
+
+/**
+ * Reads an expert folder as {@link loadExpert} does, parameters included, and keeps none of these: memory stays at a
+ * few MiB, and other callbacks get their turn.
+ */
+export async function describeExpert(folder: string, signal?: AbortSignal): Promise<Expert> {
+  const manifest = await readExpertManifest(folder);
+  return toExpert(
+    folder,
+    manifest,
+    await describeCheckpoint(join(folder, manifest.weights), manifest.objective, signal),
+  );
+}
+
+function toExpert(folder: string, manifest: ExpertManifest, checkpoint: CheckpointShape): Expert {
   const { u, v, encoder, head } = checkpoint;
   const { shape } = manifest.layer;
   if (v.columns !== shape.rows || u.rows !== shape.columns) {
@@ -68,8 +90,7 @@ export async function loadExpert(folder: string, signal?: AbortSignal): Promise<
       `${join(folder, manifestName)} names ${manifest.labels.length} labels, the classification head has ${labelCount}`,
     );
   }
-  const matrices = [u.values, v.values, encoder.weight.values, encoder.bias, head.weight.values, head.bias];
-  const expert: Expert = {
+  return {
     spaceId: toSpaceId(manifest, checkpoint.digest),
     name: basename(folder),
     folder,
@@ -82,9 +103,14 @@ export async function loadExpert(folder: string, signal?: AbortSignal): Promise<
     labels: manifest.labels,
     textEncoder: manifest.text?.encoder ?? "",
     prompt: manifest.text?.prompt ?? "",
-    parameterBytes: matrices.reduce((sum, values) => sum + values.byteLength, 0),
+    parameterBytes: toParameterBytes(checkpoint),
   };
-  return { expert, checkpoint };
+}
+
+function toParameterBytes({ u, v, encoder, head }: CheckpointShape): number {
+  const counts = [u, v, encoder.weight, head.weight].map(({ rows, columns }) => rows * columns);
+  const biases = encoder.weight.rows + head.weight.rows;
+  return Float32Array.BYTES_PER_ELEMENT * counts.reduce((sum, count) => sum + count, biases);
 }
 
 /** Reads the `expert.json` of a folder. */

@@ -1,5 +1,6 @@
 import type { ComputeBackend, Matrix, Product } from "../compute/compute-backend.js";
 import { InvalidInputError } from "../errors/probestream-error.js";
+import { allFinite } from "../linalg/all-finite.js";
 import { transpose } from "../linalg/transpose.js";
 import type { Checkpoint, Linear } from "./checkpoint.js";
 
@@ -99,7 +100,7 @@ function assertTexts(objective: Checkpoint["objective"], width: number, texts: M
 
 /** Guards text vectors against NaN and infinity. */
 export function assertFiniteTexts({ values }: Matrix): void {
-  if (values.every(Number.isFinite)) return;
+  if (allFinite(values)) return;
   throw new InvalidInputError("FIELD_INVALID", "text vectors hold NaN or infinity; they must be finite");
 }
 

@@ -1,12 +1,20 @@
-import { writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import type { ErrorReason } from "../../src/errors/error-reason.js";
-import { type Objective, readCheckpoint } from "../../src/experts/checkpoint.js";
+import {
+  describeCheckpoint,
+  maxCheckpointBytes,
+  type Objective,
+  readCheckpoint,
+} from "../../src/experts/checkpoint.js";
+import { type Dtype, dtypeBytes } from "../../src/linalg/dtype.js";
+import { widen } from "../../src/linalg/widen.js";
 import { encodeSafetensors, type TensorData } from "../../src/weights/safetensors-writer.js";
 import { assertRefused } from "../helpers/assert-refused.js";
 import { createExpertParameters, toStateDict, toTensor, toVector } from "../helpers/expert-folder.js";
-import { randomMatrix, randomValues } from "../helpers/random.js";
+import { randomBytes, randomMatrix, randomValues } from "../helpers/random.js";
 import { createTemporaryFolder } from "../helpers/temporary-folder.js";
 
 const sizes = { rows: 9, columns: 7 };
@@ -63,6 +71,92 @@ test("the digest changes with any parameter", async (t) => {
     digests.add(Buffer.from(digest).toString("hex"));
   }
   t.is(digests.size, tensors.length + 1);
+});
+
+/** Seeded finite numbers of a type. */
+function randomNumbers(dtype: Dtype, count: number, seed: number): Uint8Array {
+  if (dtype === "F64") return new Uint8Array(Float64Array.from(randomValues(count, seed), (x) => x + 1e-9).buffer);
+  if (dtype === "F32") return new Uint8Array(randomValues(count, seed).buffer);
+  const bytes = randomBytes(count * dtypeBytes[dtype], seed);
+  // Without its highest bit an exponent is that of no infinity and no NaN.
+  for (let i = 1; i < bytes.length; i += 2) bytes[i] = (bytes[i] as number) & 0b1011_1111;
+  return bytes;
+}
+
+/** The digest as it is defined, of a state dict in the fixed order. */
+function toExpectedDigest(tensors: readonly TensorData[]): Uint8Array {
+  const hash = createHash("sha256");
+  for (const { name, dtype, shape, bytes } of tensors) {
+    const [rows, columns = 1] = shape as [number, number?];
+    const values = new Float32Array(rows * columns);
+    widen(bytes, dtype as Dtype, values);
+    hash.update(`${name}\0${rows}\0${columns}\0`).update(new Uint8Array(values.buffer));
+  }
+  return hash.digest();
+}
+
+const oddSizes = {
+  "one number each": { rows: 1, columns: 1, probeCount: 1, projectionWidth: 1, representationWidth: 1, headWidth: 1 },
+  "odd sizes": { rows: 13, columns: 7, probeCount: 5, projectionWidth: 3, representationWidth: 11, headWidth: 9 },
+  "more than a piece": { rows: 3, columns: 131_073, probeCount: 5, projectionWidth: 1 },
+};
+for (const dtype of ["F32", "F16", "BF16", "F64"] as const) {
+  for (const [title, odd] of Object.entries(oddSizes)) {
+    test(`reading and describing a state dict of ${dtype} with ${title} give the digest as it is defined`, async (t) => {
+      const tensors = toStateDict(createExpertParameters(odd)).map(({ name, shape }, seed) => {
+        const count = shape.reduce((product, extent) => product * extent, 1);
+        return { name, dtype, shape, bytes: randomNumbers(dtype, count, seed) };
+      });
+      const path = await write(t, tensors);
+      const read = await readCheckpoint(path, "zeroshot");
+      const described = await describeCheckpoint(path, "zeroshot");
+      t.deepEqual(new Uint8Array(read.digest), new Uint8Array(toExpectedDigest(tensors)));
+      t.deepEqual(described.digest, read.digest);
+      const { u, v, encoder, head } = described;
+      for (const [extent, matrix] of [
+        [u, read.u],
+        [v, read.v],
+        [encoder.weight, read.encoder.weight],
+        [head.weight, read.head.weight],
+      ] as const) {
+        t.deepEqual(extent, { rows: matrix.rows, columns: matrix.columns });
+      }
+    });
+  }
+}
+
+test("a number that is not finite is found behind the first piece as well", async (t) => {
+  const tensors = toStateDict(createExpertParameters(oddSizes["more than a piece"]));
+  const [probes, ...others] = tensors;
+  if (probes === undefined) throw new Error("the state dict is empty");
+  const bytes = probes.bytes.slice();
+  bytes.fill(0xff, bytes.length - 4);
+  const path = await write(t, [{ ...probes, bytes }, ...others]);
+  for (const look of [readCheckpoint, describeCheckpoint]) {
+    await assertRefused(t, () => look(path, "zeroshot"), {
+      kind: "invalid-input",
+      reason: "NON_FINITE",
+      message: `"probes.weight" of ${path} holds NaN or infinity`,
+      facts: { tensor: "probes.weight" },
+    });
+  }
+});
+
+test("a state dict of more than 4 GiB is not read", async (t) => {
+  const path = await write(t, toStateDict(createExpertParameters(sizes)));
+  await truncate(path, maxCheckpointBytes + 1);
+  await assertRefused(t, () => describeCheckpoint(path, "zeroshot"), {
+    kind: "limit-exceeded",
+    reason: "LIMIT_EXCEEDED",
+    message: `${path} has 4294967297 bytes; an expert's state dict may have 4294967296`,
+  });
+});
+
+test("reading stops when its signal is aborted", async (t) => {
+  const path = await write(t, toStateDict(createExpertParameters(sizes)));
+  await t.throwsAsync(describeCheckpoint(path, "zeroshot", AbortSignal.abort(new Error("enough"))), {
+    message: "enough",
+  });
 });
 
 const names = {

@@ -1,7 +1,7 @@
 import { rm, truncate, utimes, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import test from "ava";
-import { loadExpert } from "../../src/experts/expert.js";
+import { describeExpert, loadExpert } from "../../src/experts/expert.js";
 import { maxManifestBytes } from "../../src/experts/expert-manifest.js";
 import { encodeSafetensors } from "../../src/weights/safetensors-writer.js";
 import { assertRefused } from "../helpers/assert-refused.js";
@@ -37,6 +37,7 @@ test("an expert folder gives its sizes, its layer and its labels", async (t) => 
   });
   t.regex(expert.spaceId, /^[0-9a-f]{64}$/);
   t.deepEqual(checkpoint.u, parameters.u);
+  t.deepEqual(await describeExpert(folder), expert);
 });
 
 test("a classification expert counts its labels whether it names them or not", async (t) => {

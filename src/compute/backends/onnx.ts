@@ -1,5 +1,6 @@
 import type { InferenceSession, Tensor } from "onnxruntime-node";
 import { InternalError, UnavailableError } from "../../errors/probestream-error.js";
+import { allFinite } from "../../linalg/all-finite.js";
 import { dtypeBytes } from "../../linalg/dtype.js";
 import { widen } from "../../linalg/widen.js";
 import { encodeGraph, type Graph } from "../../onnx/graph.js";
@@ -254,11 +255,4 @@ function createRowSum(
     restore: async (values) => sum.set(values),
     dispose: async () => {},
   };
-}
-
-/** x · 0 is 0 for finite x and NaN otherwise: one pass without a branch per number. */
-function allFinite(values: Float32Array): boolean {
-  let zero = 0;
-  for (let i = 0; i < values.length; i++) zero += (values[i] as number) * 0;
-  return zero === 0;
 }
