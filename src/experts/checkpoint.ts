@@ -4,8 +4,8 @@ import { InvalidInputError, LimitExceededError } from "../errors/probestream-err
 import { allFinite } from "../linalg/all-finite.js";
 import { type Dtype, dtypeBytes, isDtype } from "../linalg/dtype.js";
 import { widen } from "../linalg/widen.js";
-import { type ByteSource, DEFAULT_CHUNK_BYTES } from "../weights/byte-source.js";
-import { openFileSource } from "../weights/file-source.js";
+import { DEFAULT_CHUNK_BYTES } from "../weights/byte-source.js";
+import { type FileSource, openFileSource } from "../weights/file-source.js";
 import { readSafetensorsHeader, type StoredTensor } from "../weights/safetensors-header.js";
 
 /** What an expert was trained to tell: `ProbeXZeroshot` or `ProbeXClassification` of the authors' code. */
@@ -97,8 +97,13 @@ type Parameters<T> = Readonly<Record<"u" | "v" | "weight" | "bias" | "headWeight
 
 /** A parameter as the file stores it. */
 interface StoredParameter extends Extent {
-  readonly tensor: StoredTensor;
+  readonly name: string;
+  /** Path of the file, for messages. */
+  readonly path: string;
   readonly dtype: Dtype;
+  /** First byte in the file, and one past the last. */
+  readonly begin: number;
+  readonly end: number;
 }
 
 /** Reads all parameters once, in pieces: digests and checks every number, and puts it where `place` says. */
@@ -114,6 +119,8 @@ async function streamParameters<T extends Placed>(
     const { tensors } = await readSafetensorsHeader(source, signal);
     const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
     const hash = createHash("sha256");
+    // A multiple of every element size.
+    const buffer = new Uint8Array(DEFAULT_CHUNK_BYTES);
     const find = (name: string, rank: 1 | 2): StoredParameter => toParameter(byName.get(name), name, rank, path);
     const headName = headNames[objective];
     const stored = {
@@ -127,7 +134,8 @@ async function streamParameters<T extends Placed>(
     assertConsistent(stored, objective, path);
     const take = async (parameter: StoredParameter): Promise<T> => {
       const placed = place({ rows: parameter.rows, columns: parameter.columns });
-      await streamNumbers(source, parameter, placed.values, hash, signal);
+      const { begin, end } = parameter;
+      await streamNumbers(source.streamInto(buffer, begin, end, signal), parameter, placed.values, hash);
       return placed;
     };
     const parameters = {
@@ -146,31 +154,27 @@ async function streamParameters<T extends Placed>(
 
 /** Feeds a parameter's name, shape and numbers to the digest, and writes the numbers to `target` if there is one. */
 async function streamNumbers(
-  source: ByteSource,
-  { tensor, dtype, rows, columns }: StoredParameter,
+  pieces: AsyncIterable<Uint8Array>,
+  { name, path, dtype, rows, columns }: StoredParameter,
   target: Float32Array | undefined,
   hash: Hash,
-  signal: AbortSignal | undefined,
 ): Promise<void> {
-  const { name, begin, end } = tensor;
-  // A multiple of every element size.
-  const chunkBytes = DEFAULT_CHUNK_BYTES;
-  const scratch = target ?? new Float32Array(Math.min(rows * columns, chunkBytes / dtypeBytes[dtype]));
+  const scratch = target ?? new Float32Array(Math.min(rows * columns, DEFAULT_CHUNK_BYTES / dtypeBytes[dtype]));
   hash.update(`${name}\0${rows}\0${columns}\0`);
   let at = 0;
-  for await (const piece of source.stream(begin, end, { chunkBytes, signal })) {
+  for await (const piece of pieces) {
     const count = piece.byteLength / dtypeBytes[dtype];
     const values = scratch.subarray(at, at + count);
     widen(piece, dtype, values);
     if (!allFinite(values)) {
-      throw new InvalidInputError("NON_FINITE", `"${name}" of ${source.name} holds NaN or infinity`, { tensor: name });
+      throw new InvalidInputError("NON_FINITE", `"${name}" of ${path} holds NaN or infinity`, { tensor: name });
     }
     hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
     if (target !== undefined) at += count;
   }
 }
 
-function assertFileSize({ name, size }: ByteSource): void {
+function assertFileSize({ name, size }: FileSource): void {
   if (size <= maxCheckpointBytes) return;
   throw new LimitExceededError(
     "LIMIT_EXCEEDED",
@@ -202,7 +206,8 @@ function toParameter(tensor: StoredTensor | undefined, name: string, rank: 1 | 2
       { tensor: name, dtype: tensor.dtype },
     );
   }
-  return { tensor, dtype: tensor.dtype, rows, columns };
+  const { dtype, begin, end } = tensor;
+  return { name, path, dtype, begin, end, rows, columns };
 }
 
 function assertConsistent(parameters: Parameters<Extent>, objective: Objective, path: string): void {

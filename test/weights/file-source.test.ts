@@ -55,6 +55,29 @@ test("a file that shrinks while it is read is noticed", async (t) => {
   await source.close();
 });
 
+test("a stream into a buffer gives the same bytes, each piece a view that the next overwrites", async (t) => {
+  const path = join(folder, "into.bin");
+  const content = Uint8Array.from({ length: 1000 }, (_, i) => i % 251);
+  await writeFile(path, content);
+  const source = await openFileSource(path);
+  t.teardown(() => source.close());
+  for (const length of [1, 7, 964, 4096]) {
+    const buffer = new Uint8Array(length);
+    const pieces: Uint8Array[] = [];
+    for await (const piece of source.streamInto(buffer, 13, 977)) {
+      t.is(piece.buffer, buffer.buffer);
+      pieces.push(piece.slice());
+    }
+    t.deepEqual(new Uint8Array(Buffer.concat(pieces)), content.slice(13, 977));
+  }
+  await t.throwsAsync(
+    async () => {
+      for await (const _ of source.streamInto(new Uint8Array(10), 0, 10)) await writeFile(path, new Uint8Array(1001));
+    },
+    { instanceOf: CorruptDataError },
+  );
+});
+
 test("a file that is written to while it is streamed is noticed", async (t) => {
   const path = await write("changes");
   const source = await openFileSource(path);
