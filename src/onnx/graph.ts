@@ -1,12 +1,13 @@
 import { create, toBinary } from "@bufbuild/protobuf";
+import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import {
   type AttributeProto,
   AttributeProto_AttributeType,
   AttributeProtoSchema,
+  GraphProtoSchema,
   ModelProtoSchema,
   type NodeProto,
   NodeProtoSchema,
-  type TensorProto,
   TensorProtoSchema,
   type ValueInfoProto,
   ValueInfoProtoSchema,
@@ -57,7 +58,9 @@ export interface Graph {
 /**
  * Encodes a graph as an ONNX model, the bytes that a runtime loads.
  *
- * Memory: the constants once more, plus what the encoder needs to grow.
+ * Memory: the constants once more. A message that lies in another is its field's key, its length and its bytes, so the
+ * constants can be put straight into the place where they end up; the encoder of protobuf-es copies them at each of
+ * four levels.
  *
  * @see https://onnx.ai/onnx/repo-docs/IR.html
  */
@@ -66,15 +69,47 @@ export function encodeGraph(graph: Graph): Uint8Array {
     irVersion,
     producerName: "probestream",
     opsetImport: [{ domain: "", version: opsetVersion }],
-    graph: {
-      name: graph.name,
-      node: graph.nodes.map(toNode),
-      initializer: graph.constants.map(toTensor),
-      input: graph.inputs.map(toValueInfo),
-      output: graph.outputs.map(toValueInfo),
-    },
   });
-  return toBinary(ModelProtoSchema, model);
+  const body = create(GraphProtoSchema, {
+    name: graph.name,
+    node: graph.nodes.map(toNode),
+    input: graph.inputs.map(toValueInfo),
+    output: graph.outputs.map(toValueInfo),
+  });
+  const constants = graph.constants.flatMap((constant) =>
+    toField(GraphProtoSchema.field.initializer.number, toTensorParts(constant)),
+  );
+  return concatenate([
+    toBinary(ModelProtoSchema, model),
+    ...toField(ModelProtoSchema.field.graph.number, [toBinary(GraphProtoSchema, body), ...constants]),
+  ]);
+}
+
+/** A constant as a TensorProto, in parts; the last is a view of its numbers. */
+function toTensorParts({ name, shape, values }: GraphConstant): Uint8Array[] {
+  const head = create(TensorProtoSchema, { name, dims: shape.map(BigInt), dataType: elementTypes.float32 });
+  const numbers = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  return [toBinary(TensorProtoSchema, head), ...toField(TensorProtoSchema.field.rawData.number, [numbers])];
+}
+
+/** A field of bytes or of a message: its key and length before the parts of its content. */
+function toField(number: number, parts: readonly Uint8Array[]): Uint8Array[] {
+  const key = new BinaryWriter().tag(number, WireType.LengthDelimited).uint32(lengthOf(parts)).finish();
+  return [key, ...parts];
+}
+
+function concatenate(parts: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(lengthOf(parts));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.byteLength;
+  }
+  return bytes;
+}
+
+function lengthOf(parts: readonly Uint8Array[]): number {
+  return parts.reduce((sum, { byteLength }) => sum + byteLength, 0);
 }
 
 function toNode(node: GraphNode): NodeProto {
@@ -90,15 +125,6 @@ function toAttribute(name: string, value: { readonly int: number } | { readonly 
   return "int" in value
     ? create(AttributeProtoSchema, { name, i: BigInt(value.int), type: AttributeProto_AttributeType.INT })
     : create(AttributeProtoSchema, { name, f: value.float, type: AttributeProto_AttributeType.FLOAT });
-}
-
-function toTensor({ name, shape, values }: GraphConstant): TensorProto {
-  return create(TensorProtoSchema, {
-    name,
-    dims: shape.map(BigInt),
-    dataType: elementTypes.float32,
-    rawData: new Uint8Array(values.buffer, values.byteOffset, values.byteLength) as Uint8Array<ArrayBuffer>,
-  });
 }
 
 function toValueInfo({ name, type, shape }: GraphValue): ValueInfoProto {

@@ -4,6 +4,7 @@ import { loadExpert } from "../experts/expert.js";
 import { createHead, type Head } from "../experts/head.js";
 import type { Projector } from "../projection/accumulator.js";
 import { createProbexProjector } from "../projection/probex-projector.js";
+import { collectGarbage } from "./collect-garbage.js";
 
 /** An expert whose matrices are resident on a backend. */
 export interface ResidentExpert {
@@ -15,6 +16,8 @@ export interface ResidentExpert {
 
 /**
  * Loads an expert folder onto a backend.
+ *
+ * Memory: at its peak what `loadingBytes` says; what is left over of the first half is collected before the second.
  *
  * @throws PreconditionError `PLAN_STALE` if the folder no longer holds the expert that was planned for.
  */
@@ -32,6 +35,7 @@ export async function loadResidentExpert(
     );
   }
   const head = await createHead(backend, checkpoint);
+  collectGarbage();
   const projector = await createProbexProjector(backend, expert.layer, checkpoint);
   return {
     projector,

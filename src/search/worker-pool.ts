@@ -11,7 +11,7 @@ import type {
   WorkerResult,
   WorkerSettings,
 } from "./embed-messages.js";
-import { toResidentBytes } from "./expert-memory.js";
+import { toLoadingBytes, toResidentBytes } from "./expert-memory.js";
 import type { MemoryPlan } from "./memory-plan.js";
 
 /** What a stream hears from its worker. */
@@ -159,7 +159,7 @@ export async function startWorkerPool(
   const reserve = (expert: Expert): (() => void) => {
     for (;;) {
       try {
-        return memory.reserve(toResidentBytes(expert), `the expert "${expert.name}"`, "expert");
+        return memory.reserve(toLoadingBytes(expert), `loading the expert "${expert.name}"`, "expert");
       } catch (error) {
         if (!evict()) throw error;
       }
@@ -167,13 +167,20 @@ export async function startWorkerPool(
   };
 
   const load = (member: Member, expert: Expert): ResidentEntry => {
-    const release = reserve(expert);
+    let release = reserve(expert);
     const request = serial++;
-    const loaded = new Promise<void>((resolve, reject) => member.requests.set(request, { resolve, reject }));
-    const entry: ResidentEntry = { users: 0, lastUse: performance.now(), loaded, release };
+    const answered = new Promise<void>((resolve, reject) => member.requests.set(request, { resolve, reject }));
+    const isCurrent = (): boolean => member.experts.get(expert.spaceId) === entry;
+    const loaded = answered.then(() => {
+      // An expert that was unloaded in between has given everything back already.
+      if (!isCurrent()) return;
+      release();
+      release = memory.reserve(toResidentBytes(expert), `the expert "${expert.name}"`, "expert");
+    });
+    const entry: ResidentEntry = { users: 0, lastUse: performance.now(), loaded, release: () => release() };
     member.experts.set(expert.spaceId, entry);
     loaded.catch(() => {
-      if (member.experts.get(expert.spaceId) === entry) member.experts.delete(expert.spaceId);
+      if (isCurrent()) member.experts.delete(expert.spaceId);
       release();
     });
     post(member, { type: "load", request, spaceId: expert.spaceId, folder: expert.folder });

@@ -409,7 +409,7 @@ test.serial("an expert that does not fit into the budget fails its model with th
     t.is(error?.code, status.RESOURCE_EXHAUSTED);
     t.regex(
       error?.message ?? "",
-      /^the expert "fat" needs \d+ bytes; \d+ of 37748736 are taken \(0 by experts, 1 streams/,
+      /^loading the expert "fat" needs \d+ bytes; \d+ of 37748736 are taken \(0 by experts, 1 streams/,
     );
   } finally {
     client.close();

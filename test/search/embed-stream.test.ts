@@ -2,6 +2,7 @@ import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import type { EmbedStream } from "../../src/search/embed-stream.js";
 import type { Embedder, EmbedderOptions } from "../../src/search/embedder.js";
+import { toLoadingBytes } from "../../src/search/expert-memory.js";
 import { float32Bytes } from "../../src/weights/safetensors-writer.js";
 import { assertError, assertRefused, type ExpectedError } from "../helpers/assert-refused.js";
 import {
@@ -532,10 +533,10 @@ test("a stream that is given up during a header gives its memory back, and its e
   await writeSmallExpert(root);
   await writeExpert(join(root, "other"), createExpertParameters({ rows: 12, columns: 10, seed: 90 }));
   const probe = await startTestEmbedder(t, root);
-  await embedModel(probe, smallModel(1));
-  const { expertBytes } = probe.memory;
   // Room for one stream, one of the two experts and accumulators for both.
-  const memoryBudgetBytes = probe.memory.streamBytes + 300 + Math.floor(1.5 * expertBytes);
+  const [small] = (await probe.catalogue.list()).experts;
+  if (small === undefined) throw new Error("the catalogue is empty");
+  const memoryBudgetBytes = probe.memory.streamBytes + 300 + toLoadingBytes(small);
   const embedder = await startTestEmbedder(t, root, { memoryBudgetBytes });
   const stream = embedder.openStream();
   const planned = await planTestModel(embedder, smallModel(1));
@@ -592,7 +593,9 @@ test("experts that are not in use make room for others", async (t) => {
   const probe = await startTestEmbedder(t, root);
   await embedModel(probe, smallModel(1));
   const { expertBytes } = probe.memory;
-  const memoryBudgetBytes = probe.memory.streamBytes + 300 + Math.floor(1.5 * expertBytes);
+  const [small] = (await probe.catalogue.list()).experts;
+  if (small === undefined) throw new Error("the catalogue is empty");
+  const memoryBudgetBytes = probe.memory.streamBytes + 300 + toLoadingBytes(small);
   const embedder = await startTestEmbedder(t, root, { memoryBudgetBytes });
   for (const name of ["small", "other", "small", "other"]) {
     const result = await embedModel(embedder, { ...smallModel(1), experts: [name] });
@@ -604,7 +607,7 @@ test("experts that are not in use make room for others", async (t) => {
   await sendModel(stream, await planTestModel(embedder, { ...smallModel(1), experts: ["small", "other"] }));
   assertError(t, (await stream.finish())[0]?.outcome, {
     reason: "MEMORY_BUDGET",
-    message: /^the expert "other" needs/,
+    message: /^loading the expert "other" needs/,
   });
 });
 

@@ -331,7 +331,8 @@ export type Expert = Message<"probestream.v1.Expert"> & {
   labels: string[];
 
   /**
-   * Bytes it takes in each worker that serves it: what the memory plan reserves for it.
+   * Bytes it takes in each worker that serves it: what the memory plan reserves for it. While a worker loads it, more
+   * is reserved, up to some five times its parameters.
    *
    * @generated from field: uint64 resident_bytes = 13;
    */
