@@ -15,17 +15,18 @@ import {
 } from "../gen/probestream/v1/embedding_service_pb.js";
 import { ExpertService } from "../gen/probestream/v1/expert_service_pb.js";
 import { ServerService } from "../gen/probestream/v1/server_service_pb.js";
-import { type Manifest, ManifestSchema } from "../gen/probestream/v1/types_pb.js";
-import type { EmbedPort, ModelPlan, PlanRequest, PortAnswer, PortStream } from "../search/embed-port.js";
+import type { EmbedPort, ModelPlan, PortAnswer, PortStream } from "../search/embed-port.js";
 import { fromModelEmbedding } from "./convert/embedding.js";
 import { fromModelError } from "./convert/error.js";
 import { type ExpertInfo, type ExpertList, fromWireExpert, fromWireUnusable } from "./convert/expert.js";
 import { toFloatBytes } from "./convert/matrix.js";
 import { fromPlannedModel } from "./convert/plan.js";
 import { fromServerInfo, type ServerInfo } from "./convert/server-info.js";
-import { toWireRange, toWireTensor } from "./convert/tensor.js";
+import { toWireRange } from "./convert/tensor.js";
 import { encodeChunk } from "./encode-chunk.js";
 import { fromStatus, toKind } from "./from-status.js";
+import { maxPlanManifests, type PlanningServer, toFittingManifest, toPlanBatches } from "./plan-manifest.js";
+import { remember } from "./remember.js";
 import { encodeMessage, toMethodDefinition } from "./service-definition.js";
 
 /** Where and how to connect. */
@@ -52,8 +53,8 @@ export interface ProbestreamClient extends EmbedPort {
 
 const defaultDeadlineMs = 60_000;
 
-/** Bytes of manifests in one plan call, about; servers take messages of 4 MiB. */
-const planBytes = 2 * 1024 * 1024;
+/** How old the server's limits and experts may be where a manifest is cut to fit them, in milliseconds. */
+const freshForMs = 10_000;
 
 /** Longest answer taken: text scores of a whole stream. */
 const maxReceiveBytes = 64 * 1024 * 1024;
@@ -103,63 +104,62 @@ export function connect({ target, tls, deadlineMs = defaultDeadlineMs }: ClientO
     });
   };
 
+  const listExperts = async (): Promise<ExpertList> => {
+    const experts: ExpertInfo[] = [];
+    const unusable: ExpertList["unusable"][number][] = [];
+    let pageToken = "";
+    do {
+      const page = await unary(ExpertService.method.listExperts, { pageSize: 1000, pageToken });
+      experts.push(...page.experts.map(fromWireExpert));
+      if (pageToken === "") unusable.push(...page.unusable.map(fromWireUnusable));
+      pageToken = page.nextPageToken;
+    } while (pageToken !== "");
+    return { experts, unusable };
+  };
+  const list = remember(listExperts, freshForMs);
+  const info = remember(async () => fromServerInfo(await unary(ServerService.method.getServerInfo, {})), freshForMs);
+  const server: PlanningServer = {
+    maxManifestTensors: async () => (await info.recent()).limits.maxManifestTensors,
+    experts: async () => (await list.recent()).experts,
+  };
+
   return {
-    maxModels: 1024,
+    maxModels: maxPlanManifests,
     plan: async (requests, signal) => {
+      signal?.throwIfAborted();
+      const fitting = Promise.all(requests.map((request) => toFittingManifest(request, server)));
+      const fitted = await unlessAborted(fitting, signal);
       const answers: (ModelPlan | ProbestreamError)[] = [];
-      for (const manifests of toBatches(requests.map(toManifest))) {
+      for (const manifests of toPlanBatches(fitted.filter((one) => "manifest" in one))) {
         const { plans } = await unary(EmbeddingService.method.planEmbedding, { manifests }, signal);
         for (const { outcome } of plans) {
           if (outcome.case === "planned") answers.push(fromPlannedModel(outcome.value));
           else if (outcome.case === "error") answers.push(fromModelError(outcome.value, toKind(outcome.value.code)));
-          else answers.push(new InternalError("INTERNAL", `${target} answered with an empty plan`));
+          else answers.push(missingPlan(target));
         }
       }
-      return answers;
+      let next = 0;
+      return fitted.map((one) => ("manifest" in one ? (answers[next++] ?? missingPlan(target)) : one));
     },
     open: async (signal) => openStream(channel, target, signal),
-    listExperts: async () => {
-      const experts: ExpertInfo[] = [];
-      const unusable: ExpertList["unusable"][number][] = [];
-      let pageToken = "";
-      do {
-        const page = await unary(ExpertService.method.listExperts, { pageSize: 1000, pageToken });
-        experts.push(...page.experts.map(fromWireExpert));
-        if (pageToken === "") unusable.push(...page.unusable.map(fromWireUnusable));
-        pageToken = page.nextPageToken;
-      } while (pageToken !== "");
-      return { experts, unusable };
-    },
-    serverInfo: async () => fromServerInfo(await unary(ServerService.method.getServerInfo, {})),
+    listExperts: list.fresh,
+    serverInfo: info.fresh,
     close: async () => channel.close(),
   };
 }
 
-function toManifest({ modelId, uploadId, tensors, metadata, experts }: PlanRequest): Manifest {
-  return create(ManifestSchema, {
-    modelId,
-    uploadId,
-    tensors: [...tensors.values()].map(toWireTensor),
-    metadata: Object.fromEntries(metadata),
-    experts: [...experts],
+/** What is shared with other callers cannot be cancelled, but need not be waited for. */
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise;
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason);
+    signal.addEventListener("abort", abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
   });
 }
 
-/** Splits manifests so that each call stays well below the longest message. */
-function* toBatches(manifests: readonly Manifest[]): Generator<Manifest[]> {
-  let batch: Manifest[] = [];
-  let bytes = 0;
-  for (const manifest of manifests) {
-    const size = encodeMessage(ManifestSchema, manifest).byteLength;
-    if (batch.length > 0 && (bytes + size > planBytes || batch.length === 1024)) {
-      yield batch;
-      batch = [];
-      bytes = 0;
-    }
-    batch.push(manifest);
-    bytes += size;
-  }
-  if (batch.length > 0) yield batch;
+function missingPlan(target: string): InternalError {
+  return new InternalError("INTERNAL", `${target} answered with an empty plan`);
 }
 
 function openStream(channel: Client, target: string, signal: AbortSignal | undefined): PortStream {

@@ -34,12 +34,17 @@ const conventions: readonly Convention[] = [
 
 /** The names that a module's factors may have, one entry for each convention. */
 export function toLoraNames(module: string): readonly LoraNames[] {
+  const [plain = module, ...processors] = toModulePaths(module);
   return conventions.flatMap((convention) => {
-    const plain = toNames(module, convention);
-    const cut = module.lastIndexOf(".");
-    if (convention.processor === undefined || cut === -1) return [plain];
-    return [toNames(`${module.slice(0, cut)}.processor${module.slice(cut)}`, convention), plain];
+    const paths = convention.processor === undefined ? [plain] : [...processors, plain];
+    return paths.map((path) => toNames(path, convention));
   });
+}
+
+/** The paths that the names of a module's tensors begin with: its own, and where it has parts that of its processor. */
+export function toModulePaths(module: string): string[] {
+  const cut = module.lastIndexOf(".");
+  return cut === -1 ? [module] : [module, `${module.slice(0, cut)}.processor${module.slice(cut)}`];
 }
 
 /** The module and the factor that a tensor's name speaks of, or undefined where it is no factor of a LoRA. */

@@ -3,7 +3,10 @@ import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { connect, type ProbestreamClient } from "../../src/rpc/client.js";
 import { maxMessageBytes, version } from "../../src/rpc/server.js";
+import type { PlanRequest } from "../../src/search/embed-port.js";
 import { defaultLimits } from "../../src/search/limits.js";
+import type { TensorInfo } from "../../src/weights/layer.js";
+import { assertError } from "../helpers/assert-refused.js";
 import type { TestExpertSpec } from "../helpers/rpc-experts.js";
 import { startTestServer, type TestServer } from "../helpers/rpc-server.js";
 
@@ -13,8 +16,11 @@ const specs: readonly TestExpertSpec[] = [
   { name: "c", module: "m.qkv", layout: "transposed", shape: [9, 7], slice: [9, 18] },
 ];
 
-async function start(t: ExecutionContext): Promise<{ server: TestServer; client: ProbestreamClient }> {
-  const server = await startTestServer(specs, { backend: "plain" });
+async function start(
+  t: ExecutionContext,
+  options: Parameters<typeof startTestServer>[1] = {},
+): Promise<{ server: TestServer; client: ProbestreamClient }> {
+  const server = await startTestServer(specs, { backend: "plain", ...options });
   const client = connect({ target: server.target });
   t.teardown(async () => {
     await client.close();
@@ -54,6 +60,64 @@ test("an expert's announced bytes are those that the memory plan reserves for it
   const { expertBytes } = server.embedder.memory;
   t.true(expertBytes > 0);
   t.like(experts[0], { name: "a", residentBytes: expertBytes });
+});
+
+/** A model of many more tensors than a server takes, those named last. */
+function largeRequest(modelId: string, count: number, ...layer: readonly TensorInfo[]): PlanRequest {
+  const tensors = new Map<string, TensorInfo>();
+  for (let i = 0; i < count; i++) {
+    const name = `model.layers.${Math.floor(i / 1536)}.mlp.experts.${i % 1536}.down_proj.weight_scale_inv`;
+    tensors.set(name, { name, dtype: "F32", shape: [56, 16] });
+  }
+  for (const tensor of layer) tensors.set(tensor.name, tensor);
+  return { modelId, uploadId: "", tensors, metadata: new Map(), experts: [] };
+}
+
+const layer = { name: "m.fc.weight", dtype: "F8_E4M3", shape: [9, 7] };
+const scale = { name: "m.fc.weight_scale", dtype: "F32", shape: [1] };
+
+test("a model of 90,000 tensors is planned by those that an expert may read, in its place among others", async (t) => {
+  const { client } = await start(t);
+  const plans = await client.plan([
+    largeRequest("small", 3, layer),
+    largeRequest("large", 90_000, layer, scale),
+    largeRequest("foreign", 90_000),
+    largeRequest("named", 90_000, layer, { ...layer, name: "m.qkv", shape: [7, 27] }),
+    { ...largeRequest("with the other named", 90_000, layer), experts: ["c"] },
+  ]);
+  const [small, large, foreign, ambiguous, other] = plans;
+  if (small === undefined || small instanceof Error) throw small ?? new Error("no plan");
+  if (large === undefined || large instanceof Error) throw large ?? new Error("no plan");
+  t.deepEqual(
+    small.tensors.map(({ tensor }) => tensor.name),
+    ["m.fc.weight"],
+  );
+  t.deepEqual(
+    large.tensors.map(({ tensor }) => tensor.name),
+    ["m.fc.weight_scale", "m.fc.weight"],
+  );
+  assertError(t, foreign, {
+    kind: "not-found",
+    reason: "LAYER_NOT_FOUND",
+    message: `none of the 90000 tensors of "foreign" belongs to a layer that the server's experts read: m.fc, m.lora, m.qkv`,
+  });
+  assertError(t, ambiguous, { reason: "EXPERT_AMBIGUOUS", message: /^2 experts fit the model: a .*, c / });
+  assertError(t, other, { reason: "LAYER_NOT_FOUND", message: /experts read: m\.qkv$/ });
+});
+
+test("a server's own limit of tensors holds, and a long training log is left out of a plan", async (t) => {
+  const { server, client } = await start(t, { limits: { maxManifestTensors: 10 } });
+  t.is(server.embedder.limits.maxManifestTensors, 10);
+  const metadata = new Map([["ss_tag_frequency", "x".repeat(5 * 1024 * 1024)]]);
+  const requests = [largeRequest("many", 10, layer), { ...largeRequest("long", 1, layer), metadata }];
+  for (const plan of await client.plan(requests)) t.false(plan instanceof Error, String(plan));
+});
+
+test("a plan whose signal is aborted asks for nothing", async (t) => {
+  const { client } = await start(t);
+  await t.throwsAsync(client.plan([largeRequest("a", 1, layer)], AbortSignal.abort(new Error("enough"))), {
+    message: "enough",
+  });
 });
 
 test("the client says what a server is and what it allows, in plain numbers", async (t) => {
