@@ -4,11 +4,12 @@
  */
 import { parseArgs } from "node:util";
 import { tuneCollector } from "../src/cli/tune-collector.js";
-import { openCatalogue } from "../src/experts/catalogue.js";
-import { startServer } from "../src/rpc/server.js";
 
 const { values } = parseArgs({ options: { experts: { type: "string", default: "experts" } } });
 tuneCollector();
+// As the real one: the flag is set before anything else is loaded.
+const { openCatalogue } = await import("../src/experts/catalogue.js");
+const { startServer } = await import("../src/rpc/server.js");
 const server = await startServer({
   catalogue: openCatalogue(values.experts),
   computeModule: new URL("./discard-backend.js", import.meta.url),

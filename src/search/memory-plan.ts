@@ -23,6 +23,8 @@ export interface MemoryPlan {
   readonly streamBytes: number;
   readonly reservedBytes: number;
   readonly expertBytes: number;
+  /** Taken by receive windows that connections with a long round trip have beyond those of their streams. */
+  readonly connectionBytes: number;
   readonly openStreams: number;
   /**
    * Takes the cost of one more stream; the function gives it back.
@@ -31,7 +33,7 @@ export interface MemoryPlan {
    */
   admitStream(): () => void;
   /** Takes `bytes` for what `what` names; the function gives them back. Throws like {@link admitStream}. */
-  reserve(bytes: number, what: string, kind: "expert" | "model" | "plan" | "connection"): () => void;
+  reserve(bytes: number, what: string, kind: ReservationKind): () => void;
 }
 
 /**
@@ -46,6 +48,9 @@ export function measureRuntime(): number {
   return process.memoryUsage.rss() + runtimeSlackBytes;
 }
 
+/** What memory is reserved for, beside streams. */
+export type ReservationKind = "expert" | "model" | "plan" | "connection";
+
 /** Creates a plan with nothing reserved. */
 export function createMemoryPlan(
   budgetBytes: number,
@@ -53,12 +58,14 @@ export function createMemoryPlan(
   runtimeBytes = measureRuntime(),
 ): MemoryPlan {
   const streamBytes = stream.receiveWindowBytes + stream.messagesBytes + stream.blocksBytes;
+  const bytesOf: Record<ReservationKind, number> = { expert: 0, model: 0, plan: 0, connection: 0 };
   let reserved = 0;
-  let experts = 0;
   let streams = 0;
 
-  const take = (bytes: number, what: string): (() => void) => {
+  /** Takes bytes, and gives them back once, whatever else `count` is to do at each. */
+  const take = (bytes: number, what: string, count: (sign: 1 | -1) => void): (() => void) => {
     if (reserved + bytes > budgetBytes) {
+      const { expert: experts } = bytesOf;
       throw new LimitExceededError(
         "MEMORY_BUDGET",
         `${what} needs ${bytes} bytes; ${reserved} of ${budgetBytes} are taken (${experts} by experts, ${streams} streams at ${streamBytes} each). Try again later, or start the server with a larger --memory-budget`,
@@ -66,10 +73,13 @@ export function createMemoryPlan(
       );
     }
     reserved += bytes;
+    count(1);
     let held = true;
     return () => {
-      if (held) reserved -= bytes;
+      if (!held) return;
       held = false;
+      reserved -= bytes;
+      count(-1);
     };
   };
 
@@ -82,30 +92,21 @@ export function createMemoryPlan(
       return reserved;
     },
     get expertBytes() {
-      return experts;
+      return bytesOf.expert;
+    },
+    get connectionBytes() {
+      return bytesOf.connection;
     },
     get openStreams() {
       return streams;
     },
-    admitStream: () => {
-      const release = take(streamBytes, "one more stream");
-      streams++;
-      let open = true;
-      return () => {
-        release();
-        if (open) streams--;
-        open = false;
-      };
-    },
-    reserve: (bytes, what, kind) => {
-      const release = take(bytes, what);
-      if (kind === "expert") experts += bytes;
-      let held = true;
-      return () => {
-        release();
-        if (held && kind === "expert") experts -= bytes;
-        held = false;
-      };
-    },
+    admitStream: () =>
+      take(streamBytes, "one more stream", (sign) => {
+        streams += sign;
+      }),
+    reserve: (bytes, what, kind) =>
+      take(bytes, what, (sign) => {
+        bytesOf[kind] += sign * bytes;
+      }),
   };
 }

@@ -132,6 +132,7 @@ test("the client says what a server is and what it allows, in plain numbers", as
     budgetBytes: memory.budgetBytes,
     reservedBytes: 0,
     expertBytes: 0,
+    connectionBytes: 0,
     streamBytes: memory.streamBytes,
     openStreams: 0,
     uploadStateBytes: server.embedder.uploadStateBytes,

@@ -86,7 +86,8 @@ test("a connection with a long round trip gets a wider window, which counts agai
   t.teardown(() => server.close());
   const { memory } = server.embedder;
   t.is(await readWindow(t, 60, server), widestReceiveWindowBytes);
-  t.is(memory.reservedBytes, widestReceiveWindowBytes - defaultReceiveWindowBytes);
+  t.is(memory.connectionBytes, widestReceiveWindowBytes - defaultReceiveWindowBytes);
+  t.is(memory.reservedBytes, memory.connectionBytes);
 });
 
 test("the memory of a wider window is given back when its connection ends", async (t) => {

@@ -194,7 +194,7 @@ test("an answer shorter than its request goes on with the next", async (t) => {
 
 test("silence counts as a failure", async (t) => {
   const server = await start(t, (_, __, count) => count === 2);
-  const source = await openHttpSource(`${server.origin}/f.safetensors`, { ...quick, idleMs: 100 });
+  const source = await openHttpSource(`${server.origin}/f.safetensors`, { ...quick, idleMs: 1000 });
   t.deepEqual(await source.read(600_000, 600_010), content.slice(600_000, 600_010));
   t.is(server.requests.length, 3);
 });

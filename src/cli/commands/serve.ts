@@ -14,7 +14,6 @@ import { endWithParent, isServerProcess, runProcesses, tellParent } from "../pro
 import { type ServeOptions, toGraceMs, toServerOptions } from "../serve-options.js";
 import { parseSize } from "../size.js";
 import { toPlain } from "../table.js";
-import { tuneCollector } from "../tune-collector.js";
 
 const help = `
 The first line of output is "listening on HOST:PORT (pid N, …)". SIGINT and SIGTERM end
@@ -125,7 +124,6 @@ async function serveAsProcess(options: ServeOptions, { signal }: CommandContext)
 }
 
 async function start(options: ServeOptions): Promise<RunningServer> {
-  tuneCollector();
   const serverOptions = await toServerOptions(options);
   // Throws where there is no such folder: better now than at the first call.
   await serverOptions.catalogue.list();

@@ -25,6 +25,8 @@ export interface ServerMemory {
   readonly reservedBytes: number;
   /** Taken by experts, all workers together. */
   readonly expertBytes: number;
+  /** Taken by receive windows that connections with a long round trip have beyond those of their streams. */
+  readonly connectionBytes: number;
   /** One stream, without what depends on its expert: the sum of the next three. */
   readonly streamBytes: number;
   readonly receiveWindowBytes: number;
@@ -101,6 +103,7 @@ function fromMemoryPlan(plan: MemoryPlan): ServerMemory {
     budgetBytes: Number(plan.budgetBytes),
     reservedBytes: Number(plan.reservedBytes),
     expertBytes: Number(plan.expertBytes),
+    connectionBytes: Number(plan.connectionBytes),
     streamBytes: Number(plan.streamBytes),
     receiveWindowBytes: Number(plan.receiveWindowBytes),
     messagesBytes: Number(plan.messagesBytes),

@@ -40,6 +40,7 @@ export function createServerService(
         budgetBytes: BigInt(memory.budgetBytes),
         reservedBytes: BigInt(memory.reservedBytes),
         expertBytes: BigInt(memory.expertBytes),
+        connectionBytes: BigInt(memory.connectionBytes),
         streamBytes: BigInt(memory.streamBytes),
         receiveWindowBytes: BigInt(memory.stream.receiveWindowBytes),
         messagesBytes: BigInt(memory.stream.messagesBytes),
