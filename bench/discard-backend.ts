@@ -9,6 +9,7 @@ export async function createBackend(): Promise<ComputeBackend> {
   return {
     name: "discard",
     device: "nothing",
+    isVolatile: false,
     load: async (sides) => createProduct(sides),
     dispose: async () => undefined,
   };
@@ -30,6 +31,7 @@ function createSum({ rows, columns }: { rows: number; columns: number }): Runnin
     isFinite: async () => true,
     read: async () => new Float32Array(rows * columns),
     restore: async () => undefined,
+    uses: () => [],
     dispose: async () => undefined,
   };
 }

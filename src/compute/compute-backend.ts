@@ -37,8 +37,9 @@ export interface RunningSum {
   readonly rows: number;
   readonly columns: number;
   /**
-   * Adds Lᵀ[:, block]·block·R. The block's memory is the caller's again when the promise settles. A non-finite number
-   * anywhere in the block must leave the sum non-finite.
+   * Adds Lᵀ[:, block]·block·R, or throws and leaves the sum as it was, unless the backend is volatile. The block's memory
+   * is the caller's again when the promise settles. A non-finite number anywhere in the block must leave the sum
+   * non-finite.
    */
   add(block: RowBlock): Promise<void>;
   /** Whether every number of the sum is finite. */
@@ -47,7 +48,17 @@ export interface RunningSum {
   read(): Promise<Float32Array>;
   /** Replaces the sum by one that {@link read} gave. */
   restore(values: Float32Array): Promise<void>;
+  /** What added the blocks so far: one entry, unless a backend failed on the way and another went on. */
+  uses(): readonly BackendUse[];
   dispose(): Promise<void>;
+}
+
+/** A backend's share of a sum. */
+export interface BackendUse {
+  readonly name: string;
+  readonly device: string;
+  /** Rows of blocks that it added. */
+  readonly rows: number;
 }
 
 /** L and R, resident where the backend computes; any number of sums may be open on them. */
@@ -64,11 +75,14 @@ export interface ComputeBackend {
   readonly name: string;
   /** What really runs the products, for people: library, version, device. */
   readonly device: string;
+  /** Whether sums lie on a device that may be lost: after a failure they may be gone. */
+  readonly isVolatile: boolean;
   /**
    * Makes L and R resident. The matrices belong to the backend afterwards.
    *
+   * @param again makes them anew, for a backend that has to load them twice; without it one that may have to keeps them.
    * @throws UnavailableError `BACKEND_UNAVAILABLE` if the device cannot hold them.
    */
-  load(sides: ProductSides): Promise<Product>;
+  load(sides: ProductSides, again?: () => Promise<ProductSides>): Promise<Product>;
   dispose(): Promise<void>;
 }

@@ -13,6 +13,8 @@ export interface BackendContract {
   create(): Promise<ComputeBackend>;
   /** Relative error (L2) against float64 at most, with its reason where the backend is registered. */
   readonly tolerance: number;
+  /** Follows the name in the tests' titles. */
+  readonly suffix?: string;
 }
 
 /** A stored matrix X with its numbers in float64. */
@@ -65,7 +67,8 @@ function exactSum({ left, right }: ProductSides, x: ExactMatrix): ExactMatrix {
 }
 
 /** Registers the tests that every backend has to pass. */
-export function testComputeBackend({ name, create, tolerance }: BackendContract): void {
+export function testComputeBackend({ name: backendName, create, tolerance, suffix }: BackendContract): void {
+  const name = suffix === undefined ? backendName : `${backendName} (${suffix})`;
   const withBackend = async (t: ExecutionContext): Promise<ComputeBackend> => {
     const backend = await create();
     t.teardown(() => backend.dispose());
@@ -82,7 +85,7 @@ export function testComputeBackend({ name, create, tolerance }: BackendContract)
 
   test(`${name} says what it is and what runs`, async (t) => {
     const backend = await withBackend(t);
-    t.is(backend.name, name);
+    t.is(backend.name, backendName);
     t.not(backend.device, "");
   });
 

@@ -10,6 +10,7 @@ export async function createBackend(): Promise<ComputeBackend> {
   return {
     name: "slow",
     device: "nothing",
+    isVolatile: false,
     load: async (sides: ProductSides) => ({
       residentBytes: 0,
       open: (shape) => createSum(toSumShape(sides, shape)),
@@ -29,6 +30,7 @@ function createSum({ rows, columns }: { rows: number; columns: number }): Runnin
     isFinite: async () => true,
     read: async () => new Float32Array(rows * columns),
     restore: async () => {},
+    uses: () => [],
     dispose: async () => {},
   };
 }

@@ -7,6 +7,7 @@ import { encodeGraph, type Graph } from "../../onnx/graph.js";
 import type { ComputeBackend, Matrix, Product, ProductSides, RowBlock, RunningSum } from "../compute-backend.js";
 import { toMissingPackage } from "../missing-package.js";
 import { assertBlockFits, toSumShape } from "../product-shape.js";
+import { createUseCounter, type UseCounter } from "../use-counter.js";
 
 type Runtime = typeof import("onnxruntime-node");
 
@@ -25,10 +26,12 @@ const castInGraphFrom = 16_384;
 export async function createOnnxBackend(): Promise<ComputeBackend> {
   const runtime = await loadRuntime();
   const sessions = createSessions(runtime);
+  const version = runtime.env.versions.node ?? runtime.env.versions.common;
+  const label = { name: "onnx", device: `onnxruntime ${version}, CPU, 1 thread` };
   return {
-    name: "onnx",
-    device: `onnxruntime ${runtime.env.versions.node ?? runtime.env.versions.common}, CPU, 1 thread`,
-    load: (sides) => createProduct(runtime, sessions, sides),
+    ...label,
+    isVolatile: false,
+    load: (sides) => createProduct(runtime, sessions, () => createUseCounter(label), sides),
     dispose: () => sessions.dispose(),
   };
 }
@@ -141,14 +144,19 @@ function bothGraph(left: Matrix, right: Matrix): Graph {
   };
 }
 
-async function createProduct(runtime: Runtime, sessions: Sessions, { left, right }: ProductSides): Promise<Product> {
+async function createProduct(
+  runtime: Runtime,
+  sessions: Sessions,
+  openCounter: () => UseCounter,
+  { left, right }: ProductSides,
+): Promise<Product> {
   const openWidening = (): Widening => createWidening(runtime, sessions);
   if (right === undefined) {
     if (left === undefined) throw new InternalError("INTERNAL", "a product needs L or R");
     const session = await sessions.left();
     return {
       residentBytes: left.values.byteLength,
-      open: (x) => createGemmSum(runtime, session, openWidening(), left, undefined, x),
+      open: (x) => createGemmSum(runtime, session, openWidening(), openCounter(), left, undefined, x),
       dispose: async () => {},
     };
   }
@@ -159,8 +167,8 @@ async function createProduct(runtime: Runtime, sessions: Sessions, { left, right
     residentBytes: (left?.values.byteLength ?? 0) + right.rows * right.columns * 4,
     open: (x) =>
       left === undefined
-        ? createRowSum(runtime, session, openWidening(), shape, x)
-        : createGemmSum(runtime, session, openWidening(), left, shape, x),
+        ? createRowSum(runtime, session, openWidening(), openCounter(), shape, x)
+        : createGemmSum(runtime, session, openWidening(), openCounter(), left, shape, x),
     dispose: () => sessions.release(session),
   };
 }
@@ -194,6 +202,7 @@ function createGemmSum(
   runtime: Runtime,
   session: InferenceSession,
   toFloat32: Widening,
+  counter: UseCounter,
   left: Matrix,
   right: { readonly rows: number; readonly columns: number } | undefined,
   x: { readonly rows: number; readonly columns: number },
@@ -218,10 +227,12 @@ function createGemmSum(
         { sum: next },
       );
       [sum, next] = [next, sum];
+      counter.add(rowCount);
     },
     isFinite: async () => allFinite(sum.data as Float32Array),
     read: async () => (sum.data as Float32Array).slice(),
     restore: async (values) => (sum.data as Float32Array).set(values),
+    uses: counter.uses,
     dispose: async () => {},
   };
 }
@@ -231,6 +242,7 @@ function createRowSum(
   runtime: Runtime,
   session: InferenceSession,
   toFloat32: Widening,
+  counter: UseCounter,
   right: { readonly rows: number; readonly columns: number },
   x: { readonly rows: number; readonly columns: number },
 ): RunningSum {
@@ -249,10 +261,12 @@ function createRowSum(
       );
       const offset = rowBegin * columns;
       for (let i = 0; i < product.length; i++) sum[offset + i] = (sum[offset + i] as number) + (product[i] as number);
+      counter.add(rowCount);
     },
     isFinite: async () => allFinite(sum),
     read: async () => sum.slice(),
     restore: async (values) => sum.set(values),
+    uses: counter.uses,
     dispose: async () => {},
   };
 }

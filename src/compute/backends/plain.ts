@@ -2,6 +2,7 @@ import { dtypeBytes } from "../../linalg/dtype.js";
 import { widen } from "../../linalg/widen.js";
 import type { ComputeBackend, Matrix, Product, ProductSides, RowBlock, RunningSum } from "../compute-backend.js";
 import { assertBlockFits, toSumShape } from "../product-shape.js";
+import { createUseCounter } from "../use-counter.js";
 
 /**
  * The readable backend: loops in TypeScript with float64 sums, the oracle of the other backends' tests and the last
@@ -9,12 +10,14 @@ import { assertBlockFits, toSumShape } from "../product-shape.js";
  */
 export function createPlainBackend(): ComputeBackend {
   return {
-    name: "plain",
-    device: `TypeScript, CPU, 1 thread`,
+    ...label,
+    isVolatile: false,
     load: async (sides) => createProduct(sides),
     dispose: async () => {},
   };
 }
+
+const label = { name: "plain", device: "TypeScript, CPU, 1 thread" };
 
 function createProduct(sides: ProductSides): Product {
   return {
@@ -27,16 +30,19 @@ function createProduct(sides: ProductSides): Product {
 function createSum(sides: ProductSides, x: { rows: number; columns: number }): RunningSum {
   const { rows, columns } = toSumShape(sides, x);
   const sum = new Float64Array(rows * columns);
+  const counter = createUseCounter(label);
   return {
     rows,
     columns,
     add: async (block) => {
       assertBlockFits(block, x, dtypeBytes[block.dtype]);
       addBlock(sum, sides, block);
+      counter.add(block.rowCount);
     },
     isFinite: async () => sum.every(Number.isFinite),
     read: async () => Float32Array.from(sum),
     restore: async (values) => sum.set(values),
+    uses: counter.uses,
     dispose: async () => {},
   };
 }

@@ -1,0 +1,124 @@
+import { InternalError, UnavailableError } from "../../errors/probestream-error.js";
+import type { ComputeBackend } from "../compute-backend.js";
+
+/** A backend that may be used. */
+export interface BackendCandidate {
+  readonly name: string;
+  create(): Promise<ComputeBackend>;
+}
+
+/** A candidate, and what became of it. */
+export interface Member {
+  readonly candidate: BackendCandidate;
+  /** Absent before its first use and while it is out of service. */
+  backend: ComputeBackend | undefined;
+  /** When it may be tried again, on the clock of `performance.now`; absent unless it failed. */
+  restsUntil: number | undefined;
+}
+
+/** A member with the backend it had when it was selected. */
+export interface Selected {
+  readonly member: Member;
+  readonly backend: ComputeBackend;
+}
+
+/** The candidates of a failover backend, best first, in service or not. */
+export interface Members {
+  readonly count: number;
+  /** The backend in use: the first that is in service. */
+  readonly inUse: ComputeBackend | undefined;
+  /**
+   * Gives the first backend in service. One whose rest is over has to prove itself first.
+   *
+   * @param except members that are of no use to the caller.
+   * @throws UnavailableError `BACKEND_UNAVAILABLE` if there is none.
+   */
+  select(except?: ReadonlySet<Member>): Promise<Selected>;
+  /** Takes a backend out of service, unless that has been done; what it still holds is let go. */
+  retire(selected: Selected, error: unknown): void;
+  dispose(): Promise<void>;
+}
+
+/** Creates members, none of them started. `restMs` is how long one that failed is left alone. */
+export function createMembers(
+  candidates: readonly BackendCandidate[],
+  restMs: number,
+  onFault: (error: unknown) => void,
+): Members {
+  const members: Member[] = candidates.map((candidate) => ({ candidate, backend: undefined, restsUntil: undefined }));
+
+  const rest = (member: Member, error: unknown): void => {
+    const { backend } = member;
+    member.backend = undefined;
+    member.restsUntil = performance.now() + restMs;
+    onFault(error);
+    backend?.dispose().catch(onFault);
+  };
+
+  /** Starts a member that is not running; one that failed before must prove itself. */
+  const start = async (member: Member): Promise<ComputeBackend> => {
+    const backend = await member.candidate.create();
+    if (member.restsUntil !== undefined) {
+      await assertWorks(backend).catch(async (error: unknown) => {
+        await backend.dispose().catch(onFault);
+        throw error;
+      });
+    }
+    return backend;
+  };
+
+  return {
+    count: members.length,
+    get inUse() {
+      return members.find(({ backend }) => backend !== undefined)?.backend;
+    },
+    select: async (except) => {
+      let last: unknown;
+      for (const member of members) {
+        if (except?.has(member)) continue;
+        if (member.restsUntil !== undefined && performance.now() < member.restsUntil) continue;
+        try {
+          member.backend ??= await start(member);
+          member.restsUntil = undefined;
+          return { member, backend: member.backend };
+        } catch (error) {
+          last = error;
+          rest(member, error);
+        }
+      }
+      const names = candidates.map(({ name }) => name).join(", ");
+      const why = last instanceof Error ? `: ${last.message}` : "";
+      throw new UnavailableError(
+        "BACKEND_UNAVAILABLE",
+        `no compute backend is in service (of ${names})${why}; try again later, or start the server with another --backend`,
+        { backends: names },
+        { cause: last },
+      );
+    },
+    retire: ({ member, backend }, error) => {
+      if (member.backend === backend) rest(member, error);
+    },
+    dispose: async () => {
+      for (const member of members) {
+        await member.backend?.dispose();
+        member.backend = undefined;
+      }
+    },
+  };
+}
+
+/** Checks a backend on a product that can be done in the head: [1 2]ᵀ·3·[4 5]. */
+async function assertWorks(backend: ComputeBackend): Promise<void> {
+  const product = await backend.load({
+    left: { rows: 1, columns: 2, values: Float32Array.of(1, 2) },
+    right: { rows: 1, columns: 2, values: Float32Array.of(4, 5) },
+  });
+  const sum = product.open({ rows: 1, columns: 1 });
+  const bytes = new Uint8Array(Float32Array.of(3).buffer);
+  await sum.add({ bytes, dtype: "F32", rowBegin: 0, rowCount: 1, columnCount: 1 });
+  const found = await sum.read();
+  await sum.dispose();
+  await product.dispose();
+  if ([12, 15, 24, 30].every((value, i) => Math.abs(value - (found[i] ?? Number.NaN)) < 1e-3)) return;
+  throw new InternalError("INTERNAL", `the backend ${backend.name} still gives wrong numbers: ${Array.from(found)}`);
+}

@@ -1,0 +1,163 @@
+import { InternalError } from "../../errors/probestream-error.js";
+import { dtypeBytes } from "../../linalg/dtype.js";
+import { widen } from "../../linalg/widen.js";
+import { createPlainBackend } from "../backends/plain.js";
+import type { BackendUse, RowBlock, RunningSum } from "../compute-backend.js";
+import { assertBlockFits, toSumShape } from "../product-shape.js";
+import type { Members, Selected } from "./members.js";
+import type { Extents, SharedProduct } from "./shared-product.js";
+
+/**
+ * Bytes of blocks of a volatile sum that are kept until it is read back: a few row groups. To read 64 KiB back every
+ * 4 MiB costs little, and no more than this is added again when a device is lost.
+ */
+export const keptBlockBytes = 4 * 1024 * 1024;
+
+/** A sum where it is computed now. */
+interface Place extends Selected {
+  readonly sum: RunningSum;
+}
+
+/** Opens a sum that goes on with another backend when its own fails. */
+export function openMovingSum(members: Members, product: SharedProduct, x: Extents): RunningSum {
+  const { rows, columns } = toSumShape(product, x);
+  let uses: BackendUse[] = [];
+  let place: Place | undefined;
+  /** The sum when it was last known; absent for zero. */
+  let saved: Float32Array | undefined;
+  /** Blocks of a volatile sum added since then. */
+  let kept: RowBlock[] = [];
+
+  /** Takes the sum as it was saved, with the blocks since, to the first backend that can go on with it. */
+  const settle = async (): Promise<Place> => {
+    for (let failures = 0; ; failures++) {
+      const { member, backend, product: resident } = await product.select();
+      const next: Place = { member, backend, sum: resident.open(x) };
+      try {
+        if (saved !== undefined) await next.sum.restore(saved);
+        for (const block of kept) await next.sum.add(block);
+      } catch (error) {
+        members.retire(next, error);
+        if (failures === members.count) throw error;
+        continue;
+      }
+      place = next;
+      uses = withRows(uses, next, rowsOf(kept));
+      return next;
+    }
+  };
+
+  /** Leaves a place whose backend failed. */
+  const leave = async (failed: Place, error: unknown): Promise<void> => {
+    place = undefined;
+    // What a CPU holds survives; without it the sum is lost, and so is the model.
+    if (!failed.backend.isVolatile) saved = await failed.sum.read();
+    uses = withRows(uses, failed, -rowsOf(kept));
+    members.retire(failed, error);
+  };
+
+  const here = async (): Promise<Place> => {
+    // Its backend may have failed under another sum.
+    if (place !== undefined && place.member.backend !== place.backend) {
+      await leave(place, new InternalError("INTERNAL", `the backend ${place.backend.name} went out of service`));
+    }
+    return place ?? settle();
+  };
+
+  /** Does something where the sum is, and where that fails, on the next backend. */
+  const attempt = async <T>(work: (at: Place) => Promise<T>): Promise<T> => {
+    for (let failures = 0; ; failures++) {
+      const at = await here();
+      try {
+        return await work(at);
+      } catch (error) {
+        // Each of them failed, and the first once more: it is not the backends.
+        if (failures === members.count) throw error;
+        await leave(at, error);
+      }
+    }
+  };
+
+  /** Reads a volatile sum back, so that the blocks in it need not be kept any longer. */
+  const save = (): Promise<void> =>
+    attempt(async ({ sum }) => {
+      const values = await sum.read();
+      // One that is not finite is no place to go on from; whoever asks `isFinite` finds out why.
+      if (!values.every(Number.isFinite)) return;
+      saved = values;
+      kept = [];
+    });
+
+  /** Whether the sum is finite by the plain backend's account. */
+  const isFiniteOnPlain = (): Promise<boolean> =>
+    product.borrow(plain, async (borrowed) => {
+      const sum = borrowed.open(x);
+      if (saved !== undefined) await sum.restore(saved);
+      for (const block of kept) await sum.add(block);
+      return sum.isFinite();
+    });
+
+  return {
+    rows,
+    columns,
+    add: async (block) => {
+      assertBlockFits(block, x, dtypeBytes[block.dtype]);
+      const at = await attempt(async (now) => {
+        await now.sum.add(block);
+        return now;
+      });
+      uses = withRows(uses, at, block.rowCount);
+      if (!at.backend.isVolatile) return;
+      kept.push({ ...block, bytes: block.bytes.slice() });
+      if (kept.reduce((sum, { bytes }) => sum + bytes.byteLength, 0) >= keptBlockBytes) await save();
+    },
+    isFinite: async () => {
+      const says = await attempt(({ sum }) => sum.isFinite());
+      if (says || place?.backend.isVolatile !== true || !kept.every(isFiniteBlock)) return says;
+      // Finite blocks, and a sum that is not: it overflows, or the device erred.
+      if (!(await isFiniteOnPlain())) return false;
+      await leave(
+        place,
+        new InternalError("INTERNAL", `the backend ${place.backend.name} gave numbers that are not finite`),
+      );
+      return attempt(({ sum }) => sum.isFinite());
+    },
+    read: () => attempt(({ sum }) => sum.read()),
+    restore: async (values) => {
+      saved = values.slice();
+      kept = [];
+      await attempt(({ sum }) => sum.restore(values));
+    },
+    uses: () => uses,
+    dispose: async () => {
+      // A backend that failed may not be able to.
+      await place?.sum.dispose().catch(() => {});
+      place = undefined;
+      kept = [];
+    },
+  };
+}
+
+/** Judges other backends; it has nothing that can be lost. */
+const plain = createPlainBackend();
+
+function rowsOf(blocks: readonly RowBlock[]): number {
+  return blocks.reduce((sum, { rowCount }) => sum + rowCount, 0);
+}
+
+/** The uses with rows added to, or taken from, the last entry, which is that of this backend. */
+function withRows(uses: readonly BackendUse[], { backend }: Selected, rows: number): BackendUse[] {
+  const { name, device } = backend;
+  const last = uses.at(-1);
+  const isSame = last !== undefined && last.name === name && last.device === device;
+  const before = isSame ? uses.slice(0, -1) : [...uses];
+  const total = rows + (isSame ? last.rows : 0);
+  return total > 0 ? [...before, { name, device, rows: total }] : before;
+}
+
+/** Whether all numbers of a block are finite. */
+function isFiniteBlock({ bytes, dtype, rowCount, columnCount }: RowBlock): boolean {
+  const values = new Float32Array(rowCount * columnCount);
+  widen(bytes, dtype, values);
+  return values.every(Number.isFinite);
+}

@@ -1,0 +1,97 @@
+import type { ComputeBackend, Product, ProductSides } from "../compute-backend.js";
+import type { Member, Members, Selected } from "./members.js";
+
+/** Rows and columns of a matrix. */
+export interface Extents {
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** L and R on whichever backends needed them so far. */
+export interface SharedProduct {
+  readonly left: Extents | undefined;
+  readonly right: Extents | undefined;
+  /**
+   * The first backend in service that can hold the product, with it.
+   *
+   * @throws UnavailableError `BACKEND_UNAVAILABLE` if there is none.
+   */
+  select(): Promise<Selected & { readonly product: Product }>;
+  /** Loads the product onto another backend for as long as the work takes. */
+  borrow<T>(backend: ComputeBackend, work: (product: Product) => Promise<T>): Promise<T>;
+  dispose(): Promise<void>;
+}
+
+/**
+ * Shares a product among members; it is loaded where it is needed.
+ *
+ * Memory: L and R once more where there is no way to make them again.
+ */
+export function createSharedProduct(
+  members: Members,
+  sides: ProductSides,
+  again: (() => Promise<ProductSides>) | undefined,
+  onFault: (error: unknown) => void,
+): SharedProduct {
+  const loaded = new Map<ComputeBackend, Promise<Product>>();
+  /** Members that cannot hold it: too small, say. They may be of use to other products. */
+  const unfit = new Set<Member>();
+  // A backend owns what it is given: where the sides cannot be made again, each gets a copy.
+  const kept = again === undefined ? sides : undefined;
+  let fresh: ProductSides | undefined = again === undefined ? undefined : sides;
+
+  const take = async (): Promise<ProductSides> => {
+    const given = fresh;
+    fresh = undefined;
+    if (given !== undefined) return given;
+    return again === undefined ? copyOf(kept ?? sides) : again();
+  };
+
+  const on = (backend: ComputeBackend): Promise<Product> => {
+    const known = loaded.get(backend);
+    if (known !== undefined) return known;
+    const product = take().then((given) => backend.load(given));
+    loaded.set(backend, product);
+    product.catch(() => loaded.delete(backend));
+    return product;
+  };
+
+  return {
+    left: toExtents(sides.left),
+    right: toExtents(sides.right),
+    borrow: async (backend, work) => {
+      const product = await backend.load(await take());
+      try {
+        return await work(product);
+      } finally {
+        await product.dispose();
+      }
+    },
+    select: async () => {
+      for (;;) {
+        const selected = await members.select(unfit);
+        try {
+          return { ...selected, product: await on(selected.backend) };
+        } catch (error) {
+          onFault(error);
+          unfit.add(selected.member);
+        }
+      }
+    },
+    dispose: async () => {
+      for (const product of loaded.values()) await (await product.catch(() => undefined))?.dispose();
+      loaded.clear();
+    },
+  };
+}
+
+function toExtents(matrix: Extents | undefined): Extents | undefined {
+  return matrix === undefined ? undefined : { rows: matrix.rows, columns: matrix.columns };
+}
+
+function copyOf({ left, right }: ProductSides): ProductSides {
+  return {
+    ...(left !== undefined && { left: { ...left, values: left.values.slice() } }),
+    ...(right !== undefined && { right: { ...right, values: right.values.slice() } }),
+  };
+}

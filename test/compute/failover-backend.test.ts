@@ -1,0 +1,246 @@
+import test from "ava";
+import fc from "fast-check";
+import { createOnnxBackend } from "../../src/compute/backends/onnx.js";
+import { createPlainBackend } from "../../src/compute/backends/plain.js";
+import type { ProductSides, RowBlock } from "../../src/compute/compute-backend.js";
+import { keptBlockBytes } from "../../src/compute/failover/moving-sum.js";
+import { createFailoverBackend } from "../../src/compute/failover-backend.js";
+import { UnavailableError } from "../../src/errors/probestream-error.js";
+import { testComputeBackend } from "../contracts/compute-backend.js";
+import { type Breakage, createBreakingBackends } from "../helpers/breaking-backend.js";
+import { multiply, relativeError, turned } from "../helpers/oracle.js";
+import { randomMatrix } from "../helpers/random.js";
+
+const plain = { name: "plain", create: async () => createPlainBackend() };
+
+testComputeBackend({
+  name: "plain",
+  create: () => createFailoverBackend([plain]),
+  tolerance: 1e-6,
+});
+
+testComputeBackend({
+  name: "onnx",
+  create: () => createFailoverBackend([{ name: "onnx", create: createOnnxBackend }, plain]),
+  tolerance: 1e-5,
+});
+
+// Each test of the contract outlives the device at some other point of its course.
+for (const afterAdds of [0, 1, 3]) {
+  testComputeBackend({
+    name: "plain",
+    create: async () => {
+      const breaking = createBreakingBackends({ afterAdds, how: "throw", isVolatile: true, often: "always" });
+      const backend = await createFailoverBackend([{ name: "breaking", create: breaking.create }, plain]);
+      return { ...backend, name: "plain", device: "as after its failure" };
+    },
+    tolerance: 1e-6,
+    suffix: `where a device dies after ${afterAdds} blocks`,
+  });
+}
+
+const x = randomMatrix(40, 17, 1);
+const sides = (): ProductSides => ({ left: randomMatrix(40, 6, 2), right: randomMatrix(17, 4, 3) });
+const expected = multiply(turned(randomMatrix(40, 6, 2)), multiply(x, randomMatrix(17, 4, 3))).values;
+
+function toBlocks(heights: readonly number[]): RowBlock[] {
+  const blocks: RowBlock[] = [];
+  let row = 0;
+  for (const height of [...heights, x.rows]) {
+    const end = Math.min(x.rows, row + height);
+    if (end === row) break;
+    const bytes = new Uint8Array(x.values.slice(row * x.columns, end * x.columns).buffer);
+    blocks.push({ bytes, dtype: "F32", rowBegin: row, rowCount: end - row, columnCount: x.columns });
+    row = end;
+  }
+  return blocks;
+}
+
+test("whenever a backend breaks, and however, the next one goes on to the same sum", async (t) => {
+  const cases = fc.record({
+    heights: fc.array(fc.integer({ min: 1, max: 12 }), { maxLength: 20 }),
+    afterAdds: fc.integer({ min: 0, max: 20 }),
+    how: fc.constantFrom("throw", "nan"),
+    isVolatile: fc.boolean(),
+    remakes: fc.boolean(),
+    checks: fc.boolean(),
+  });
+  await fc.assert(
+    fc.asyncProperty(cases, async ({ heights, remakes, checks, ...breakage }) => {
+      // Of numbers that a CPU spoils nothing is left to go on from.
+      if (breakage.how === "nan" && !(breakage.isVolatile && checks)) return;
+      const breaking = createBreakingBackends({ ...breakage, often: "always" } as Breakage);
+      const backend = await createFailoverBackend([{ name: "breaking", create: breaking.create }, plain]);
+      const product = await backend.load(sides(), remakes ? async () => sides() : undefined);
+      const sum = product.open(x);
+      const blocks = toBlocks(heights);
+      for (const block of blocks) {
+        await sum.add(block);
+        if (checks) t.true(await sum.isFinite());
+      }
+      t.true(relativeError(await sum.read(), expected) < 1e-6);
+      const uses = sum.uses();
+      t.is(
+        uses.reduce((rows, use) => rows + use.rows, 0),
+        x.rows,
+      );
+      if (breakage.afterAdds < blocks.length) t.is(uses.at(-1)?.name, "plain");
+      await sum.dispose();
+      await product.dispose();
+      await backend.dispose();
+      t.is(breaking.created(), breaking.disposed());
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test("a result names every backend with the rows that it added", async (t) => {
+  const breaking = createBreakingBackends({ afterAdds: 2, how: "throw", isVolatile: false });
+  const faults: unknown[] = [];
+  const backend = await createFailoverBackend([{ name: "breaking", create: breaking.create }, plain], {
+    onFault: (error) => faults.push(error),
+  });
+  t.is(backend.name, "breaking");
+  const sum = (await backend.load(sides())).open(x);
+  for (const block of toBlocks([10, 10, 10, 10])) await sum.add(block);
+  t.deepEqual(sum.uses(), [
+    { name: "breaking", device: "a device that dies", rows: 20 },
+    { name: "plain", device: "TypeScript, CPU, 1 thread", rows: 20 },
+  ]);
+  t.is(faults.length, 1);
+  t.is(backend.name, "plain");
+  t.is(breaking.disposed(), 1);
+});
+
+test("a backend that failed is out of service until its rest is over and it works", async (t) => {
+  const breaking = createBreakingBackends({ afterAdds: 0, how: "throw", isVolatile: true });
+  const backend = await createFailoverBackend([{ name: "breaking", create: breaking.create }, plain], { restMs: 60 });
+  const product = await backend.load(sides());
+  const [block] = toBlocks([]) as [RowBlock];
+  const use = async (): Promise<string | undefined> => {
+    const sum = product.open(x);
+    await sum.add(block);
+    t.true(relativeError(await sum.read(), expected) < 1e-6);
+    return backend.name;
+  };
+  t.is(await use(), "plain");
+  t.is(await use(), "plain");
+  t.is(breaking.created(), 1);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  t.is(await use(), "breaking");
+  t.is(breaking.created(), 2);
+});
+
+test("a backend that does not work after its rest rests again", async (t) => {
+  const breaking = createBreakingBackends({ afterAdds: 0, how: "nan", isVolatile: true, often: "always" });
+  const backend = await createFailoverBackend([{ name: "breaking", create: breaking.create }, plain], { restMs: 1 });
+  const product = await backend.load(sides());
+  for (let round = 0; round < 3; round++) {
+    const sum = product.open(x);
+    for (const block of toBlocks([7, 7])) {
+      await sum.add(block);
+      t.true(await sum.isFinite());
+    }
+    t.true(relativeError(await sum.read(), expected) < 1e-6);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  t.true(breaking.created() >= 2);
+});
+
+test("a sum that overflows is not blamed on its device", async (t) => {
+  const volatile = createBreakingBackends({ afterAdds: 1000, how: "throw", isVolatile: true });
+  const backend = await createFailoverBackend([{ name: "breaking", create: volatile.create }, plain]);
+  const huge = { rows: 1, columns: 1, values: Float32Array.of(3e38) };
+  const sum = (await backend.load({ left: huge, right: { ...huge, values: huge.values.slice() } })).open(huge);
+  const bytes = new Uint8Array(Float32Array.of(3e38).buffer);
+  for (let i = 0; i < 3; i++) await sum.add({ bytes, dtype: "F32", rowBegin: 0, rowCount: 1, columnCount: 1 });
+  // Not finite as float32; the plain backend sums in float64.
+  t.is(backend.name, "breaking");
+  t.is(volatile.disposed(), 0);
+  await sum.dispose();
+});
+
+test("a non-finite block of a volatile sum is told as such, and no backend is blamed", async (t) => {
+  const volatile = createBreakingBackends({ afterAdds: 1000, how: "throw", isVolatile: true });
+  const backend = await createFailoverBackend([{ name: "breaking", create: volatile.create }, plain]);
+  const sum = (await backend.load(sides())).open(x);
+  const [block] = toBlocks([40]) as [RowBlock];
+  const spoilt = new Float32Array(block.bytes.slice().buffer);
+  spoilt[5] = Number.NaN;
+  await sum.add({ ...block, bytes: new Uint8Array(spoilt.buffer) });
+  t.false(await sum.isFinite());
+  t.is(backend.name, "breaking");
+});
+
+test("the blocks that are kept of a volatile sum do not pile up", async (t) => {
+  const rows = 64;
+  const columns = 16_384;
+  const volatile = createBreakingBackends({ afterAdds: 37, how: "throw", isVolatile: true });
+  const backend = await createFailoverBackend([{ name: "breaking", create: volatile.create }, plain]);
+  const right = randomMatrix(columns, 1, 5);
+  const product = await backend.load({
+    left: randomMatrix(rows, 1, 4),
+    right: { ...right, values: right.values.slice() },
+  });
+  const sum = product.open({ rows, columns });
+  const bytes = new Uint8Array(columns * 4);
+  const before = process.memoryUsage().arrayBuffers;
+  let most = 0;
+  for (let row = 0; row < rows; row++) {
+    await sum.add({ bytes, dtype: "F32", rowBegin: row, rowCount: 1, columnCount: columns });
+    most = Math.max(most, process.memoryUsage().arrayBuffers - before);
+  }
+  t.true(most < 8 * keptBlockBytes, `${most} bytes`);
+  t.is(sum.uses().at(-1)?.name, "plain");
+});
+
+test("a lone backend that fails is made again and goes on; one that keeps failing says why", async (t) => {
+  const once = createBreakingBackends({ afterAdds: 2, how: "throw", isVolatile: true });
+  const backend = await createFailoverBackend([{ name: "breaking", create: once.create }]);
+  const sum = (await backend.load(sides())).open(x);
+  for (const block of toBlocks([10, 10, 10])) await sum.add(block);
+  t.true(relativeError(await sum.read(), expected) < 1e-6);
+  t.is(once.created(), 2);
+
+  const always = createBreakingBackends({ afterAdds: 2, how: "throw", isVolatile: true, often: "always" });
+  const hopeless = await createFailoverBackend([{ name: "breaking", create: always.create }]);
+  const lost = (await hopeless.load(sides())).open(x);
+  await t.throwsAsync(
+    async () => {
+      for (const block of toBlocks([10, 10, 10])) await lost.add(block);
+    },
+    { message: /the device is lost/ },
+  );
+});
+
+test("where no backend starts, the error says which were tried and why the last did not", async (t) => {
+  const create = async (): Promise<never> => {
+    throw new UnavailableError("BACKEND_UNAVAILABLE", "no such device");
+  };
+  await t.throwsAsync(createFailoverBackend([{ name: "gpu", create }]), {
+    instanceOf: UnavailableError,
+    message: /^no compute backend is in service \(of gpu\): no such device;/,
+  });
+});
+
+test("a product that a backend cannot hold goes to the next, and others stay", async (t) => {
+  const small = {
+    name: "small",
+    create: async () => {
+      const backend = createPlainBackend();
+      return {
+        ...backend,
+        name: "small",
+        load: async (given: ProductSides) => {
+          if ((given.left?.values.length ?? 0) > 100) throw new UnavailableError("BACKEND_UNAVAILABLE", "too large");
+          return backend.load(given);
+        },
+      };
+    },
+  };
+  const backend = await createFailoverBackend([small, plain]);
+  const large = (await backend.load(sides())).open(x);
+  for (const block of toBlocks([])) await large.add(block);
+  t.true(relativeError(await large.read(), expected) < 1e-6);
+  t.is(backend.name, "small");
+});
