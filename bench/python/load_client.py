@@ -76,7 +76,7 @@ def _upload(stub, planned, layer, digest, options):
         "mb_per_s": round(total / seconds / 1e6, 3),
         "client_cpu_s_per_gb": round(cpu / total * 1e9, 4),
         "representation": [float(value) for value in values[: options.values]],
-        "backends": list(embedding.backends),
+        "backends": [f"{use.name} ({use.device})" for use in embedding.backends],
         "timings_s": {
             name: round(getattr(timings, name).ToMicroseconds() / 1e6, 6) for name in timings.DESCRIPTOR.fields_by_name
         },

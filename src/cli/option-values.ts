@@ -34,10 +34,10 @@ export function parseCount(text: string): number {
   throw new InvalidArgumentError("It must be a whole number from 1 on.");
 }
 
-/** Reads the name of a compute backend. */
-export function parseBackend(text: string): BackendName {
-  if (isBackendName(text)) return text;
-  throw new InvalidArgumentError(`It must be one of ${backendNames.join(", ")}.`);
+/** Reads the name of a compute backend, or `auto`. */
+export function parseBackend(text: string): BackendName | "auto" {
+  if (text === "auto" || isBackendName(text)) return text;
+  throw new InvalidArgumentError(`It must be auto or one of ${backendNames.join(", ")}.`);
 }
 
 /** Adds `Name: value` to the headers so far. */

@@ -20,7 +20,7 @@ export interface ServeOptions {
   readonly memoryBudget?: number;
   /** Bytes. */
   readonly receiveWindow?: number;
-  readonly backend?: BackendName;
+  readonly backend?: BackendName | "auto";
   readonly tlsCert?: string;
   readonly tlsKey?: string;
   readonly tlsClientCa?: string;

@@ -1,6 +1,7 @@
 import { createOnnxBackend } from "./backends/onnx.js";
 import { createPlainBackend } from "./backends/plain.js";
 import type { ComputeBackend } from "./compute-backend.js";
+import type { BackendCandidate } from "./failover/members.js";
 import { toMissingPackage } from "./missing-package.js";
 
 /** Backends that can be named. */
@@ -9,6 +10,8 @@ export type BackendName = "onnx" | "plain";
 interface BackendFactory {
   /** Package that it loads; absent if it needs none. */
   readonly needs?: string;
+  /** Whether {@link ComputeBackend.isVolatile}. */
+  readonly volatile?: boolean;
   create(): Promise<ComputeBackend>;
 }
 
@@ -44,6 +47,17 @@ export function whyUnavailable(
   } catch {
     return toMissingPackage(name, needs);
   }
+}
+
+/** Whether a backend's sums lie on a device that may be lost. */
+export function isVolatileName(name: BackendName): boolean {
+  const { volatile = false }: BackendFactory = factories[name];
+  return volatile;
+}
+
+/** Backends by name as candidates of a failover backend. */
+export function toCandidates(names: readonly BackendName[]): BackendCandidate[] {
+  return names.map((name) => ({ name, create: () => createBackend(name) }));
 }
 
 /**

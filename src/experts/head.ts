@@ -25,13 +25,24 @@ export interface Head {
   dispose(): Promise<void>;
 }
 
-/** Makes an expert's head resident. */
-export async function createHead(backend: ComputeBackend, checkpoint: Checkpoint): Promise<Head> {
+/**
+ * Makes an expert's head resident.
+ *
+ * @param again reads the checkpoint anew, for a backend that has to load it twice.
+ */
+export async function createHead(
+  backend: ComputeBackend,
+  checkpoint: Checkpoint,
+  again?: () => Promise<Checkpoint>,
+): Promise<Head> {
   const { head, objective } = checkpoint;
   // Closures keep all that they name: M must not stay beside its copy on the backend.
   const { bias } = checkpoint.encoder;
   const inputs = checkpoint.encoder.weight.columns;
-  const product = await backend.load({ right: transpose(checkpoint.encoder.weight) });
+  const product = await backend.load(
+    { right: transpose(checkpoint.encoder.weight) },
+    again && (async () => ({ right: transpose((await again()).encoder.weight) })),
+  );
   let text: Promise<Product> | undefined;
   return {
     residentBytes: product.residentBytes + head.weight.values.byteLength,

@@ -1,4 +1,4 @@
-import type { Matrix, RowBlock } from "../compute/compute-backend.js";
+import type { BackendUse, Matrix, RowBlock } from "../compute/compute-backend.js";
 import type { TensorRole } from "../weights/layer.js";
 import type { StoredMatrix } from "./stored-matrix.js";
 
@@ -23,6 +23,8 @@ export interface Accumulator {
   state(): Promise<StatePart[]>;
   /** Goes on from {@link state}. */
   restore(parts: readonly StatePart[]): Promise<void>;
+  /** What did the arithmetic so far; a backend may stand there once for each sum. */
+  uses(): readonly BackendUse[];
   /** The responses of the layer to the probes, in the order in which the expert's encoder reads them. */
   finish(): Promise<Float32Array>;
   dispose(): Promise<void>;

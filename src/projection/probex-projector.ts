@@ -1,4 +1,11 @@
-import type { ComputeBackend, Matrix, Product, RowBlock, RunningSum } from "../compute/compute-backend.js";
+import type {
+  ComputeBackend,
+  Matrix,
+  Product,
+  ProductSides,
+  RowBlock,
+  RunningSum,
+} from "../compute/compute-backend.js";
 import { CorruptDataError, InternalError, InvalidInputError } from "../errors/probestream-error.js";
 import { transpose } from "../linalg/transpose.js";
 import { widen } from "../linalg/widen.js";
@@ -22,17 +29,19 @@ export interface Probes {
  * add up V·B and A·U and are never multiplied out. Memory: U and V once, in the form the backend wants, and per
  * accumulator 4·r_V·r_U bytes, or 4·rank·(r_V + r_U) for LoRA.
  *
+ * @param again reads U and V anew, for a backend that has to load them twice.
  * @see Horwitz et al., CVPR 2025, https://arxiv.org/abs/2410.13569
  */
 export async function createProbexProjector(
   backend: ComputeBackend,
   layer: Pick<LayerSpec, "kind" | "layout">,
   { u, v }: Probes,
+  again?: () => Promise<Probes>,
 ): Promise<Projector> {
   const vT = transpose(v);
   if (layer.kind === "lora") {
-    const up = await backend.load({ left: vT });
-    const down = await backend.load({ right: u });
+    const up = await backend.load({ left: vT }, again && (async () => ({ left: transpose((await again()).v) })));
+    const down = await backend.load({ right: u }, again && (async () => ({ right: (await again()).u })));
     return {
       residentBytes: up.residentBytes + down.residentBytes,
       open: (matrices) => createLoraAccumulator(backend, up, down, matrices),
@@ -43,12 +52,23 @@ export async function createProbexProjector(
     };
   }
   const transposed = layer.layout === "transposed";
-  const product = await backend.load(transposed ? { left: u, right: vT } : { left: vT, right: u });
+  const product = await backend.load(
+    toSides(u, vT, transposed),
+    again &&
+      (async () => {
+        const probes = await again();
+        return toSides(probes.u, transpose(probes.v), transposed);
+      }),
+  );
   return {
     residentBytes: product.residentBytes,
     open: (matrices) => createDenseAccumulator(product, matrices, transposed),
     dispose: () => product.dispose(),
   };
+}
+
+function toSides(u: Matrix, vT: Matrix, transposed: boolean): ProductSides {
+  return transposed ? { left: u, right: vT } : { left: vT, right: u };
 }
 
 function createDenseAccumulator(product: Product, matrices: LayerMatrices, transposed: boolean): Accumulator {
@@ -69,6 +89,7 @@ function createDenseAccumulator(product: Product, matrices: LayerMatrices, trans
       scale = parts.find(({ name }) => name === "scale")?.values;
     },
     // h is probe-major (index u·r_V + v): Zᵀ row by row, which is what a transposed layer has summed up to.
+    uses: () => sum.uses(),
     finish: async () => {
       const z = { rows: sum.rows, columns: sum.columns, values: await sum.read() };
       return rectified(transposed ? z.values : transpose(z).values, weight.name);
@@ -104,6 +125,7 @@ function createLoraAccumulator(
       await restorePart("au", au, parts);
       alpha = parts.find(({ name }) => name === "alpha")?.values;
     },
+    uses: () => [...vb.uses(), ...au.uses()],
     finish: async () => {
       const scale = (alpha?.[0] ?? rank) / rank;
       const left = transpose({ rows: vb.rows, columns: vb.columns, values: await vb.read() });

@@ -1,4 +1,5 @@
-import type { Matrix } from "../compute/compute-backend.js";
+import type { BackendUse, Matrix } from "../compute/compute-backend.js";
+import type { BackendName } from "../compute/create-backend.js";
 import type { PlainError } from "../errors/plain-error.js";
 import type { StatePart } from "../projection/accumulator.js";
 import type { StoredMatrix } from "../projection/stored-matrix.js";
@@ -6,8 +7,10 @@ import type { TensorRole } from "../weights/layer.js";
 
 /** What a worker is started with. */
 export interface WorkerSettings {
-  /** Name of a backend, or the URL of a module that exports `createBackend(): Promise<ComputeBackend>`. */
-  readonly backend: string;
+  /** Backends to use, best first; the next goes on where one fails. */
+  readonly backends: readonly BackendName[];
+  /** URL of a module that exports `createBackend(): Promise<ComputeBackend>`, in place of all of them. */
+  readonly computeModule?: string;
 }
 
 /** One expert of a model, as a worker needs to know it. */
@@ -80,12 +83,14 @@ export interface WorkerResult {
   readonly rowsProjected: number;
   readonly times: WorkerTimes;
   /** What ran the products. */
-  readonly device: string;
+  readonly backends: readonly BackendUse[];
 }
 
 /** From a worker to the event loop. */
 export type FromWorker =
   | { readonly type: "ready"; readonly name: string; readonly device: string }
+  /** A backend failed; the work goes on. */
+  | { readonly type: "fault"; readonly error: PlainError }
   | { readonly type: "loaded"; readonly request: number; readonly residentBytes: number }
   | { readonly type: "not-loaded"; readonly request: number; readonly error: PlainError }
   | { readonly type: "block-done"; readonly stream: number; readonly buffer: ArrayBuffer }

@@ -1,4 +1,4 @@
-import type { Matrix } from "../compute/compute-backend.js";
+import type { BackendUse, Matrix } from "../compute/compute-backend.js";
 import type { ProbestreamError } from "../errors/probestream-error.js";
 import type { TensorInfo } from "../weights/layer.js";
 
@@ -47,7 +47,8 @@ export interface PortResult {
   readonly rowsProjected: number;
   /** Milliseconds by stage. */
   readonly timings: Readonly<Record<"total" | "receive" | "wait" | "digest" | "project" | "head", number>>;
-  readonly backends: readonly string[];
+  /** What did the projection: more than one if a backend failed on the way, each with the rows that it added. */
+  readonly backends: readonly BackendUse[];
 }
 
 /** What became of the models of one stream. */

@@ -1,6 +1,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import type { ComputeBackend, Matrix } from "../compute/compute-backend.js";
-import { createBackend, isBackendName } from "../compute/create-backend.js";
+import { toCandidates } from "../compute/create-backend.js";
+import { createFailoverBackend } from "../compute/failover-backend.js";
 import { toPlainError } from "../errors/plain-error.js";
 import { InternalError } from "../errors/probestream-error.js";
 import { collectGarbage } from "./collect-garbage.js";
@@ -52,10 +53,14 @@ port.on("message", (message: ToWorker) => {
 });
 post({ type: "ready", name: backend.name, device: backend.device });
 
-async function openBackend({ backend: name }: WorkerSettings): Promise<ComputeBackend> {
-  if (isBackendName(name)) return createBackend(name);
-  const module: { createBackend: () => Promise<ComputeBackend> } = await import(name);
-  return module.createBackend();
+async function openBackend({ backends, computeModule }: WorkerSettings): Promise<ComputeBackend> {
+  if (computeModule !== undefined) {
+    const module: { createBackend: () => Promise<ComputeBackend> } = await import(computeModule);
+    return module.createBackend();
+  }
+  return createFailoverBackend(toCandidates(backends), {
+    onFault: (error) => post({ type: "fault", error: toPlainError(error) }),
+  });
 }
 
 async function handle(message: ToWorker): Promise<void> {
@@ -221,12 +226,7 @@ async function runHeads(id: number, finished: readonly FinishedModel[]): Promise
     } else {
       const { rowsProjected, times } = projection;
       const targets = results[index] as TargetResult[];
-      const result = {
-        targets,
-        rowsProjected,
-        times: { ...times, headMs },
-        device: `${backend.name} (${backend.device})`,
-      };
+      const result = { targets, rowsProjected, times: { ...times, headMs }, backends: projection.uses() };
       post({ type: "result", stream: id, model, result });
     }
   }

@@ -1,10 +1,13 @@
 import { availableParallelism } from "node:os";
-import type { BackendName } from "../compute/create-backend.js";
+import { type BackendName, isVolatileName } from "../compute/create-backend.js";
+import { keptBlockBytes } from "../compute/failover/moving-sum.js";
+import type { BackendMeasurement } from "../compute/measure-backends.js";
 import type { Catalogue } from "../experts/catalogue.js";
 import { targetGroupBytes } from "../projection/row-groups.js";
 import type { TensorInfo } from "../weights/layer.js";
 import { blockBytes, blocksPerStream } from "./block-writer.js";
-import type { ModelState } from "./embed-messages.js";
+import { type BackendChoice, chooseBackends } from "./choose-backends.js";
+import type { ModelState, WorkerSettings } from "./embed-messages.js";
 import type { EmbedStream } from "./embed-stream.js";
 import { defaultLimits, type EmbedLimits } from "./limits.js";
 import { createMemoryPlan, type MemoryPlan } from "./memory-plan.js";
@@ -19,8 +22,8 @@ import { startWorkerPool } from "./worker-pool.js";
 export interface EmbedderOptions {
   /** Experts that may serve. */
   readonly catalogue: Catalogue;
-  /** Compute backend. Default `onnx`. */
-  readonly backend?: BackendName;
+  /** Compute backend by name. Default `auto`: all are measured, and the fastest that agrees with `plain` is used. */
+  readonly backend?: BackendName | "auto";
   /** A module that exports `createBackend(): Promise<ComputeBackend>`, in place of `backend`. */
   readonly computeModule?: URL;
   /** Worker threads that project. Default: one less than the cores, 1 to 8. */
@@ -45,6 +48,8 @@ export interface Embedder {
   readonly catalogue: Catalogue;
   /** Backend name and device, as the workers report them. */
   readonly backend: { readonly name: string; readonly device: string };
+  /** All backends that were measured to choose it, best first; empty if it was named. */
+  readonly measuredBackends: readonly BackendMeasurement[];
   readonly workerCount: number;
   readonly uploadStateBytes: number;
   /** Says which experts serve a model and what they want of it. See {@link planEmbedding}. */
@@ -73,15 +78,21 @@ export async function startEmbedder(options: EmbedderOptions): Promise<Embedder>
   const { catalogue, memoryBudgetBytes = defaultMemoryBudgetBytes } = options;
   const limits: EmbedLimits = { ...defaultLimits, ...options.limits };
   const store = options.uploads ?? createMemoryUploadStore({ expiryMs: limits.uploadExpiryMs });
+  const { workerCount = defaultWorkerCount(), onFault = () => {} } = options;
+  const { order, measured } = await toChoice(options);
   const memory = createMemoryPlan(memoryBudgetBytes, {
     receiveWindowBytes: options.receiveWindowBytes ?? 0,
     messagesBytes: options.queuedBytes ?? 0,
-    // Scratch of the worker: the group it collects and its numbers as float32, twice as wide at the most common.
-    blocksBytes: blocksPerStream * blockBytes + 3 * targetGroupBytes,
+    // Scratch of the worker: the group it collects and its numbers as float32, twice as wide at the most common; and
+    // the blocks that are kept for a device that may be lost.
+    blocksBytes:
+      blocksPerStream * blockBytes + 3 * targetGroupBytes + (order.some(isVolatileName) ? 2 * keptBlockBytes : 0),
   });
-  const backend = options.computeModule?.href ?? options.backend ?? "onnx";
-  const { workerCount = defaultWorkerCount(), onFault = () => {} } = options;
-  const pool = await startWorkerPool({ backend }, workerCount, memory, onFault);
+  const settings: WorkerSettings = {
+    backends: order,
+    ...(options.computeModule !== undefined && { computeModule: options.computeModule.href }),
+  };
+  const pool = await startWorkerPool(settings, workerCount, memory, onFault);
   const uploads = createUploadRegistry(store, onFault);
   const plan: Embedder["plan"] = (tensors, experts) => planEmbedding({ tensors, experts }, catalogue);
   return {
@@ -89,6 +100,7 @@ export async function startEmbedder(options: EmbedderOptions): Promise<Embedder>
     memory,
     catalogue,
     backend: pool.backend,
+    measuredBackends: measured,
     workerCount: pool.size,
     uploadStateBytes: store.memoryBytes,
     plan,
@@ -100,4 +112,9 @@ export async function startEmbedder(options: EmbedderOptions): Promise<Embedder>
       await store.close();
     },
   };
+}
+
+async function toChoice({ computeModule, backend = "auto", catalogue }: EmbedderOptions): Promise<BackendChoice> {
+  if (computeModule !== undefined) return { order: [], measured: [] };
+  return backend === "auto" ? chooseBackends(catalogue) : { order: [backend], measured: [] };
 }

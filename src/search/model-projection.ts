@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import type { BackendUse } from "../compute/compute-backend.js";
 import { CorruptDataError, InvalidInputError } from "../errors/probestream-error.js";
 import type { Accumulator, LayerMatrices, Projector } from "../projection/accumulator.js";
 import { createRangeReader, type RangeReader } from "../projection/range-reader.js";
@@ -11,6 +12,8 @@ export interface ModelProjection {
   /** Time spent so far, in milliseconds. */
   readonly times: { digestMs: number; projectMs: number };
   readonly rowsProjected: number;
+  /** What did the arithmetic so far, each backend once, in the order of their first rows. */
+  uses(): BackendUse[];
   /** Takes in the next bytes of a tensor. `onSegment` is called when {@link state} is worth keeping. */
   accept(tensorIndex: number, bytes: Uint8Array, onSegment: () => Promise<void>): Promise<void>;
   /** Copies of all that is needed to go on later. */
@@ -61,6 +64,7 @@ export async function openModelProjection(
     get rowsProjected() {
       return readers.reduce((sum, { rowsRead }) => sum + rowsRead, 0);
     },
+    uses: () => mergeUses(accumulators.flatMap((accumulator) => accumulator.uses())),
     accept: (tensorIndex, bytes, onSegment) => (readers[tensorIndex] as RangeReader).accept(bytes, onSegment),
     state: async () => ({
       tensors: readers.map(({ offset, segmentDigests }) => ({ offset, segmentDigests })),
@@ -76,6 +80,15 @@ export async function openModelProjection(
       for (const accumulator of accumulators) await accumulator.dispose();
     },
   };
+}
+
+function mergeUses(uses: readonly BackendUse[]): BackendUse[] {
+  const merged = new Map<string, BackendUse>();
+  for (const use of uses) {
+    const key = JSON.stringify([use.name, use.device]);
+    merged.set(key, { ...use, rows: use.rows + (merged.get(key)?.rows ?? 0) });
+  }
+  return [...merged.values()];
 }
 
 function tooShort({ name }: StoredMatrix, { offset, length }: RangeReader): InvalidInputError {

@@ -324,7 +324,7 @@ function openLink(pool: WorkerPool, events: StreamEvents, onError: () => void): 
   }
 }
 
-function toEmbedding(model: StreamedModel, { targets, rowsProjected, times, device }: WorkerResult): ModelEmbedding {
+function toEmbedding(model: StreamedModel, { targets, rowsProjected, times, backends }: WorkerResult): ModelEmbedding {
   const { plan, received, receiveMs, waitMs, startedAt } = model;
   return {
     embeddings: plan.targets.map(({ expert }, index) => {
@@ -343,7 +343,7 @@ function toEmbedding(model: StreamedModel, { targets, rowsProjected, times, devi
       project: times.projectMs,
       head: times.headMs,
     },
-    backends: [device],
+    backends,
   };
 }
 

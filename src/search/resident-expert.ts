@@ -1,6 +1,7 @@
 import type { ComputeBackend } from "../compute/compute-backend.js";
 import { PreconditionError } from "../errors/probestream-error.js";
-import { loadExpert } from "../experts/expert.js";
+import type { Checkpoint } from "../experts/checkpoint.js";
+import { type LoadedExpert, loadExpert } from "../experts/expert.js";
 import { createHead, type Head } from "../experts/head.js";
 import type { Projector } from "../projection/accumulator.js";
 import { createProbexProjector } from "../projection/probex-projector.js";
@@ -26,17 +27,12 @@ export async function loadResidentExpert(
   folder: string,
   spaceId: string,
 ): Promise<ResidentExpert> {
-  const { expert, checkpoint } = await loadExpert(folder);
-  if (expert.spaceId !== spaceId) {
-    throw new PreconditionError(
-      "PLAN_STALE",
-      `the expert "${expert.name}" changed from ${spaceId.slice(0, 12)} to ${expert.spaceId.slice(0, 12)}; ask for a new plan`,
-      { expected: spaceId, found: expert.spaceId },
-    );
-  }
-  const head = await createHead(backend, checkpoint);
+  const { expert, checkpoint } = await loadPlanned(folder, spaceId);
+  // A backend that takes over from one that failed has to load them too: kept for that, they would cost as much again.
+  const again = async (): Promise<Checkpoint> => (await loadPlanned(folder, spaceId)).checkpoint;
+  const head = await createHead(backend, checkpoint, again);
   collectGarbage();
-  const projector = await createProbexProjector(backend, expert.layer, checkpoint);
+  const projector = await createProbexProjector(backend, expert.layer, checkpoint, again);
   return {
     projector,
     head,
@@ -46,4 +42,15 @@ export async function loadResidentExpert(
       await head.dispose();
     },
   };
+}
+
+async function loadPlanned(folder: string, spaceId: string): Promise<LoadedExpert> {
+  const loaded = await loadExpert(folder);
+  const { name, spaceId: found } = loaded.expert;
+  if (found === spaceId) return loaded;
+  throw new PreconditionError(
+    "PLAN_STALE",
+    `the expert "${name}" changed from ${spaceId.slice(0, 12)} to ${found.slice(0, 12)}; ask for a new plan`,
+    { expected: spaceId, found },
+  );
 }

@@ -101,7 +101,10 @@ export async function startWorkerPool(
     member.worker.on("error", (error) => {
       cause = error;
     });
-    member.worker.on("message", (message: FromWorker) => receive(member, message));
+    member.worker.on("message", (message: FromWorker) => {
+      if (message.type === "fault") onFault(fromPlainError(message.error));
+      else receive(member, message);
+    });
     member.worker.on("exit", () => {
       if (closing) return;
       members.splice(members.indexOf(member), 1);
@@ -258,34 +261,26 @@ function post({ worker }: Member, message: ToWorker, transfer: readonly ArrayBuf
 
 async function startMember(settings: WorkerSettings): Promise<Member> {
   const worker = new Worker(workerModule, { workerData: settings, name: "projection" });
+  const what = settings.computeModule ?? settings.backends.join(", ");
+  const unavailable = (why: string, cause?: unknown): UnavailableError =>
+    new UnavailableError(
+      "BACKEND_UNAVAILABLE",
+      `the backend "${what}" does not start: ${why}`,
+      { backend: what },
+      { cause },
+    );
   const device = await new Promise<Member["device"]>((resolve, reject) => {
-    worker.once("message", (message: FromWorker) => {
+    worker.on("message", (message: FromWorker) => {
       if (message.type === "ready") resolve({ name: message.name, device: message.device });
     });
-    worker.once("error", (cause) =>
-      reject(
-        new UnavailableError(
-          "BACKEND_UNAVAILABLE",
-          `the backend "${settings.backend}" does not start: ${cause instanceof Error ? cause.message : String(cause)}`,
-          { backend: settings.backend },
-          { cause },
-        ),
-      ),
-    );
-    worker.once("exit", (code) =>
-      reject(
-        new UnavailableError(
-          "BACKEND_UNAVAILABLE",
-          `the backend "${settings.backend}" does not start: its thread ended with code ${code}`,
-          { backend: settings.backend, code },
-        ),
-      ),
-    );
+    worker.once("error", (cause) => reject(unavailable(cause instanceof Error ? cause.message : String(cause), cause)));
+    worker.once("exit", (code) => reject(unavailable(`its thread ended with code ${code}`)));
   });
+  worker.removeAllListeners("message");
   return { worker, device, streams: new Map(), requests: new Map(), experts: new Map(), lost: undefined };
 }
 
-function receive({ streams, requests }: Member, message: FromWorker): void {
+function receive({ streams, requests }: Member, message: Exclude<FromWorker, { type: "fault" }>): void {
   switch (message.type) {
     case "ready":
       return;

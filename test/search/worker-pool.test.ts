@@ -33,7 +33,7 @@ test("a module that is named by its URL does the computing", async (t) => {
   t.deepEqual(embedder.backend, { name: "faulty", device: "TypeScript, CPU, 1 thread" });
   t.is(embedder.workerCount, 2);
   const result = await embedModel(embedder, smallModel(1));
-  t.deepEqual(result.backends, ["faulty (TypeScript, CPU, 1 thread)"]);
+  t.deepEqual(result.backends, [{ name: "plain", device: "TypeScript, CPU, 1 thread", rows: 12 }]);
 });
 
 test("a block that fails ends its model and no other, and the worker lives on", async (t) => {

@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import type { BackendName } from "../../compute/create-backend.js";
+import { type BackendName, backendNames } from "../../compute/create-backend.js";
 import { ProbestreamError } from "../../errors/probestream-error.js";
 import { defaultConcurrency, type EmbedFilesOptions, embedFiles, type FileOutcome } from "../../search/embed-files.js";
 import type { EmbedPort } from "../../search/embed-port.js";
@@ -25,7 +25,7 @@ interface EmbedOptions extends ConnectionOptions {
   readonly local?: boolean;
   readonly experts?: string;
   readonly expert?: readonly string[];
-  readonly backend?: BackendName;
+  readonly backend?: BackendName | "auto";
   readonly texts?: string;
   readonly top?: number;
   readonly json?: boolean;
@@ -76,7 +76,11 @@ export function addEmbed(program: Command, context: CommandContext): void {
       "expert by name or space id; with --local also an expert folder; repeatable (default: the only one that fits)",
       collectWord,
     )
-    .option("--backend <name>", "with --local: compute backend, onnx or plain (default: onnx)", parseBackend)
+    .option(
+      "--backend <name>",
+      `with --local: compute backend, ${backendNames.join(", ")} (default: auto, the fastest here)`,
+      parseBackend,
+    )
     .option("--texts <file>", "safetensors file with text_embeds [n, width] and labels, to compare models with")
     .option("--top <n>", "labels per model (default: 3 in the table, all in JSON)", parseCount)
     .option("--json", "one JSON object per line instead of a table")

@@ -3,6 +3,7 @@ import { backendNames } from "../../compute/create-backend.js";
 import { type Catalogue, openCatalogue } from "../../experts/catalogue.js";
 import { protocolWindowBytes } from "../../rpc/receive-window.js";
 import { type RunningServer, startServer } from "../../rpc/server.js";
+import type { Embedder } from "../../search/embedder.js";
 import type { CommandContext } from "../command-context.js";
 import { parseDuration } from "../duration.js";
 import { defaultAddress, readProcessSettings } from "../environment.js";
@@ -56,7 +57,7 @@ export function addServe(program: Command, context: CommandContext): void {
     )
     .option(
       "--backend <name>",
-      `compute backend: ${backendNames.join(", ")} (default: ${backendNames[0]})`,
+      `compute backend: ${backendNames.join(", ")} (default: auto, the fastest that gives right numbers)`,
       parseBackend,
     )
     .option("--tls-cert <file>", "the server's certificate (PEM)")
@@ -80,6 +81,7 @@ async function serveAlone(options: ServeOptions, { terminal, signal }: CommandCo
   const server = await start(options);
   const address = formatAddress(server);
   await terminal.print(`listening on ${address} (pid ${process.pid}, ${await describe(server)})`);
+  remarkBackends(server.embedder, terminal.remark);
   await remarkUnusable(server.embedder.catalogue, terminal.remark);
   await untilAborted(signal);
   await server.close(toGraceMs(options));
@@ -134,6 +136,14 @@ async function describe({ embedder }: RunningServer): Promise<string> {
   const { experts } = await embedder.catalogue.list();
   const count = experts.length === 1 ? "1 expert" : `${experts.length} experts`;
   return `${count}, backend ${embedder.backend.name}: ${embedder.backend.device}`;
+}
+
+/** Says what was measured to choose the backend. */
+function remarkBackends({ measuredBackends }: Embedder, remark: (line: string) => void): void {
+  for (const { name, device, gflops, unusable } of measuredBackends) {
+    const rate = `${gflops < 10 ? gflops.toFixed(1) : gflops.toFixed(0)} GFLOP/s`;
+    remark(toPlain(`backend ${name}: ${unusable === undefined ? `${rate} (${device})` : `not used: ${unusable}`}`));
+  }
 }
 
 async function remarkUnusable(catalogue: Catalogue, remark: (line: string) => void): Promise<void> {

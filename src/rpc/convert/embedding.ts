@@ -79,7 +79,7 @@ export function toModelEmbedding(result: Embedded): ModelEmbedding {
       project: toDuration(timings.project),
       head: toDuration(timings.head),
     },
-    backends: [...backends],
+    backends: backends.map(({ name, device, rows }) => ({ name, device, rows: BigInt(rows) })),
   });
 }
 
@@ -107,7 +107,7 @@ export function fromModelEmbedding(result: ModelEmbedding): PortResult {
       project: fromDuration(timings?.project),
       head: fromDuration(timings?.head),
     },
-    backends,
+    backends: backends.map(({ name, device, rows }) => ({ name, device, rows: Number(rows) })),
   };
 }
 

@@ -45,12 +45,16 @@ export interface ServerMemory {
 /** One compute backend of a server. */
 export interface ServerBackend {
   readonly name: string;
-  /** Device and version; empty for backends that are not in use. */
+  /** Device and version; empty for backends that were not started. */
   readonly device: string;
-  /** It is in use, or the package it needs is installed. */
+  /** It can run there; of a backend that was not measured, as far as can be told without starting it. */
   readonly available: boolean;
   /** Why not, or empty. */
   readonly unavailableReason: string;
+  /** Rate measured at start, in 10⁹ floating-point operations per second; 0 where it was not measured. */
+  readonly gflops: number;
+  /** Relative error (L2) measured at start; 0 where it was not measured. */
+  readonly relativeError: number;
 }
 
 /** What a server is and what it allows. */
@@ -71,11 +75,13 @@ export function fromServerInfo(info: GetServerInfoResponse): ServerInfo {
     version: info.version,
     limits: fromWireLimits(info.limits ?? create(LimitsSchema)),
     memory: fromMemoryPlan(info.memoryPlan ?? create(MemoryPlanSchema)),
-    backends: info.backends.map(({ name, device, available, unavailableReason }) => ({
+    backends: info.backends.map(({ name, device, available, unavailableReason, gflops, relativeError }) => ({
       name,
       device,
       available,
       unavailableReason,
+      gflops,
+      relativeError,
     })),
     processCount: info.processCount,
   };

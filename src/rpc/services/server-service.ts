@@ -1,5 +1,7 @@
-import { type BackendName, backendNames, whyUnavailable } from "../../compute/create-backend.js";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { backendNames, whyUnavailable } from "../../compute/create-backend.js";
 import type {
+  BackendInfoSchema,
   GetServerInfoRequestSchema,
   GetServerInfoResponseSchema,
 } from "../../gen/probestream/v1/server_service_pb.js";
@@ -18,7 +20,7 @@ export function createServerService(
   embedder: Embedder,
   server: { readonly version: string; readonly maxMessageBytes: number; readonly processCount: number },
 ): ServerService {
-  const { limits, memory, backend } = embedder;
+  const { limits, memory } = embedder;
   return {
     getServerInfo: async () => ({
       version: server.version,
@@ -50,17 +52,26 @@ export function createServerService(
         workerCount: embedder.workerCount,
         runtimeBytes: BigInt(memory.runtimeBytes),
       },
-      backends: [
-        { name: backend.name, device: backend.device, available: true },
-        ...backendNames.filter((name) => name !== backend.name).map(toIdleBackend),
-      ],
+      backends: toBackends(embedder),
       processCount: server.processCount,
     }),
   };
 }
 
-/** A backend that is not in use, and whether it could be. */
-function toIdleBackend(name: BackendName): { name: string; available: boolean; unavailableReason: string } {
-  const reason = whyUnavailable(name);
-  return { name, available: reason === undefined, unavailableReason: reason ?? "" };
+/** The backend in use, then the others by rank; of those that nobody tried, whether their package is there. */
+function toBackends({ backend, measuredBackends }: Embedder): MessageInitShape<typeof BackendInfoSchema>[] {
+  const measured = measuredBackends.map(({ unusable, ...rest }) => ({
+    ...rest,
+    available: unusable === undefined,
+    unavailableReason: unusable ?? "",
+  }));
+  const own = measured.find(({ name }) => name === backend.name);
+  const idle = backendNames
+    .filter((name) => name !== backend.name && !measured.some((one) => one.name === name))
+    .map((name) => ({
+      name,
+      available: whyUnavailable(name) === undefined,
+      unavailableReason: whyUnavailable(name) ?? "",
+    }));
+  return [{ ...own, ...backend, available: true }, ...measured.filter((one) => one !== own), ...idle];
 }

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file probestream/v1/server_service.proto.
  */
 export const file_probestream_v1_server_service: GenFile = /*@__PURE__*/
-  fileDesc("CiNwcm9iZXN0cmVhbS92MS9zZXJ2ZXJfc2VydmljZS5wcm90bxIOcHJvYmVzdHJlYW0udjEiFgoUR2V0U2VydmVySW5mb1JlcXVlc3QixwEKFUdldFNlcnZlckluZm9SZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEiYKBmxpbWl0cxgCIAEoCzIWLnByb2Jlc3RyZWFtLnYxLkxpbWl0cxIvCgttZW1vcnlfcGxhbhgDIAEoCzIaLnByb2Jlc3RyZWFtLnYxLk1lbW9yeVBsYW4SLQoIYmFja2VuZHMYBCADKAsyGy5wcm9iZXN0cmVhbS52MS5CYWNrZW5kSW5mbxIVCg1wcm9jZXNzX2NvdW50GAUgASgNIvgCCgZMaW1pdHMSFwoPbWF4X2NodW5rX2J5dGVzGAEgASgNEhgKEGJlc3RfY2h1bmtfYnl0ZXMYAiABKA0SFwoPbWF4X3BsYW5fbW9kZWxzGAMgASgNEhwKFG1heF9tYW5pZmVzdF90ZW5zb3JzGAQgASgNEhkKEW1heF9zdHJlYW1fbW9kZWxzGAUgASgNEhgKEG1heF90ZXh0X3ZlY3RvcnMYBiABKA0SGQoRbWF4X2Rpc2NhcmRfYnl0ZXMYByABKAQSNgoTc3RyZWFtX2lkbGVfdGltZW91dBgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIwCg11cGxvYWRfZXhwaXJ5GAkgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhUKDXNlZ21lbnRfYnl0ZXMYCiABKAQSGQoRbWF4X21lc3NhZ2VfYnl0ZXMYCyABKA0SGAoQbWF4X2Fuc3dlcl9ieXRlcxgMIAEoDSKrAgoKTWVtb3J5UGxhbhIUCgxidWRnZXRfYnl0ZXMYASABKAQSFgoOcmVzZXJ2ZWRfYnl0ZXMYAiABKAQSFAoMZXhwZXJ0X2J5dGVzGAMgASgEEhQKDHN0cmVhbV9ieXRlcxgEIAEoBBIcChRyZWNlaXZlX3dpbmRvd19ieXRlcxgFIAEoBBIWCg5tZXNzYWdlc19ieXRlcxgGIAEoBBIUCgxibG9ja3NfYnl0ZXMYByABKAQSFAoMb3Blbl9zdHJlYW1zGAggASgNEhoKEnVwbG9hZF9zdGF0ZV9ieXRlcxgJIAEoBBIUCgx3b3JrZXJfY291bnQYCiABKA0SFQoNcnVudGltZV9ieXRlcxgLIAEoBBIYChBjb25uZWN0aW9uX2J5dGVzGAwgASgEIloKC0JhY2tlbmRJbmZvEgwKBG5hbWUYASABKAkSDgoGZGV2aWNlGAIgASgJEhEKCWF2YWlsYWJsZRgDIAEoCBIaChJ1bmF2YWlsYWJsZV9yZWFzb24YBCABKAkybQoNU2VydmVyU2VydmljZRJcCg1HZXRTZXJ2ZXJJbmZvEiQucHJvYmVzdHJlYW0udjEuR2V0U2VydmVySW5mb1JlcXVlc3QaJS5wcm9iZXN0cmVhbS52MS5HZXRTZXJ2ZXJJbmZvUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_duration]);
+  fileDesc("CiNwcm9iZXN0cmVhbS92MS9zZXJ2ZXJfc2VydmljZS5wcm90bxIOcHJvYmVzdHJlYW0udjEiFgoUR2V0U2VydmVySW5mb1JlcXVlc3QixwEKFUdldFNlcnZlckluZm9SZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEiYKBmxpbWl0cxgCIAEoCzIWLnByb2Jlc3RyZWFtLnYxLkxpbWl0cxIvCgttZW1vcnlfcGxhbhgDIAEoCzIaLnByb2Jlc3RyZWFtLnYxLk1lbW9yeVBsYW4SLQoIYmFja2VuZHMYBCADKAsyGy5wcm9iZXN0cmVhbS52MS5CYWNrZW5kSW5mbxIVCg1wcm9jZXNzX2NvdW50GAUgASgNIvgCCgZMaW1pdHMSFwoPbWF4X2NodW5rX2J5dGVzGAEgASgNEhgKEGJlc3RfY2h1bmtfYnl0ZXMYAiABKA0SFwoPbWF4X3BsYW5fbW9kZWxzGAMgASgNEhwKFG1heF9tYW5pZmVzdF90ZW5zb3JzGAQgASgNEhkKEW1heF9zdHJlYW1fbW9kZWxzGAUgASgNEhgKEG1heF90ZXh0X3ZlY3RvcnMYBiABKA0SGQoRbWF4X2Rpc2NhcmRfYnl0ZXMYByABKAQSNgoTc3RyZWFtX2lkbGVfdGltZW91dBgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIwCg11cGxvYWRfZXhwaXJ5GAkgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhUKDXNlZ21lbnRfYnl0ZXMYCiABKAQSGQoRbWF4X21lc3NhZ2VfYnl0ZXMYCyABKA0SGAoQbWF4X2Fuc3dlcl9ieXRlcxgMIAEoDSKrAgoKTWVtb3J5UGxhbhIUCgxidWRnZXRfYnl0ZXMYASABKAQSFgoOcmVzZXJ2ZWRfYnl0ZXMYAiABKAQSFAoMZXhwZXJ0X2J5dGVzGAMgASgEEhQKDHN0cmVhbV9ieXRlcxgEIAEoBBIcChRyZWNlaXZlX3dpbmRvd19ieXRlcxgFIAEoBBIWCg5tZXNzYWdlc19ieXRlcxgGIAEoBBIUCgxibG9ja3NfYnl0ZXMYByABKAQSFAoMb3Blbl9zdHJlYW1zGAggASgNEhoKEnVwbG9hZF9zdGF0ZV9ieXRlcxgJIAEoBBIUCgx3b3JrZXJfY291bnQYCiABKA0SFQoNcnVudGltZV9ieXRlcxgLIAEoBBIYChBjb25uZWN0aW9uX2J5dGVzGAwgASgEIoIBCgtCYWNrZW5kSW5mbxIMCgRuYW1lGAEgASgJEg4KBmRldmljZRgCIAEoCRIRCglhdmFpbGFibGUYAyABKAgSGgoSdW5hdmFpbGFibGVfcmVhc29uGAQgASgJEg4KBmdmbG9wcxgFIAEoARIWCg5yZWxhdGl2ZV9lcnJvchgGIAEoATJtCg1TZXJ2ZXJTZXJ2aWNlElwKDUdldFNlcnZlckluZm8SJC5wcm9iZXN0cmVhbS52MS5HZXRTZXJ2ZXJJbmZvUmVxdWVzdBolLnByb2Jlc3RyZWFtLnYxLkdldFNlcnZlckluZm9SZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_duration]);
 
 /**
  * Nothing to say.
@@ -289,15 +289,15 @@ export type BackendInfo = Message<"probestream.v1.BackendInfo"> & {
   name: string;
 
   /**
-   * Device and version, for example "onnxruntime 1.30.0, CPU, 1 thread"; empty for a backend that is not in use.
+   * Device and version, for example "onnxruntime 1.30.0, CPU, 1 thread"; empty for a backend that was not started.
    *
    * @generated from field: string device = 2;
    */
   device: string;
 
   /**
-   * Whether it can run here: it is in use, or the package it needs is installed. That one loads is known only of the
-   * backend in use.
+   * Whether it can run here. Where the backends were measured at start: it started, and its numbers were right. Where one
+   * was named: it is that one, or the package it needs is installed.
    *
    * @generated from field: bool available = 3;
    */
@@ -309,6 +309,20 @@ export type BackendInfo = Message<"probestream.v1.BackendInfo"> & {
    * @generated from field: string unavailable_reason = 4;
    */
   unavailableReason: string;
+
+  /**
+   * Rate measured at start on a small block, in 10^9 floating-point operations per second; 0 where it was not measured.
+   *
+   * @generated from field: double gflops = 5;
+   */
+  gflops: number;
+
+  /**
+   * Relative error (L2) of that block beside float64 sums; 0 where it was not measured.
+   *
+   * @generated from field: double relative_error = 6;
+   */
+  relativeError: number;
 };
 
 /**
