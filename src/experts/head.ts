@@ -6,7 +6,6 @@ import type { Checkpoint, Linear } from "./checkpoint.js";
 
 /** What comes after the projection: representation, text images, scores. Its matrices are resident on a backend. */
 export interface Head {
-  readonly residentBytes: number;
   /** Whether representations compare with texts. */
   readonly hasTextHead: boolean;
   /** e = M·h + b for several models at once. `responses` are h, r_U·r_V numbers each; gives r_T numbers each. */
@@ -45,7 +44,6 @@ export async function createHead(
   );
   let text: Promise<Product> | undefined;
   return {
-    residentBytes: product.residentBytes + head.weight.values.byteLength,
     hasTextHead: objective === "zeroshot",
     encode: async (responses) => {
       const rows = await multiply(product, concatenate(responses, inputs));
@@ -55,6 +53,10 @@ export async function createHead(
       assertTexts(objective, head.weight.columns, texts);
       if (texts.rows === 0) return { rows: 0, columns: head.weight.rows, values: new Float32Array(0) };
       text ??= backend.load({ right: transpose(head.weight) });
+      // What failed once may work the next time.
+      text.catch(() => {
+        text = undefined;
+      });
       const images = await multiply(await text, texts);
       for (let row = 0; row < images.rows; row++) toUnit(addBias(rowOf(images, row), head.bias));
       return images;

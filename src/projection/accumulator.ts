@@ -35,8 +35,6 @@ export type LayerMatrices = Partial<Readonly<Record<TensorRole, StoredMatrix>>>;
 
 /** Creates accumulators for one expert's probes, resident on a backend. */
 export interface Projector {
-  /** Bytes that the probes keep occupied. */
-  readonly residentBytes: number;
   /** Opens an accumulator for a layer with these tensors. */
   open(layer: LayerMatrices): Accumulator;
   dispose(): Promise<void>;

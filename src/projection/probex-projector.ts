@@ -43,7 +43,6 @@ export async function createProbexProjector(
     const up = await backend.load({ left: vT }, again && (async () => ({ left: transpose((await again()).v) })));
     const down = await backend.load({ right: u }, again && (async () => ({ right: (await again()).u })));
     return {
-      residentBytes: up.residentBytes + down.residentBytes,
       open: (matrices) => createLoraAccumulator(backend, up, down, matrices),
       dispose: async () => {
         await up.dispose();
@@ -61,7 +60,6 @@ export async function createProbexProjector(
       }),
   );
   return {
-    residentBytes: product.residentBytes,
     open: (matrices) => createDenseAccumulator(product, matrices, transposed),
     dispose: () => product.dispose(),
   };

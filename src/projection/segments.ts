@@ -4,11 +4,6 @@
  */
 export const segmentBytes = 8 * 1024 * 1024;
 
-/** Number of segments of a range of `length` bytes; the last may be shorter. */
-export function segmentCount(length: number): number {
-  return Math.ceil(length / segmentBytes);
-}
-
 /** End of the segment that holds byte `offset` of a range of `length` bytes. */
 export function segmentEnd(offset: number, length: number): number {
   return Math.min((Math.floor(offset / segmentBytes) + 1) * segmentBytes, length);

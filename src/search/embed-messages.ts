@@ -43,10 +43,8 @@ export type BlockOperation =
     }
   /** Bytes of the open model's tensor, at this place of the block. */
   | { readonly op: "bytes"; readonly tensor: number; readonly at: number; readonly length: number }
-  /** The open model is complete; its digest, if the client sent one. */
-  | { readonly op: "close"; readonly digest: Uint8Array | undefined }
-  /** The open model is given up. */
-  | { readonly op: "drop" };
+  /** The open model is complete; its digest, if the client sent one. Without it the next `open` gives the model up. */
+  | { readonly op: "close"; readonly digest: Uint8Array | undefined };
 
 /** From the event loop to a worker. */
 export type ToWorker =
@@ -91,7 +89,7 @@ export type FromWorker =
   | { readonly type: "ready"; readonly name: string; readonly device: string }
   /** A backend failed; the work goes on. */
   | { readonly type: "fault"; readonly error: PlainError }
-  | { readonly type: "loaded"; readonly request: number; readonly residentBytes: number }
+  | { readonly type: "loaded"; readonly request: number }
   | { readonly type: "not-loaded"; readonly request: number; readonly error: PlainError }
   | { readonly type: "block-done"; readonly stream: number; readonly buffer: ArrayBuffer }
   | { readonly type: "checkpoint"; readonly stream: number; readonly model: number; readonly state: ModelState }

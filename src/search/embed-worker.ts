@@ -94,7 +94,7 @@ async function load(request: number, spaceId: string, folder: string): Promise<v
     const expert = residents.get(spaceId) ?? (await loadResidentExpert(backend, folder, spaceId));
     residents.set(spaceId, expert);
     collectGarbage();
-    post({ type: "loaded", request, residentBytes: expert.residentBytes });
+    post({ type: "loaded", request });
   } catch (error) {
     post({ type: "not-loaded", request, error: toPlainError(error) });
   }
@@ -145,6 +145,9 @@ async function runOperation(
     return undefined;
   }
   if (operation.op === "open") {
+    const givenUp = stream.open;
+    stream.open = undefined;
+    await givenUp?.projection.dispose();
     stream.open = await openModel(operation, stream.texts);
     return undefined;
   }
@@ -158,10 +161,6 @@ async function runOperation(
         if (open.resumable)
           post({ type: "checkpoint", stream: id, model: open.model, state: await projection.state() });
       });
-      return undefined;
-    case "drop":
-      stream.open = undefined;
-      await projection.dispose();
       return undefined;
     case "close": {
       const responses = await projection.finish(operation.digest);
@@ -243,6 +242,8 @@ async function score(
   if (images === undefined) {
     images = head.toTextImages(texts.vectors);
     texts.images.set(spaceId, images);
+    // What failed once may work for the next model.
+    images.catch(() => texts.images.delete(spaceId));
   }
   return head.cosines(representation, await images);
 }

@@ -34,6 +34,8 @@ export interface MemoryPlan {
   admitStream(): () => void;
   /** Takes `bytes` for what `what` names; the function gives them back. Throws like {@link admitStream}. */
   reserve(bytes: number, what: string, kind: ReservationKind): () => void;
+  /** Names who is asked to give something back when there is no room: true if that was done. */
+  onShortage(give: () => boolean): void;
 }
 
 /**
@@ -61,9 +63,13 @@ export function createMemoryPlan(
   const bytesOf: Record<ReservationKind, number> = { expert: 0, model: 0, plan: 0, connection: 0 };
   let reserved = 0;
   let streams = 0;
+  let reclaim: () => boolean = () => false;
 
   /** Takes bytes, and gives them back once, whatever else `count` is to do at each. */
   const take = (bytes: number, what: string, count: (sign: 1 | -1) => void): (() => void) => {
+    while (reserved + bytes > budgetBytes && reclaim()) {
+      // Each turn gives back something that nobody uses.
+    }
     if (reserved + bytes > budgetBytes) {
       const { expert: experts } = bytesOf;
       throw new LimitExceededError(
@@ -104,6 +110,9 @@ export function createMemoryPlan(
       take(streamBytes, "one more stream", (sign) => {
         streams += sign;
       }),
+    onShortage: (give) => {
+      reclaim = give;
+    },
     reserve: (bytes, what, kind) =>
       take(bytes, what, (sign) => {
         bytesOf[kind] += sign * bytes;

@@ -1,4 +1,3 @@
-import type { Matrix } from "../compute/compute-backend.js";
 import { toProbestreamError } from "../errors/plain-error.js";
 import {
   AbortedError,
@@ -7,7 +6,7 @@ import {
   LimitExceededError,
   type ProbestreamError,
 } from "../errors/probestream-error.js";
-import { assertFiniteTexts, toProbabilities } from "../experts/head.js";
+import { toProbabilities } from "../experts/head.js";
 import { segmentBytes } from "../projection/segments.js";
 import { type BlockWriter, createBlockWriter } from "./block-writer.js";
 import type { WorkerResult } from "./embed-messages.js";
@@ -20,11 +19,11 @@ import {
   answerBytesOf,
   assertChunkLength,
   assertDigestLength,
-  assertTextWidth,
   modelBytesOf,
   type Plan,
   planHeader,
 } from "./stream-header.js";
+import { createStreamTexts } from "./stream-texts.js";
 import { assertComplete, toChunkCursor, toCursor } from "./upload-cursor.js";
 import type { UploadRegistry } from "./upload-registry.js";
 import type { StreamEvents, StreamLink, WorkerPool } from "./worker-pool.js";
@@ -56,10 +55,6 @@ export function openEmbedStream({ pool, memory, uploads, limits, plan }: StreamC
   const releaseStream = memory.admitStream();
   const slots = createModelSlots();
   let current: OpenModel | undefined;
-  let textWidth: number | undefined;
-  let textCount = 0;
-  /** Why the text vectors that came last are not in force. */
-  let refusedTexts: ProbestreamError | undefined;
   let lost: ProbestreamError | undefined;
   let ended = false;
   let answerBytes = 0;
@@ -75,8 +70,8 @@ export function openEmbedStream({ pool, memory, uploads, limits, plan }: StreamC
       if (model !== undefined) slots.settle(index, toEmbedding(model, result));
     },
     onFailed: (index, error) => {
-      // What went wrong lies in the bytes or in the state: going on from the latter would only repeat it.
-      slots.get(index)?.model?.ticket.forget();
+      // Where the bytes or the state are wrong, going on from the latter would only repeat it.
+      if (isLasting(error)) slots.get(index)?.model?.ticket.forget();
       slots.settle(index, error);
     },
     onLost: (error) => {
@@ -87,19 +82,22 @@ export function openEmbedStream({ pool, memory, uploads, limits, plan }: StreamC
   };
   const link = openLink(pool, events, releaseStream);
   const writer: BlockWriter = createBlockWriter((buffer, operations) => link.send(buffer, operations));
+  const texts = createStreamTexts(memory, async (vectors) => {
+    await writer.push({ op: "texts", texts: vectors });
+    // Vectors may be as long as a message: they must not pile up in one block.
+    writer.flush();
+  });
 
-  /** Ends the open model with an error; what is still sent of it is passed over. */
-  const failCurrent = async (thrown: unknown): Promise<void> => {
-    if (current === undefined) return;
-    const wasOpen = modelOf(current) !== undefined;
-    slots.settle(current.index, toProbestreamError(thrown));
-    if (wasOpen && lost === undefined) await writer.push({ op: "drop" });
+  /** Ends the open model with an error; what is still sent of it is passed over, here and in the worker. */
+  const failCurrent = (thrown: unknown): void => {
+    if (current !== undefined) slots.settle(current.index, toProbestreamError(thrown));
   };
 
   const end = (): void => {
     if (ended) return;
     ended = true;
     link.end();
+    texts.release();
     releaseStream();
   };
 
@@ -109,28 +107,13 @@ export function openEmbedStream({ pool, memory, uploads, limits, plan }: StreamC
     throw streamOrder(`a header came while model "${modelId}" is still open; send its footer first`);
   };
 
-  /** Takes text vectors over, for this model and those after it. */
-  const takeTexts = async (texts: Matrix): Promise<void> => {
-    try {
-      assertFiniteTexts(texts);
-    } catch (error) {
-      refusedTexts = toProbestreamError(error);
-      throw error;
-    }
-    refusedTexts = undefined;
-    textWidth = texts.rows === 0 ? undefined : texts.columns;
-    textCount = texts.rows;
-    await writer.push({ op: "texts", texts: texts.rows === 0 ? undefined : texts });
-    // Vectors may be as long as a message: they must not pile up in one block.
-    writer.flush();
-  };
-
   const openModel = async (header: ModelHeader, index: number): Promise<StreamedModel> => {
     const planned = await planHeader(header, plan);
-    assertTextWidth(planned, textWidth);
+    texts.admit(planned);
     const resumable = planned.totalBytes >= segmentBytes;
     const { ticket, state } = await uploads.open(header.uploadId, planned.fingerprint, () => {
-      void takeOver(index);
+      const message = `another stream took over the upload "${header.uploadId}"; this one is given up`;
+      slots.settle(index, new AbortedError("UPLOAD_IN_USE", message));
     });
     let release = (): void => {};
     try {
@@ -165,15 +148,6 @@ export function openEmbedStream({ pool, memory, uploads, limits, plan }: StreamC
     }
   };
 
-  const takeOver = async (index: number): Promise<void> => {
-    const error = new AbortedError(
-      "UPLOAD_IN_USE",
-      `another stream took over the upload "${slots.get(index)?.uploadId}"; this one is given up`,
-    );
-    if (current?.index === index) await failCurrent(error);
-    else slots.settle(index, error);
-  };
-
   /** Waits until little enough is unsaved. */
   const waitForSave = async (index: number): Promise<void> => {
     if (!slots.isAhead(index)) return;
@@ -200,21 +174,19 @@ export function openEmbedStream({ pool, memory, uploads, limits, plan }: StreamC
       current = { index, remaining };
       try {
         if (lost !== undefined) throw lost;
-        if (header.texts !== undefined) await takeTexts(header.texts);
-        else if (refusedTexts !== undefined) throw refusedTexts;
+        if (header.texts !== undefined) await texts.take(header.texts);
         const model = await openModel(header, index);
         const slot = slots.get(index) as ModelSlot;
         if (slot.settled) {
           // Taken over, lost or given up while it was opened: nobody else will give back what it holds.
           model.release();
           model.ticket.close("unfinished");
-          if (lost === undefined) await writer.push({ op: "drop" });
           return;
         }
         slot.model = model;
-        answerBytes += answerBytesOf(model.plan, textCount);
+        answerBytes += answerBytesOf(model.plan, texts.count);
       } catch (error) {
-        await failCurrent(error);
+        failCurrent(error);
       }
     },
 
@@ -222,13 +194,13 @@ export function openEmbedStream({ pool, memory, uploads, limits, plan }: StreamC
       assertNoneOpen();
       const index = slots.add(modelId, uploadId);
       current = { index, remaining: declaredBytes };
-      if (hasTexts) refusedTexts = toProbestreamError(error);
-      await failCurrent(error);
+      if (hasTexts) texts.refuse(modelId, error);
+      failCurrent(error);
     },
 
     fail: async (error) => {
       if (current === undefined) throw streamOrder("a chunk or footer came before any header; open the model first");
-      await failCurrent(error);
+      failCurrent(error);
     },
 
     chunk: async (tensorIndex, offset, bytes) => {
@@ -243,18 +215,19 @@ export function openEmbedStream({ pool, memory, uploads, limits, plan }: StreamC
         assertChunkLength(bytes.byteLength, limits.maxChunkBytes);
         const cursor = toChunkCursor(model.cursors, tensorIndex, offset, bytes.byteLength);
         await waitForSave(index);
-        waitMs = performance.now() - started - writer.waitMs;
+        waitMs = performance.now() - started;
         // Taken over or lost meanwhile.
         if (modelOf(current) !== model) return;
+        const waited = writer.waitMs;
         const known = Math.min(Math.max(0, cursor.saved - offset), bytes.byteLength);
         const { matrix } = model.plan.tensors[tensorIndex] as PlannedTensor;
         if (known < bytes.byteLength) await writer.write(tensorIndex, matrix, offset + known, bytes.subarray(known));
+        waitMs += writer.waitMs - waited;
         cursor.next += bytes.byteLength;
         model.received += bytes.byteLength;
       } catch (error) {
-        await failCurrent(error);
+        failCurrent(error);
       }
-      waitMs += writer.waitMs;
       model.waitMs += waitMs;
       model.receiveMs += performance.now() - started - waitMs;
     },
@@ -269,7 +242,7 @@ export function openEmbedStream({ pool, memory, uploads, limits, plan }: StreamC
           await writer.push({ op: "close", digest: digest.byteLength === 0 ? undefined : digest.slice() });
         }
       } catch (error) {
-        await failCurrent(error);
+        failCurrent(error);
       }
       current = undefined;
     },
@@ -289,7 +262,7 @@ export function openEmbedStream({ pool, memory, uploads, limits, plan }: StreamC
           const { modelId } = slots.get(current.index) as ModelSlot;
           // What arrived is projected first, so that the last checkpoint is as late as it can be.
           if (lost === undefined && modelOf(current) !== undefined) await writer.drain();
-          await failCurrent(
+          failCurrent(
             cut ??
               new AbortedError(
                 "FOOTER_MISSING",
@@ -313,6 +286,11 @@ export function openEmbedStream({ pool, memory, uploads, limits, plan }: StreamC
       end();
     },
   };
+}
+
+/** Whether sending the same again can only fail again. */
+function isLasting({ kind }: ProbestreamError): boolean {
+  return kind === "invalid-input" || kind === "corrupt-data";
 }
 
 function openLink(pool: WorkerPool, events: StreamEvents, onError: () => void): StreamLink {

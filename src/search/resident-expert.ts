@@ -11,7 +11,6 @@ import { collectGarbage } from "./collect-garbage.js";
 export interface ResidentExpert {
   readonly projector: Projector;
   readonly head: Head;
-  readonly residentBytes: number;
   dispose(): Promise<void>;
 }
 
@@ -36,7 +35,6 @@ export async function loadResidentExpert(
   return {
     projector,
     head,
-    residentBytes: head.residentBytes + projector.residentBytes,
     dispose: async () => {
       await projector.dispose();
       await head.dispose();

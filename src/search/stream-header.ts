@@ -36,23 +36,6 @@ export async function planHeader(header: ModelHeader, plan: Plan): Promise<Embed
   );
 }
 
-/**
- * Guards the width of the text vectors in force. They concern the experts that compare with text; others, of the same
- * stream or model, pass them over.
- *
- * @throws InvalidInputError `TEXT_WIDTH_MISMATCH`
- */
-export function assertTextWidth({ targets }: EmbeddingPlan, inForce: number | undefined): void {
-  const widths = targets.map(({ expert }) => expert.textWidth).filter((width) => width > 0);
-  const other = widths.find((width) => inForce !== undefined && width !== inForce);
-  if (other === undefined || inForce === undefined) return;
-  throw new InvalidInputError(
-    "TEXT_WIDTH_MISMATCH",
-    `text vectors are ${inForce} wide, the expert compares with ${other}: use the text encoder it was trained with`,
-    { found: inForce, expected: other },
-  );
-}
-
 /** Guards the length of a footer's digest; an empty one is none. */
 export function assertDigestLength(digest: Uint8Array): void {
   if (digest.byteLength === 0 || digest.byteLength === digestBytes) return;

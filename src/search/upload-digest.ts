@@ -1,4 +1,5 @@
 import { createHash, type Hash } from "node:crypto";
+import { digestBytes } from "../projection/range-reader.js";
 import { segmentBytes } from "../projection/segments.js";
 
 /**
@@ -15,9 +16,6 @@ export interface UploadDigest {
   /** The digest of all ranges, 32 bytes. */
   finish(): Uint8Array;
 }
-
-/** Bytes of a SHA-256. */
-const digestBytes = 32;
 
 /** Starts a digest. */
 export function createUploadDigest(): UploadDigest {

@@ -2,7 +2,7 @@ import type { Matrix } from "../compute/compute-backend.js";
 import { toProbestreamError } from "../errors/plain-error.js";
 import { AbortedError, InternalError, ProbestreamError } from "../errors/probestream-error.js";
 import type { EmbedPort, PortAnswer, PortStream } from "./embed-port.js";
-import { startBytes, type Upload } from "./upload.js";
+import type { Upload } from "./upload.js";
 import { checkStart, SourceFailure, sendModel } from "./upload-model.js";
 import { pauseBeforeRetry, toRemedy } from "./upload-retry.js";
 
@@ -57,7 +57,7 @@ async function untilDone(
     pending = pending.filter(isOpen);
     if (failure === undefined || pending.length === 0) return;
     // An upload of hours may meet any number of failures, as long as it gets on between them.
-    const start = pending.reduce((sum, { plan }) => sum + (plan === undefined ? 0 : startBytes(plan)), 0);
+    const start = pending.reduce((sum, { reachedBytes }) => sum + reachedBytes, 0);
     if (start > reached) failures = 0;
     reached = Math.max(reached, start);
     if (toRemedy(failure) !== "resume") return settleOrSplit(pending, failure, context, attempt);

@@ -34,18 +34,29 @@ export interface UploadRegistry {
   settle(): Promise<void>;
 }
 
+/** A stream that holds an upload. */
+interface Holder {
+  readonly fingerprint: string;
+  readonly onTakenOver: () => void;
+  settled: Promise<void>;
+}
+
+function otherUpload(uploadId: string): PreconditionError {
+  return new PreconditionError(
+    "UPLOAD_MISMATCH",
+    `the upload id "${uploadId}" belongs to another model, other ranges or another expert; choose a new id`,
+    { uploadId },
+  );
+}
+
 /** Creates a registry over a store. */
 export function createUploadRegistry(store: UploadStore, onError: (error: unknown) => void): UploadRegistry {
-  const holders = new Map<string, { readonly onTakenOver: () => void; settled: Promise<void> }>();
+  const holders = new Map<string, Holder>();
 
   const find = async (uploadId: string, fingerprint: string): Promise<ModelState | undefined> => {
     const saved = await store.load(uploadId);
     if (saved === undefined || saved.fingerprint === fingerprint) return saved?.state;
-    throw new PreconditionError(
-      "UPLOAD_MISMATCH",
-      `the upload id "${uploadId}" belongs to another model, other ranges or another expert; choose a new id`,
-      { uploadId },
-    );
+    throw otherUpload(uploadId);
   };
 
   return {
@@ -60,7 +71,9 @@ export function createUploadRegistry(store: UploadStore, onError: (error: unknow
     },
     open: async (uploadId, fingerprint, onTakenOver) => {
       const previous = holders.get(uploadId);
-      const holder = { onTakenOver, settled: Promise.resolve() };
+      // Whoever comes with something else must not end the upload that is under way.
+      if (previous !== undefined && previous.fingerprint !== fingerprint) throw otherUpload(uploadId);
+      const holder: Holder = { fingerprint, onTakenOver, settled: Promise.resolve() };
       holders.set(uploadId, holder);
       previous?.onTakenOver();
       await previous?.settled;

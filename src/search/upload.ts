@@ -23,6 +23,7 @@ export class Upload {
   #plan: ModelPlan | undefined;
   #wantedBytes = 0;
   #doneBytes = 0;
+  #reachedBytes = 0;
   #isRestarted = false;
   #isSettled = false;
 
@@ -47,6 +48,11 @@ export class Upload {
     return this.#plan;
   }
 
+  /** Bytes that the other side had at the last plan: what failures in between are measured against. */
+  get reachedBytes(): number {
+    return this.#reachedBytes;
+  }
+
   /** Whether it has a result or an error. */
   get isSettled(): boolean {
     return this.#isSettled;
@@ -64,6 +70,7 @@ export class Upload {
     const wanted = wantedBytes(plan);
     this.#plan = wanted < segmentBytes ? { ...plan, uploadId: randomUUID() } : plan;
     const done = startBytes(plan);
+    this.#reachedBytes = done;
     this.#progress.add({ bytesWanted: wanted - this.#wantedBytes, bytesDone: done - this.#doneBytes });
     this.#wantedBytes = wanted;
     this.#doneBytes = done;

@@ -29,7 +29,7 @@ export interface StreamLink {
   /**
    * Makes an expert resident in the worker and keeps it there until the stream ends.
    *
-   * @throws LimitExceededError `MEMORY_BUDGET` if there is no room, even after unloading experts that are not in use.
+   * @throws LimitExceededError `MEMORY_BUDGET` if there is no room.
    */
   ensureLoaded(expert: Expert): Promise<void>;
   /** Hands a block over; its buffer comes back through `onBlockDone`. */
@@ -51,6 +51,8 @@ export interface WorkerPool {
 interface ResidentEntry {
   users: number;
   lastUse: number;
+  /** Only then can it be unloaded. */
+  isLoaded: boolean;
   readonly loaded: Promise<void>;
   readonly release: () => void;
 }
@@ -145,10 +147,11 @@ export async function startWorkerPool(
     for (const events of [...member.streams.values()]) events.onLost(error);
   }
 
+  /** Unloads the expert that nobody has used for the longest time. */
   const evict = (): boolean => {
     const idle = members.flatMap((member) =>
       [...member.experts]
-        .filter(([, { users }]) => users === 0)
+        .filter(([, { users, isLoaded }]) => users === 0 && isLoaded)
         .map(([spaceId, entry]) => ({ member, spaceId, entry })),
     );
     const [oldest] = idle.sort((a, b) => a.entry.lastUse - b.entry.lastUse);
@@ -159,18 +162,10 @@ export async function startWorkerPool(
     return true;
   };
 
-  const reserve = (expert: Expert): (() => void) => {
-    for (;;) {
-      try {
-        return memory.reserve(toLoadingBytes(expert), `loading the expert "${expert.name}"`, "expert");
-      } catch (error) {
-        if (!evict()) throw error;
-      }
-    }
-  };
+  memory.onShortage(evict);
 
   const load = (member: Member, expert: Expert): ResidentEntry => {
-    let release = reserve(expert);
+    let release = memory.reserve(toLoadingBytes(expert), `loading the expert "${expert.name}"`, "expert");
     const request = serial++;
     const answered = new Promise<void>((resolve, reject) => member.requests.set(request, { resolve, reject }));
     const isCurrent = (): boolean => member.experts.get(expert.spaceId) === entry;
@@ -179,8 +174,15 @@ export async function startWorkerPool(
       if (!isCurrent()) return;
       release();
       release = memory.reserve(toResidentBytes(expert), `the expert "${expert.name}"`, "expert");
+      entry.isLoaded = true;
     });
-    const entry: ResidentEntry = { users: 0, lastUse: performance.now(), loaded, release: () => release() };
+    const entry: ResidentEntry = {
+      users: 0,
+      lastUse: performance.now(),
+      isLoaded: false,
+      loaded,
+      release: () => release(),
+    };
     member.experts.set(expert.spaceId, entry);
     loaded.catch(() => {
       if (isCurrent()) member.experts.delete(expert.spaceId);

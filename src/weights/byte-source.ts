@@ -19,6 +19,8 @@ export interface ByteSource {
    * ETag. It may hold secrets of a URL: hash it, never show it.
    */
   readonly fingerprint: string;
+  /** Whether the fingerprint changes when the bytes do: false for a URL whose server gives neither ETag nor date. */
+  readonly isIdentified: boolean;
   /** Reads `end - begin` bytes into a buffer of their own. */
   read(begin: number, end: number, signal?: AbortSignal): Promise<Uint8Array>;
   /**

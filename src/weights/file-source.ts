@@ -45,6 +45,7 @@ class OpenedFile implements FileSource {
   readonly name: string;
   readonly size: number;
   readonly fingerprint: string;
+  readonly isIdentified = true;
 
   constructor(handle: FileHandle, name: string, stats: BigIntStats, fingerprint: string) {
     this.#handle = handle;

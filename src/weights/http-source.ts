@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { InvalidInputError } from "../errors/probestream-error.js";
 import { assertRange, type ByteSource, type StreamOptions, toChunkBytes } from "./byte-source.js";
 import { type DownloadOptions, HttpDownloader } from "./http-downloader.js";
@@ -40,9 +41,13 @@ export async function openHttpSource(location: string, options: HttpSourceOption
   });
   const downloader = new HttpDownloader(file, name, options);
   const { prefix, state } = await downloader.readPrefix(options.signal);
-  const fingerprint = JSON.stringify([url.href, state.size, state.etag ?? state.lastModified]);
-  if (prefix.length === state.size) return createMemorySource(prefix, name, fingerprint);
-  return new HttpSource(downloader, prefix, name, state.size, fingerprint);
+  const validator = state.etag ?? state.lastModified;
+  if (prefix.length === state.size) {
+    const digest = createHash("sha256").update(prefix).digest("hex");
+    return createMemorySource(prefix, name, JSON.stringify([url.href, digest]));
+  }
+  const fingerprint = JSON.stringify([url.href, state.size, validator]);
+  return new HttpSource(downloader, prefix, name, state.size, fingerprint, validator !== null);
 }
 
 class HttpSource implements ByteSource {
@@ -51,13 +56,22 @@ class HttpSource implements ByteSource {
   readonly name: string;
   readonly size: number;
   readonly fingerprint: string;
+  readonly isIdentified: boolean;
 
-  constructor(downloader: HttpDownloader, prefix: Uint8Array, name: string, size: number, fingerprint: string) {
+  constructor(
+    downloader: HttpDownloader,
+    prefix: Uint8Array,
+    name: string,
+    size: number,
+    fingerprint: string,
+    isIdentified: boolean,
+  ) {
     this.#downloader = downloader;
     this.#prefix = prefix;
     this.name = name;
     this.size = size;
     this.fingerprint = fingerprint;
+    this.isIdentified = isIdentified;
   }
 
   async read(begin: number, end: number, signal?: AbortSignal): Promise<Uint8Array> {

@@ -1,6 +1,3 @@
-/** What a tensor of a LoRA file is to its module. */
-export type LoraFactor = "down" | "up" | "alpha";
-
 /** Names of one module's tensors under one convention. */
 export interface LoraNames {
   readonly down: string;

@@ -8,6 +8,7 @@ export function createMemorySource(content: Uint8Array, name: string, fingerprin
     name,
     size: bytes.length,
     fingerprint,
+    isIdentified: true,
     async read(begin, end, signal) {
       signal?.throwIfAborted();
       assertRange(begin, end, bytes.length, `"${name}"`);

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { readdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { CorruptDataError, InvalidInputError, NotFoundError } from "../errors/probestream-error.js";
@@ -26,7 +26,8 @@ export interface ModelFile {
   readonly metadata: ReadonlyMap<string, string>;
   /**
    * SHA-256, hex, of what identifies the content cheaply: path or URL, sizes, times of change or ETags, headers.
-   * Equal identities mean the same bytes unless someone changed a file and set its time back.
+   * Equal identities mean the same bytes unless someone changed a file and set its time back. Of a remote file whose
+   * server gives neither ETag nor date it is another each time: nothing tells whether the bytes are the same.
    */
   readonly identity: string;
   /** Whether it is read over HTTP. */
@@ -66,8 +67,10 @@ export async function openModel(location: string, options: ModelOptions = {}): P
   const root = remote ? location : await toModelPath(location);
   const shown = remote ? toDisplayUrl(parseHttpUrl(location).url) : root;
   const fingerprints = new Map<string, string>();
+  let isIdentified = true;
   const pool = new SourcePool(async (shard, signal) => {
     const source = await openSource(shard, { ...options, signal });
+    isIdentified &&= source.isIdentified;
     return assertUnchanged(source, shard, fingerprints);
   });
   try {
@@ -83,7 +86,9 @@ export async function openModel(location: string, options: ModelOptions = {}): P
     });
     if (index !== undefined) assertShardsFit(index, shards, shown);
     const digests = shards.map(({ location: shard, header }) => [fingerprints.get(shard), header.digest]);
-    const identity = createHash("sha256").update(JSON.stringify(digests)).digest("hex");
+    const identity = createHash("sha256")
+      .update(JSON.stringify([digests, isIdentified ? "" : randomUUID()]))
+      .digest("hex");
     return new OpenedModel({ location: shown, remote, identity, pool, index, shards });
   } catch (error) {
     await pool.close();

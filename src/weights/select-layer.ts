@@ -177,8 +177,8 @@ function assertSpec({ kind, layout, rows, shape, module }: LayerSpec): void {
     const message = `The layer ${quoteName(module)} of the expert has the shape [${shape.rows}, ${shape.columns}] and reads ${slice}; these must be whole numbers that agree.`;
     throw new InvalidInputError("FIELD_INVALID", message, { module });
   }
-  if (kind === "lora" && (layout === "transposed" || layout === "vector")) {
-    const message = `The LoRA layer ${quoteName(module)} of the expert has the layout "${layout}"; the product of its factors is [out, in], so it must be "linear" or "conv".`;
+  if (kind === "lora" && layout !== "linear") {
+    const message = `The LoRA layer ${quoteName(module)} of the expert has the layout "${layout}"; the product of its factors is [out, in], so it must be "linear".`;
     throw new InvalidInputError("FIELD_INVALID", message, { module, layout });
   }
 }

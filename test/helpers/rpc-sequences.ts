@@ -185,9 +185,8 @@ export function toExpected(
   for (const step of steps) {
     if (step.kind === "empty") return { call: "STREAM_ORDER" };
     if (step.kind === "header") {
-      if (step.fault === "short-upload-id") return { call: "FIELD_INVALID" };
       if (open !== undefined) return { call: "STREAM_ORDER" };
-      if (results.length >= maxStreamModels) return { call: "LIMIT_EXCEEDED" };
+      if (results.length >= maxStreamModels) return { models: results, stoppedEarly: true };
       const { tensors } = models[step.model] as SequenceModel;
       const sizes = tensors.map(({ byteLength }, t) => byteLength - (t === 0 && step.fault === "other-range" ? 4 : 0));
       const skipped = step.fault === "start-offset" ? (tensors[0]?.byteLength ?? 0) : 0;
@@ -198,11 +197,14 @@ export function toExpected(
         remaining: sizes.reduce((sum, size) => sum + size, 0) - skipped,
       };
     } else if (step.kind === "chunk") {
-      if (step.bytes.byteLength > maxChunkBytes) return { call: "LIMIT_EXCEEDED" };
-      if (step.offset > Number.MAX_SAFE_INTEGER) return { call: "FIELD_INVALID" };
       if (open === undefined) return { call: "STREAM_ORDER" };
-      open.remaining -= step.bytes.byteLength;
-      open.failed ??= takeChunk(open.ranges, step, (models[open.model] as SequenceModel).tensors);
+      if (step.offset > Number.MAX_SAFE_INTEGER) {
+        open.failed ??= "FIELD_INVALID";
+      } else {
+        open.remaining -= step.bytes.byteLength;
+        if (step.bytes.byteLength > maxChunkBytes) open.failed ??= "LIMIT_EXCEEDED";
+        open.failed ??= takeChunk(open.ranges, step, (models[open.model] as SequenceModel).tensors);
+      }
     } else {
       if (open === undefined) return { call: "STREAM_ORDER" };
       const { model, ranges, failed } = open;
@@ -224,7 +226,7 @@ export function toExpected(
 }
 
 function toHeaderReason(fault: HeaderFault, tensorCount: number): ErrorReason | undefined {
-  if (fault === "no-space-ids") return "FIELD_INVALID";
+  if (fault === "no-space-ids" || fault === "short-upload-id") return "FIELD_INVALID";
   if (fault === "other-range" || (fault === "reversed" && tensorCount > 1)) return "PLAN_STALE";
   return fault === "start-offset" ? "UPLOAD_MISMATCH" : undefined;
 }

@@ -242,6 +242,21 @@ test.serial("text vectors that are refused fail the models that would be scored 
   );
 });
 
+test.serial("sound models are not told of another one's header, but of texts that it kept from them", async (t) => {
+  const { client } = t.context;
+  const planned = await client.planOne(smallManifest);
+  const textVectors = { rows: 1, columns: 8, data: new Uint8Array(new Float32Array(8).fill(1).buffer) };
+  const { response } = await client.upload([
+    ...toModel(planned, [smallBytes], { header: { modelId: "bad", uploadId: "short", textVectors } }),
+    ...toModel(planned, [smallBytes], { header: { modelId: "good", uploadId: "long-enough-a-name" } }),
+  ]);
+  const messages = response?.results.map(({ outcome }) => (outcome.case === "error" ? outcome.value.message : ""));
+  t.deepEqual(messages, [
+    "upload_id has 5 characters; it must have 16 to 128 of A-Z a-z 0-9 _ -",
+    'the text vectors that would be in force came with model "bad", whose header was refused: upload_id has 5 characters; it must have 16 to 128 of A-Z a-z 0-9 _ -',
+  ]);
+});
+
 test.serial("models beyond the most that a stream takes are left for the next, and none before is lost", async (t) => {
   const server = await startTestServer([small], { limits: { maxStreamModels: 2 } });
   const client = openRawClient(server.target);

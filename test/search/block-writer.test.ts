@@ -130,7 +130,7 @@ test("an operation that is pushed while a write waits hinders neither", async (t
   const matrix = storedMatrix(8, blockBytes, "F8_E4M3");
   const writing = writer.write(0, matrix, 0, new Uint8Array(8 * blockBytes));
   await new Promise((resolve) => setImmediate(resolve));
-  const pushing = writer.push({ op: "drop" });
+  const pushing = writer.push({ op: "close", digest: undefined });
   let next = 0;
   const giving = setInterval(() => {
     for (; next < sent.length; next++) writer.giveBack((sent[next] as Sent).buffer);
@@ -139,7 +139,7 @@ test("an operation that is pushed while a write waits hinders neither", async (t
   await inTime(Promise.all([writing, pushing]), "write and push");
   await inTime(writer.drain(), "the drain");
   const operations = sent.flatMap((block) => block.operations);
-  t.is(operations.filter(({ op }) => op === "drop").length, 1);
+  t.is(operations.filter(({ op }) => op === "close").length, 1);
   t.is(
     operations.reduce((sum, one) => sum + (one.op === "bytes" ? one.length : 0), 0),
     8 * blockBytes,

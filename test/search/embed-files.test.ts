@@ -6,6 +6,7 @@ import { writeExpert } from "../../bench/fixtures.js";
 import { Random } from "../../bench/random.js";
 import { makeExample } from "../../scripts/example.js";
 import {
+  AbortedError,
   CorruptDataError,
   InvalidInputError,
   ProbestreamError,
@@ -246,6 +247,31 @@ test("an error of one model's digest begins it anew once, and then stands", asyn
     const [done] = await collect([path], wrong);
     t.is(done && reasonOf(done), expected);
   }
+});
+
+test("an upload that gets on between answered failures is never given up", async (t) => {
+  const path = join(folder, "gets-on.safetensors");
+  await copyFile(large, path);
+  // A worker that dies is answered, model by model; each time more of the upload has been saved.
+  const dying = withStreams(largePort, (stream, serial) => {
+    if (serial >= 2) return {};
+    let chunks = 0;
+    return {
+      chunk: async (tensor, offset, bytes) => {
+        if (chunks++ < 12) await stream.chunk(tensor, offset, bytes);
+      },
+      footer: async () => {},
+      finish: async () => {
+        const { results } = await stream.finish();
+        const outcome = new AbortedError("WORKER_LOST", "the worker died");
+        return { results: results.map(({ modelId }) => ({ modelId, outcome })), stoppedEarly: false };
+      },
+    };
+  });
+  const [done] = await collect([path], dying, { retries: 0 });
+  t.is(done && reasonOf(done), "WORKER_LOST", "none of it was saved before the first");
+  const [later] = await collect([path], dying, { retries: 1 });
+  t.is(later && reasonOf(later), "embedded");
 });
 
 test("models that an early answer left out are sent again", async (t) => {

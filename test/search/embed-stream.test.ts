@@ -623,3 +623,34 @@ test("a slow worker holds the sender back, and all arrives", async (t) => {
   t.deepEqual(found.embeddings[0]?.representation, expected.embeddings[0]?.representation);
   t.true(found.timings.wait > 20, `${found.timings.wait} ms`);
 });
+
+test("text vectors and their images count against the memory plan for as long as they are in force", async (t) => {
+  const embedder = await startTestEmbedder(t, await writeSmallExpert(await createTemporaryFolder(t)));
+  const { memory } = embedder;
+  const planned = await planTestModel(embedder, smallModel(1));
+  const texts = randomMatrix(1000, planned.header.experts.length * smallExpert.head.weight.columns, 3);
+  const stream = embedder.openStream();
+  await sendModel(stream, planned);
+  const without = memory.reservedBytes;
+  await sendModel(stream, await planTestModel(embedder, smallModel(2)), { texts });
+  const images = 4 * texts.rows * smallExpert.head.weight.rows;
+  t.true(memory.reservedBytes - without >= texts.values.byteLength + images);
+  await sendModel(stream, await planTestModel(embedder, smallModel(3)), {
+    texts: { ...texts, rows: 0, values: new Float32Array(0) },
+  });
+  await stream.finish();
+  t.is(memory.reservedBytes, memory.expertBytes);
+});
+
+test("text vectors that there is no room for fail the models that would be scored against them", async (t) => {
+  const root = await writeSmallExpert(await createTemporaryFolder(t));
+  const probe = await startTestEmbedder(t, root);
+  const embedder = await startTestEmbedder(t, root, { memoryBudgetBytes: probe.memory.streamBytes + 100_000 });
+  const texts = randomMatrix(10_000, smallExpert.head.weight.columns, 3);
+  const stream = embedder.openStream();
+  await sendModel(stream, await planTestModel(embedder, smallModel(1)), { texts });
+  await sendModel(stream, await planTestModel(embedder, smallModel(2)));
+  const outcomes = await stream.finish();
+  for (const { outcome } of outcomes)
+    assertError(t, outcome, { reason: "MEMORY_BUDGET", message: /10000 text vectors/ });
+});

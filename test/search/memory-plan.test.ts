@@ -41,3 +41,20 @@ test("the budget can be used to the last byte, and what goes beyond is refused w
   await assertRefused(t, () => plan.admitStream(), { reason: "MEMORY_BUDGET", message: /^one more stream needs 100/ });
   t.is(plan.openStreams, 1);
 });
+
+test("whoever holds something that is not in use is asked for it before anyone is refused", (t) => {
+  const plan = createMemoryPlan(1000, { receiveWindowBytes: 100, messagesBytes: 0, blocksBytes: 0 }, 0);
+  const idle = [plan.reserve(400, "an expert", "expert"), plan.reserve(500, "another", "expert")];
+  plan.onShortage(() => {
+    const release = idle.shift();
+    release?.();
+    return release !== undefined;
+  });
+  plan.admitStream();
+  t.is(plan.expertBytes, 900);
+  plan.admitStream();
+  t.is(plan.expertBytes, 500);
+  plan.reserve(800, "a model", "model");
+  t.is(plan.expertBytes, 0);
+  t.throws(() => plan.admitStream(), { message: /one more stream needs 100 bytes; 1000 of 1000 are taken/ });
+});

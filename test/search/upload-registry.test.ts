@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import test, { type ExecutionContext } from "ava";
+import { AbortedError } from "../../src/errors/probestream-error.js";
 import { segmentBytes } from "../../src/projection/segments.js";
 import type { EmbedStream } from "../../src/search/embed-stream.js";
 import type { Embedder, EmbedderOptions } from "../../src/search/embedder.js";
@@ -18,7 +19,7 @@ import {
   toEmbedding,
 } from "../helpers/embed-client.js";
 import { faultyBackend } from "../helpers/faulty-backend.js";
-import { largeModel, writeLargeExpert } from "../helpers/small-experts.js";
+import { largeModel, smallModel, writeLargeExpert, writeSmallExpert } from "../helpers/small-experts.js";
 import { createTemporaryFolder } from "../helpers/temporary-folder.js";
 import { inTime, until } from "../helpers/until.js";
 import { createUploadState } from "../helpers/upload-states.js";
@@ -185,6 +186,59 @@ test("a stream that waits for its worker can be taken over", async (t) => {
   assertError(t, outcome?.outcome, { reason: "UPLOAD_IN_USE", message: /took over/ });
   second.abort();
   t.is(embedder.memory.reservedBytes, embedder.memory.expertBytes);
+});
+
+/** Three blocks that wait for a slow worker, and no more. */
+async function startGhost(
+  t: ExecutionContext,
+): Promise<{ embedder: Embedder; planned: PlannedModel; ghost: EmbedStream }> {
+  const embedder = await startLarge(t, { computeModule: faultyBackend("none", { delayMs: 100 }) });
+  const planned = await planTestModel(embedder, largeModel(uploadId));
+  const ghost = await sendPart(embedder, planned, 3 * 1024 * 1024);
+  return { embedder, planned, ghost };
+}
+
+test("a stream that is taken over while it ends gives its answer and its memory back", async (t) => {
+  const { embedder, planned, ghost } = await startGhost(t);
+  const finishing = ghost.finish();
+  const second = embedder.openStream();
+  await second.header(planned.header);
+  const [outcome] = await inTime(finishing, "the end of the ghost");
+  // Whichever came first.
+  t.true(outcome?.outcome instanceof AbortedError, String(outcome?.outcome));
+  second.abort();
+  t.is(embedder.memory.openStreams, 0);
+  t.is(embedder.memory.reservedBytes, embedder.memory.expertBytes);
+});
+
+test("a stream that is taken over and then given up rejects nothing behind its back", async (t) => {
+  // A rejection that nobody handles ends a server; here it would fail the test.
+  const { embedder, planned, ghost } = await startGhost(t);
+  const second = embedder.openStream();
+  await second.header(planned.header);
+  ghost.abort();
+  await delay(300);
+  second.abort();
+  t.is(embedder.memory.openStreams, 0);
+});
+
+test("whoever comes with another model under an upload's id does not end that upload", async (t) => {
+  const root = await createTemporaryFolder(t);
+  await writeLargeExpert(root);
+  await writeSmallExpert(root);
+  const embedder = await startTestEmbedder(t, root);
+  const expected = await embedModel(embedder, largeModel(""));
+  const planned = await planTestModel(embedder, largeModel(uploadId));
+  const victim = embedder.openStream();
+  await victim.header(planned.header);
+  const { header } = await planTestModel(embedder, smallModel(1));
+  const intruder = embedder.openStream();
+  await intruder.header({ ...header, uploadId });
+  assertError(t, (await intruder.finish())[0]?.outcome, { reason: "UPLOAD_MISMATCH", message: /belongs to another/ });
+  await sendChunks(victim, planned, chunkBytes);
+  await victim.footer(planned);
+  const result = toEmbedding((await victim.finish())[0]);
+  t.deepEqual(result.embeddings[0]?.representation, expected.embeddings[0]?.representation);
 });
 
 test("an upload goes on although its state cannot be saved", async (t) => {

@@ -42,6 +42,36 @@ test("a remote file is read by ranges, never whole", async (t) => {
   t.is(server.requests[1]?.headers["accept-encoding"], "identity");
 });
 
+for (const [title, headers, isIdentified] of [
+  ["an ETag", { etag: '"v1"' }, true],
+  ["a date", { "last-modified": "Wed, 21 Oct 2015 07:28:00 GMT" }, true],
+  ["neither", {}, false],
+] as const) {
+  test(`a remote file is told by its state where the server gives ${title}`, async (t) => {
+    const server = await start(t, (request, response) => {
+      serveRange(request, response, content, headers);
+      return true;
+    });
+    const url = `${server.origin}/f.safetensors`;
+    const source = await openHttpSource(url);
+    t.is(source.isIdentified, isIdentified);
+    t.is(source.fingerprint, (await openHttpSource(url)).fingerprint);
+  });
+}
+
+test("a small remote file is told by its bytes", async (t) => {
+  let content = Uint8Array.of(1, 2, 3);
+  const server = await start(t, (request, response) => {
+    serveRange(request, response, content, {});
+    return true;
+  });
+  const first = await openHttpSource(`${server.origin}/small`);
+  content = Uint8Array.of(1, 2, 4);
+  const second = await openHttpSource(`${server.origin}/small`);
+  t.true(first.isIdentified);
+  t.not(first.fingerprint, second.fingerprint);
+});
+
 test("a remote stream gives the bytes of a single read at many piece lengths", async (t) => {
   const server = await start(t);
   const source = await openHttpSource(`${server.origin}/f.safetensors`);

@@ -10,8 +10,9 @@ import {
 } from "../../src/errors/probestream-error.js";
 import { type ModelFile, openModel } from "../../src/weights/model-file.js";
 import { parseModelIndex } from "../../src/weights/model-index.js";
+import { encodeSafetensors } from "../../src/weights/safetensors-writer.js";
 import { countedBytes, toIndexBytes, toModelBytes } from "./model-files.js";
-import { startRangeServer } from "./range-server.js";
+import { serveRange, startRangeServer } from "./range-server.js";
 
 async function toFolder(t: ExecutionContext, files: Readonly<Record<string, Uint8Array>>): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "probestream-"));
@@ -193,4 +194,26 @@ test("an index that is none is refused", (t) => {
   }
   const many = Object.fromEntries(Array.from({ length: 3000 }, (_, i) => [`t${i}`, `s${i}`]));
   t.throws(() => parseModelIndex(toIndexBytes(many), "i"), { instanceOf: LimitExceededError });
+});
+
+test("a remote model whose server gives neither ETag nor date is another at each opening", async (t) => {
+  const tensors = [{ name: "a", dtype: "F32", shape: [100_000], bytes: new Uint8Array(400_000) }];
+  const file = encodeSafetensors(tensors);
+  for (const [headers, isSame] of [
+    [{}, false],
+    [{ etag: '"v1"' }, true],
+  ] as const) {
+    const server = await startRangeServer({}, (request, response) => {
+      serveRange(request, response, file, headers);
+      return true;
+    });
+    t.teardown(() => server.close());
+    const [first, second] = [
+      await openModel(`${server.origin}/m.safetensors`),
+      await openModel(`${server.origin}/m.safetensors`),
+    ];
+    t.is(first.identity === second.identity, isSame);
+    await first.close();
+    await second.close();
+  }
 });

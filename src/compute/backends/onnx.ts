@@ -26,12 +26,13 @@ const castInGraphFrom = 16_384;
 export async function createOnnxBackend(): Promise<ComputeBackend> {
   const runtime = await loadRuntime();
   const sessions = createSessions(runtime);
+  const toFloat32 = createWidening(runtime, sessions);
   const version = runtime.env.versions.node ?? runtime.env.versions.common;
   const label = { name: "onnx", device: `onnxruntime ${version}, CPU, 1 thread` };
   return {
     ...label,
     isVolatile: false,
-    load: (sides) => createProduct(runtime, sessions, () => createUseCounter(label), sides),
+    load: (sides) => createProduct(runtime, sessions, toFloat32, () => createUseCounter(label), sides),
     dispose: () => sessions.dispose(),
   };
 }
@@ -147,16 +148,16 @@ function bothGraph(left: Matrix, right: Matrix): Graph {
 async function createProduct(
   runtime: Runtime,
   sessions: Sessions,
+  toFloat32: Widening,
   openCounter: () => UseCounter,
   { left, right }: ProductSides,
 ): Promise<Product> {
-  const openWidening = (): Widening => createWidening(runtime, sessions);
   if (right === undefined) {
     if (left === undefined) throw new InternalError("INTERNAL", "a product needs L or R");
     const session = await sessions.left();
     return {
       residentBytes: left.values.byteLength,
-      open: (x) => createGemmSum(runtime, session, openWidening(), openCounter(), left, undefined, x),
+      open: (x) => createGemmSum(runtime, session, toFloat32, openCounter(), left, undefined, x),
       dispose: async () => {},
     };
   }
@@ -167,15 +168,18 @@ async function createProduct(
     residentBytes: (left?.values.byteLength ?? 0) + right.rows * right.columns * 4,
     open: (x) =>
       left === undefined
-        ? createRowSum(runtime, session, openWidening(), openCounter(), shape, x)
-        : createGemmSum(runtime, session, openWidening(), openCounter(), left, shape, x),
+        ? createRowSum(runtime, session, toFloat32, openCounter(), shape, x)
+        : createGemmSum(runtime, session, toFloat32, openCounter(), left, shape, x),
     dispose: () => sessions.release(session),
   };
 }
 
 type Widening = (block: RowBlock) => Promise<Float32Array>;
 
-/** Gives a block's numbers as float32: a view where they are that already, else in one buffer per sum, used again. */
+/**
+ * Gives a block's numbers as float32: a view where they are that already, else in one buffer, used again by all sums: a
+ * backend belongs to one caller at a time, and 64 experts that read one 8-bit layer must not keep 64 buffers.
+ */
 function createWidening(runtime: Runtime, sessions: Sessions): Widening {
   let scratch = new Float32Array(0);
   return async ({ bytes, dtype, rowCount, columnCount }) => {

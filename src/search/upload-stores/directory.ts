@@ -76,8 +76,14 @@ export async function openDirectoryUploadStore(
       const path = pathOf(id);
       const temporary = `${path}.${randomUUID()}`;
       const encoded = encodeUploadState(state);
-      await writeFile(temporary, encoded);
-      await rename(temporary, path);
+      try {
+        await writeFile(temporary, encoded);
+        await rename(temporary, path);
+      } catch (error) {
+        // On a full disk leftovers would keep it full.
+        await rm(temporary, { force: true });
+        throw error;
+      }
       bytes += encoded.byteLength;
       if (bytes > maxBytes) await sweep();
     },

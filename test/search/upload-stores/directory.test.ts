@@ -1,4 +1,4 @@
-import { readdir, readFile, truncate, utimes, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, truncate, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import type { UploadStore } from "../../../src/search/upload-store.js";
@@ -79,4 +79,16 @@ test("a start sweeps expired uploads and leftovers away, and leaves other files 
   t.is(left.length, 2);
   t.true(left.includes("notes.txt"));
   t.deepEqual(await second.load(id), createUploadState(2));
+});
+
+test("a save that fails leaves nothing behind", async (t) => {
+  const folder = await createTemporaryFolder(t);
+  const store = await open(t, folder);
+  await store.save(id, createUploadState(1));
+  const [name = ""] = await readdir(folder);
+  await rm(join(folder, name));
+  // A folder that is not empty cannot be replaced by a file.
+  await mkdir(join(folder, name, "in the way"), { recursive: true });
+  await t.throwsAsync(store.save(id, createUploadState(2)));
+  t.deepEqual(await readdir(folder), [name]);
 });

@@ -236,7 +236,7 @@ export const EmbedModelRequestSchema: GenMessage<EmbedModelRequest> = /*@__PURE_
  */
 export type EmbedModelHeader = Message<"probestream.v1.EmbedModelHeader"> & {
   /**
-   * The caller's name for the model, at most 1024 bytes.
+   * The caller's name for the model, at most 1024 UTF-16 units.
    *
    * @generated from field: string model_id = 1;
    */

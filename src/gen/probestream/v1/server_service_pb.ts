@@ -79,7 +79,7 @@ export const GetServerInfoResponseSchema: GenMessage<GetServerInfoResponse> = /*
   messageDesc(file_probestream_v1_server_service, 1);
 
 /**
- * Limits of requests. Each can be changed where the server is started.
+ * Limits of requests.
  *
  * @generated from message probestream.v1.Limits
  */

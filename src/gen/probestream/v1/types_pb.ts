@@ -21,7 +21,7 @@ export const file_probestream_v1_types: GenFile = /*@__PURE__*/
  */
 export type TensorInfo = Message<"probestream.v1.TensorInfo"> & {
   /**
-   * Name in the file, for example "unet.mid_block.attn.to_out.0.lora.down.weight". 1 to 1024 bytes.
+   * Name in the file, for example "unet.mid_block.attn.to_out.0.lora.down.weight". 1 to 1024 UTF-16 units.
    *
    * @generated from field: string name = 1;
    */
@@ -56,7 +56,7 @@ export const TensorInfoSchema: GenMessage<TensorInfo> = /*@__PURE__*/
  */
 export type Manifest = Message<"probestream.v1.Manifest"> & {
   /**
-   * The caller's name for the model; returned with its result. Any UTF-8, at most 1024 bytes, need not be unique.
+   * The caller's name for the model; returned with its result. Any UTF-8, at most 1024 UTF-16 units, need not be unique.
    *
    * @generated from field: string model_id = 1;
    */
