@@ -1,11 +1,12 @@
 import { createOnnxBackend } from "./backends/onnx.js";
 import { createPlainBackend } from "./backends/plain.js";
+import { createWasmBackend } from "./backends/wasm.js";
 import type { ComputeBackend } from "./compute-backend.js";
 import type { BackendCandidate } from "./failover/members.js";
 import { toMissingPackage } from "./missing-package.js";
 
 /** Backends that can be named. */
-export type BackendName = "onnx" | "plain";
+export type BackendName = "onnx" | "wasm" | "plain";
 
 interface BackendFactory {
   /** Package that it loads; absent if it needs none. */
@@ -18,6 +19,7 @@ interface BackendFactory {
 /** Creates each backend; the first is the default. */
 const factories = {
   onnx: { needs: "onnxruntime-node", create: createOnnxBackend },
+  wasm: { create: () => createWasmBackend() },
   plain: { create: async () => createPlainBackend() },
 } as const satisfies Record<BackendName, BackendFactory>;
 

@@ -1,8 +1,8 @@
 import test from "ava";
 import { backendNames, createBackend, isBackendName, whyUnavailable } from "../../src/compute/create-backend.js";
 
-test("onnx is the default backend and plain the other", (t) => {
-  t.deepEqual(backendNames, ["onnx", "plain"]);
+test("onnx is the default backend, wasm and plain are the others", (t) => {
+  t.deepEqual(backendNames, ["onnx", "wasm", "plain"]);
 });
 
 for (const name of backendNames) {

@@ -35,7 +35,7 @@ for (const afterAdds of [0, 1, 3]) {
       return { ...backend, name: "plain", device: "as after its failure" };
     },
     tolerance: 1e-6,
-    suffix: `where a device dies after ${afterAdds} blocks`,
+    variant: `where a device dies after ${afterAdds} blocks`,
   });
 }
 

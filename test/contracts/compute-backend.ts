@@ -10,11 +10,11 @@ import { createRandom, randomMatrix } from "../helpers/random.js";
 export interface BackendContract {
   /** Its name, for the tests' titles. */
   readonly name: string;
+  /** What of it is tested, for the tests' titles, where it has several forms. */
+  readonly variant?: string;
   create(): Promise<ComputeBackend>;
   /** Relative error (L2) against float64 at most, with its reason where the backend is registered. */
   readonly tolerance: number;
-  /** Follows the name in the tests' titles. */
-  readonly suffix?: string;
 }
 
 /** A stored matrix X with its numbers in float64. */
@@ -67,8 +67,8 @@ function exactSum({ left, right }: ProductSides, x: ExactMatrix): ExactMatrix {
 }
 
 /** Registers the tests that every backend has to pass. */
-export function testComputeBackend({ name: backendName, create, tolerance, suffix }: BackendContract): void {
-  const name = suffix === undefined ? backendName : `${backendName} (${suffix})`;
+export function testComputeBackend({ name: backendName, variant, create, tolerance }: BackendContract): void {
+  const name = variant === undefined ? backendName : `${backendName} (${variant})`;
   const withBackend = async (t: ExecutionContext): Promise<ComputeBackend> => {
     const backend = await create();
     t.teardown(() => backend.dispose());

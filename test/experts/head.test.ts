@@ -1,6 +1,7 @@
 import test from "ava";
 import { createOnnxBackend } from "../../src/compute/backends/onnx.js";
 import { createPlainBackend } from "../../src/compute/backends/plain.js";
+import { createWasmBackend } from "../../src/compute/backends/wasm.js";
 import type { ComputeBackend } from "../../src/compute/compute-backend.js";
 import type { BackendName } from "../../src/compute/create-backend.js";
 import { createHead, toProbabilities } from "../../src/experts/head.js";
@@ -12,6 +13,7 @@ import { randomMatrix, randomValues } from "../helpers/random.js";
 const backends = {
   plain: async () => createPlainBackend(),
   onnx: createOnnxBackend,
+  wasm: () => createWasmBackend(),
 } satisfies Record<BackendName, () => Promise<ComputeBackend>>;
 
 const sizes = { rows: 9, columns: 7, probeCount: 16, projectionWidth: 8, representationWidth: 24, headWidth: 20 };

@@ -1,6 +1,7 @@
 import test from "ava";
 import { createOnnxBackend } from "../../src/compute/backends/onnx.js";
 import { createPlainBackend } from "../../src/compute/backends/plain.js";
+import { createWasmBackend } from "../../src/compute/backends/wasm.js";
 import type { ComputeBackend } from "../../src/compute/compute-backend.js";
 import type { BackendName } from "../../src/compute/create-backend.js";
 import { type Dtype, dtypeBytes } from "../../src/linalg/dtype.js";
@@ -15,6 +16,7 @@ import { type StoredTensor, storedMatrix, streamLayer, toBits, toLayerMatrices }
 const backends = {
   plain: async () => createPlainBackend(),
   onnx: createOnnxBackend,
+  wasm: () => createWasmBackend(),
 } satisfies Record<BackendName, () => Promise<ComputeBackend>>;
 
 /** A layer as it is stored, and the X that it stands for. */
