@@ -215,7 +215,7 @@ function layOut(
   { rowBegin, rowCount }: RowBlock,
   { sum, sumCount, sumBytes }: { readonly sum: number; readonly sumCount: number; readonly sumBytes: number },
 ): StripWork {
-  const stripRows = Math.min(stripRowCount(job), Math.ceil(rowCount / 4) * 4);
+  const stripRows = stripRowCount(job, rowCount, crew.threads);
   const stripBytes = toLines(stripRows * job.columns * stagedBytes(job.dtype));
   const slots = Math.min(crew.slots, Math.ceil(rowCount / stripRows));
   const scratchPerThread = toLines(scratchBytes(job, stripRows));
