@@ -39,20 +39,18 @@ export function stripCount({ rowCount, stripRows }: StripWork): number {
   return Math.ceil(rowCount / stripRows);
 }
 
-/** The caller's thread alone: it copies a strip into the second cache and adds it from there. */
+/** Adds a block on the caller's thread: copies a strip into the second cache and adds it from there. */
+export function runAlone(kernel: Kernel, work: StripWork, stage: (strip: number, address: number) => void): void {
+  const count = stripCount(work);
+  for (let strip = 0; strip < count; strip++) {
+    stage(strip, work.staging);
+    const row = strip * work.stripRows;
+    const rows = Math.min(work.stripRows, work.rowCount - row);
+    kernel.addStrip(work.job, work.staging, work.rowBegin + row, rows, work.scratch, work.sum);
+  }
+}
+
+/** A crew of the caller's thread alone. */
 export function createLoneCrew(kernel: Kernel): Crew {
-  return {
-    threads: 1,
-    slots: 1,
-    run: (work, stage) => {
-      const count = stripCount(work);
-      for (let strip = 0; strip < count; strip++) {
-        stage(strip, work.staging);
-        const row = strip * work.stripRows;
-        const rows = Math.min(work.stripRows, work.rowCount - row);
-        kernel.addStrip(work.job, work.staging, work.rowBegin + row, rows, work.scratch, work.sum);
-      }
-    },
-    dispose: async () => {},
-  };
+  return { threads: 1, slots: 1, run: (work, stage) => runAlone(kernel, work, stage), dispose: async () => {} };
 }

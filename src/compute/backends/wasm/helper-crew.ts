@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import { InternalError, UnavailableError } from "../../../errors/probestream-error.js";
 import { Board, boardBytes } from "./board.js";
-import { type Crew, type StripWork, stripCount } from "./crew.js";
+import { type Crew, runAlone, type StripWork, stripCount } from "./crew.js";
 import type { Kernel } from "./kernel.js";
 import type { Regions } from "./regions.js";
 import type { WasmMemory, WasmModule } from "./web-assembly.js";
@@ -91,6 +91,7 @@ export async function startHelperCrew(
     slots,
     run: (work, stage) => {
       const count = stripCount(work);
+      if (count === 1) return runAlone(kernel, work, stage);
       board.post(work);
       for (let begin = 0; begin < count; begin += slots) runSlots(work, begin, Math.min(count, begin + slots), stage);
       for (const thread of numbers) {

@@ -32,6 +32,9 @@ const stripNumbers = 131_072;
 const leastStripRows = 16;
 const mostStripRows = 1024;
 
+/** Fewest operations worth another thread, some 0.1 ms; waking one took LoRA pairs of 2 million more than it saved. */
+const leastShareOperations = 4e6;
+
 /** Columns of X that the kernel takes at a time, `sliceColumns` in `kernel/strip.ts`. */
 const sliceColumns = 512;
 /** Rows and columns of the kernel's tiles, see `kernel/tile.ts`. */
@@ -45,17 +48,20 @@ export function encodeJob({ dtype, columns, left, leftColumns, right, rightColum
 
 /**
  * Rows of a block that are projected in one go, a multiple of four: as many as fit the second cache, and no more than
- * give each thread one. (A server's block of 16384 float32 columns has 16 rows; with these in one strip, two threads
- * reached 0.97 of the rate of one.)
+ * give each thread one, where that is enough to do. (A server's block of 16384 float32 columns has 16 rows; with these
+ * in one strip, two threads reached the rate of one.)
  */
-export function stripRowCount(
-  { columns, rightColumns }: Pick<Job, "columns" | "rightColumns">,
-  rowCount: number,
-  threads: number,
-): number {
+export function stripRowCount(job: Job, rowCount: number, threads: number): number {
+  const { columns, rightColumns } = job;
   const fitting = Math.floor(stripNumbers / Math.max(columns, rightColumns) / tileRows) * tileRows;
-  const share = Math.ceil(rowCount / threads / tileRows) * tileRows;
+  const shares = Math.min(threads, Math.max(1, Math.floor((rowCount * operationsPerRow(job)) / leastShareOperations)));
+  const share = Math.ceil(rowCount / shares / tileRows) * tileRows;
   return Math.min(mostStripRows, Math.max(leastStripRows, fitting), share);
+}
+
+/** Multiplications and additions that a row of X costs. */
+function operationsPerRow({ columns, leftColumns, right, rightColumns }: Job): number {
+  return right === 0 ? 2 * columns * leftColumns : 2 * rightColumns * (columns + leftColumns);
 }
 
 /** Bytes of a number as it lies in the kernel's memory. */
