@@ -2,10 +2,11 @@ import { type Bench, parseBenchOptions } from "./bench-options.js";
 import { ingest } from "./ingest.js";
 import { memory } from "./memory.js";
 import { models } from "./models.js";
+import { projection } from "./projection.js";
 import { resume } from "./resume.js";
 import { roundTrip } from "./round-trip.js";
 
-const benches = { ingest, memory, models, resume, "round-trip": roundTrip } satisfies Record<string, Bench>;
+const benches = { ingest, memory, models, projection, resume, "round-trip": roundTrip } satisfies Record<string, Bench>;
 
 /** Runs one bench by name; the exit code is 1 if something that it wanted was not met. */
 async function main([name = "--help", ...args]: readonly string[]): Promise<void> {
