@@ -42,6 +42,11 @@ export interface RunningSum {
    * non-finite.
    */
   add(block: RowBlock): Promise<void>;
+  /**
+   * True where {@link isFinite} has to wait for a device. Whoever adds blocks then does not ask after each of them but
+   * looks at the numbers that {@link read} gives at a checkpoint or at the end.
+   */
+  readonly finiteAtRead?: boolean;
   /** Whether every number of the sum is finite. */
   isFinite(): Promise<boolean>;
   /** A copy of the sum, row-major. */

@@ -81,7 +81,7 @@ function createDenseAccumulator(product: Product, matrices: LayerMatrices, trans
       }
       await addFinite(sum, weight, scale === undefined ? block : toScaled(block, scale));
     },
-    state: async () => [await toPart("sum", sum), ...(scale === undefined ? [] : [toColumn("scale", scale)])],
+    state: async () => [await toPart("sum", sum, weight), ...(scale === undefined ? [] : [toColumn("scale", scale)])],
     restore: async (parts) => {
       await restorePart("sum", sum, parts);
       scale = parts.find(({ name }) => name === "scale")?.values;
@@ -89,7 +89,7 @@ function createDenseAccumulator(product: Product, matrices: LayerMatrices, trans
     // h is probe-major (index u·r_V + v): Zᵀ row by row, which is what a transposed layer has summed up to.
     uses: () => sum.uses(),
     finish: async () => {
-      const z = { rows: sum.rows, columns: sum.columns, values: await sum.read() };
+      const z = { rows: sum.rows, columns: sum.columns, values: await readFinite(sum, weight) };
       return rectified(transposed ? z.values : transpose(z).values, weight.name);
     },
     dispose: () => sum.dispose(),
@@ -114,8 +114,8 @@ function createLoraAccumulator(
       else await (role === "lora-up" ? addFinite(vb, upMatrix, block) : addFinite(au, downMatrix, block));
     },
     state: async () => [
-      await toPart("vb", vb),
-      await toPart("au", au),
+      await toPart("vb", vb, upMatrix),
+      await toPart("au", au, downMatrix),
       ...(alpha === undefined ? [] : [toColumn("alpha", alpha)]),
     ],
     restore: async (parts) => {
@@ -126,8 +126,8 @@ function createLoraAccumulator(
     uses: () => [...vb.uses(), ...au.uses()],
     finish: async () => {
       const scale = (alpha?.[0] ?? rank) / rank;
-      const left = transpose({ rows: vb.rows, columns: vb.columns, values: await vb.read() });
-      const right = await au.read();
+      const left = transpose({ rows: vb.rows, columns: vb.columns, values: await readFinite(vb, upMatrix) });
+      const right = await readFinite(au, downMatrix);
       if (scale !== 1) for (let i = 0; i < right.length; i++) right[i] = (right[i] as number) * scale;
       const product = await backend.load({ left });
       const z = product.open({ rows: rank, columns: au.columns });
@@ -144,14 +144,28 @@ function createLoraAccumulator(
   };
 }
 
-/** Adds a block and refuses non-finite numbers. The sum shows cheaply whether there was one; only then it is sought. */
+/**
+ * Adds a block and refuses non-finite numbers. The sum shows cheaply whether there was one; only then it is sought.
+ * Where the sum is on a device, {@link readFinite} sees it at the next checkpoint or at the end.
+ */
 async function addFinite(sum: RunningSum, matrix: StoredMatrix, block: RowBlock): Promise<void> {
   await sum.add(block);
-  if (await sum.isFinite()) return;
+  if (sum.finiteAtRead || (await sum.isFinite())) return;
   const values = new Float32Array(block.rowCount * block.columnCount);
   widen(block.bytes, block.dtype, values);
   assertFinite(values, matrix, block);
   throw tooLarge(matrix.name);
+}
+
+/** A copy of the sum. A device's sum may have met a number that is not finite since it was last read. */
+async function readFinite(sum: RunningSum, matrix: StoredMatrix): Promise<Float32Array> {
+  const values = await sum.read();
+  if (!sum.finiteAtRead || values.every(Number.isFinite)) return values;
+  throw new InvalidInputError(
+    "NON_FINITE",
+    `tensor "${matrix.name}" has a number that is not finite or too large; weights must be finite float32 numbers`,
+    { tensor: matrix.name },
+  );
 }
 
 function assertFinite(values: Float32Array, matrix: StoredMatrix, block: RowBlock): void {
@@ -214,8 +228,8 @@ function matrixOf(matrices: LayerMatrices, role: TensorRole): StoredMatrix {
   return matrix;
 }
 
-async function toPart(name: string, sum: RunningSum): Promise<StatePart> {
-  return { name, rows: sum.rows, columns: sum.columns, values: await sum.read() };
+async function toPart(name: string, sum: RunningSum, matrix: StoredMatrix): Promise<StatePart> {
+  return { name, rows: sum.rows, columns: sum.columns, values: await readFinite(sum, matrix) };
 }
 
 function toColumn(name: string, values: Float32Array): StatePart {

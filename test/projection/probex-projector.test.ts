@@ -248,3 +248,41 @@ for (const name of Object.keys(backends) as BackendName[]) {
     }
   });
 }
+
+/** The plain backend, but its sums say that only what is read shows whether they are finite. */
+function createDeferredBackend(): ComputeBackend {
+  const plain = createPlainBackend();
+  return {
+    ...plain,
+    load: async (sides) => {
+      const product = await plain.load(sides);
+      const refuse = async (): Promise<boolean> => {
+        throw new Error("asking waits for the device");
+      };
+      return { ...product, open: (shape) => ({ ...product.open(shape), finiteAtRead: true, isFinite: refuse }) };
+    },
+  };
+}
+
+for (const when of ["checkpoint", "end"] as const) {
+  for (const role of ["weight", "lora-up", "lora-down"] as const) {
+    test(`a number in a ${role} that is not finite is refused at the ${when} where a device adds up`, async (t) => {
+      const { layer, tensors, x } =
+        role === "weight"
+          ? { layer: dense, tensors: [createTensor("weight", 6, 5, "F32")], x: { rows: 6, columns: 5 } }
+          : loraLayer(4, 4);
+      const probes = { u: randomMatrix(x.columns, 2, 1), v: randomMatrix(2, x.rows, 2) };
+      const projector = await createProbexProjector(createDeferredBackend(), layer, probes);
+      const accumulator = projector.open(toLayerMatrices(tensors));
+      const bad = tensors.map((tensor) =>
+        tensor.role === role ? { ...tensor, bytes: tensor.bytes.slice().fill(0xff, 0, 4) } : tensor,
+      );
+      await streamLayer(accumulator, bad, 64);
+      const work = async (): Promise<unknown> => (when === "end" ? accumulator.finish() : accumulator.state());
+      await assertRefused(t, work, {
+        reason: "NON_FINITE",
+        message: new RegExp(`^tensor "m.${role}" has a number that is not finite or too large;`),
+      });
+    });
+  }
+}
