@@ -1,0 +1,101 @@
+import { UnavailableError } from "../../errors/probestream-error.js";
+
+/** What a kernel sees as `this`. */
+export interface KernelThread {
+  readonly thread: { readonly x: number; readonly y: number };
+}
+
+/** A result that stayed on the device. */
+export interface DeviceResult {
+  toArray(): unknown;
+  delete(): void;
+}
+
+/** Settings of a kernel; those that are used here. */
+export interface KernelSettings {
+  readonly output: readonly number[];
+  readonly argumentTypes: readonly string[];
+  readonly returnType: string;
+  readonly precision: "single";
+  readonly pipeline: boolean;
+  readonly immutable: boolean;
+  readonly dynamicOutput: boolean;
+  readonly dynamicArguments: boolean;
+  readonly optimizeFloatMemory?: boolean;
+  readonly loopMaxIterations?: number;
+}
+
+/** A compiled kernel: a function of its arguments. In WebGPU mode it gives promises. */
+export interface Kernel<Result> {
+  (...args: readonly unknown[]): Result;
+  setOutput(output: readonly number[]): unknown;
+  /** What really runs; `replaceKernel` may have put another in its place. */
+  readonly kernel: KernelInternals;
+}
+
+/** The part of gpu.js's kernel object that says what runs. */
+export interface KernelInternals {
+  /** Set where gpu.js gave up on the GPU and went on on the CPU. */
+  readonly fallbackReason?: string | null;
+  readonly constructor: { readonly mode?: string };
+  readonly context: unknown;
+}
+
+/** An instance of gpu.js's `GPU`. */
+export interface GpuInstance {
+  createKernel<K extends Kernel<unknown>>(source: (...args: never[]) => unknown, settings: KernelSettings): K;
+  destroy(): Promise<void>;
+}
+
+/** The module `gpu.js`, typed as far as it is used: its own declarations know neither WebGPU mode nor typed inputs. */
+export interface GpuJs {
+  readonly GPU: new (settings: { readonly mode: "webgpu" | "headlessgl" }) => GpuInstance;
+  input(values: Float32Array, size: readonly number[]): unknown;
+}
+
+/** What a dynamic import of a CommonJS module gives. */
+interface Imported {
+  readonly default: GpuJs;
+}
+
+// Not a literal, so that neither the compiler nor a bundler asks for an optional package.
+const packageName = "gpu.js";
+
+/**
+ * Loads gpu.js, an optional package.
+ *
+ * @throws UnavailableError `BACKEND_UNAVAILABLE` if it is not installed.
+ */
+export async function loadGpuJs(): Promise<GpuJs> {
+  try {
+    const module: Imported = await import(packageName);
+    return module.default;
+  } catch (cause) {
+    throw notAvailable("the package gpu.js cannot be loaded: npm install gpu.js webgpu", cause);
+  }
+}
+
+/** Guards against gpu.js's quiet fallback. */
+export function assertRunsOn(kernel: Kernel<unknown>, mode: string): void {
+  const {
+    fallbackReason,
+    constructor: { mode: found },
+  } = kernel.kernel;
+  if (found === mode && !fallbackReason) return;
+  throw notAvailable(`gpu.js fell back from ${mode} to ${found}: ${fallbackReason ?? "no reason given"}`);
+}
+
+/** The error of a GPU, or of a way to one, that is not there. */
+export function notAvailable(reason: string, cause?: unknown): UnavailableError {
+  return new UnavailableError(
+    "BACKEND_UNAVAILABLE",
+    `not available: ${reason}`,
+    { backend: "gpu" },
+    cause === undefined ? undefined : { cause },
+  );
+}
+
+/** The message of whatever was thrown, its first line. */
+export function messageOf(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split("\n")[0] ?? "";
+}

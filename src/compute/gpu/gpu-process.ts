@@ -1,0 +1,201 @@
+import { type ChildProcess, fork, type StdioOptions } from "node:child_process";
+import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { fromPlainError } from "../../errors/plain-error.js";
+import { dtypeBytes } from "../../linalg/dtype.js";
+import type { ComputeBackend, Product, ProductSides, RunningSum } from "../compute-backend.js";
+import { assertBlockFits, toSumShape } from "../product-shape.js";
+import { messageOf, notAvailable } from "./gpu-js.js";
+import type { GpuApi, GpuCall, GpuReply, GpuRequest } from "./gpu-messages.js";
+
+/** Blocks of a sum that were sent and not yet taken in: one is computed while the next crosses the pipe. */
+const maxBlocksInFlight = 2;
+
+/** How long the process may take to end by itself, in milliseconds. */
+const endPauseMs = 2000;
+
+/** How long the process may take to open its device and compile its kernels, in milliseconds; 0.2 s measured, or 1 s. */
+const startTimeoutMs = 60_000;
+
+const program = fileURLToPath(new URL("./gpu-main.js", import.meta.url));
+
+type Value = number | Float32Array | undefined;
+type Call = (call: GpuCall) => Promise<Value>;
+
+/**
+ * The `gpu` backend on one API, in a process of its own. The package gl loads in one thread of a process only, and its
+ * calls block; a worker thread that is terminated while Dawn works aborts the whole process; and a driver that crashes
+ * takes no more than its process with it. The price is that blocks cross a pipe. The process ends with this one.
+ *
+ * @throws UnavailableError `BACKEND_UNAVAILABLE` if the API does not run here.
+ */
+export async function createGpuProcess(api: GpuApi): Promise<ComputeBackend> {
+  const stdio: StdioOptions = ["ignore", "ignore", "ignore", "ipc"];
+  const child = fork(program, [api], { serialization: "advanced", stdio });
+  // The process ends with the channel, unless its driver hangs.
+  const kill = (): void => {
+    child.kill("SIGKILL");
+  };
+  process.once("exit", kill);
+  child.once("exit", () => process.off("exit", kill));
+  const { call, end } = openChannel(child);
+  const device = await ready(child);
+  let serial = 0;
+  const nextNumber = (): number => serial++;
+  return {
+    name: "gpu",
+    device,
+    load: (sides) => load(call, nextNumber, sides),
+    dispose: end,
+  };
+}
+
+async function ready(child: ChildProcess): Promise<string> {
+  const reply = await new Promise<GpuReply>((resolve, reject) => {
+    const timer = setTimeout(() => {
+      reject(notAvailable(`the GPU process was not ready within ${startTimeoutMs} ms`));
+      child.kill("SIGKILL");
+    }, startTimeoutMs);
+    child.once("message", (reply: GpuReply) => {
+      clearTimeout(timer);
+      resolve(reply);
+    });
+    child.once("exit", () => clearTimeout(timer));
+    child.once("error", reject);
+    child.once("exit", (code, signal) =>
+      reject(notAvailable(`the GPU process ended at its start with ${signal ?? code}`)),
+    );
+  });
+  if (reply.type === "ready") {
+    keepAlive(child, false);
+    return reply.device;
+  }
+  child.disconnect();
+  if (reply.type === "not-ready") throw fromPlainError(reply.error);
+  throw notAvailable("the GPU process did not say that it is ready");
+}
+
+/** Whether this process waits for the other one. */
+function keepAlive(child: ChildProcess, alive: boolean): void {
+  const { channel } = child;
+  if (alive) {
+    child.ref();
+    channel?.ref();
+  } else {
+    child.unref();
+    channel?.unref();
+  }
+}
+
+function openChannel(child: ChildProcess): { readonly call: Call; readonly end: () => Promise<void> } {
+  const waiting = new Map<number, { resolve: (value: Value) => void; reject: (error: Error) => void }>();
+  let serial = 0;
+  let lost: Error | undefined;
+  const lose = (error: Error): void => {
+    lost ??= error;
+    for (const { reject } of waiting.values()) reject(lost);
+    waiting.clear();
+  };
+  child.on("error", (error) => lose(notAvailable(`the GPU process failed: ${messageOf(error)}`, error)));
+  child.on("exit", (code, signal) => lose(notAvailable(`the GPU process ended with ${signal ?? code}`)));
+  child.on("message", (reply: GpuReply) => {
+    if (reply.type !== "done" && reply.type !== "failed") return;
+    const request = waiting.get(reply.id);
+    waiting.delete(reply.id);
+    if (waiting.size === 0) keepAlive(child, false);
+    if (reply.type === "done") request?.resolve(reply.value);
+    else request?.reject(fromPlainError(reply.error));
+  });
+  const call: Call = (content) =>
+    new Promise((resolve, reject) => {
+      if (lost !== undefined) return reject(lost);
+      const request: GpuRequest = { id: serial++, call: content };
+      waiting.set(request.id, { resolve, reject });
+      keepAlive(child, true);
+      child.send(request, (error) => {
+        if (error !== null) lose(notAvailable(`the GPU process cannot be reached: ${messageOf(error)}`, error));
+      });
+    });
+  const end = async (): Promise<void> => {
+    if (lost !== undefined) return;
+    const exit = once(child, "exit");
+    await call({ op: "end" }).catch(() => undefined);
+    lose(notAvailable("the backend was disposed"));
+    keepAlive(child, true);
+    if (child.connected) child.disconnect();
+    const timer = new AbortController();
+    await Promise.race([
+      exit,
+      sleep(endPauseMs, undefined, { signal: timer.signal }).then(() => child.kill("SIGKILL")),
+    ]);
+    timer.abort();
+  };
+  return { call, end };
+}
+
+async function load(call: Call, nextNumber: () => number, sides: ProductSides): Promise<Product> {
+  const product = nextNumber();
+  const residentBytes = Number(await call({ op: "load", product, sides }));
+  const toExtents = (side: ProductSides["left"]): { rows: number; columns: number } | undefined =>
+    side && { rows: side.rows, columns: side.columns };
+  const shapes = { left: toExtents(sides.left), right: toExtents(sides.right) };
+  return {
+    residentBytes,
+    open: (x) => openSum(call, product, nextNumber(), x, toSumShape(shapes, x)),
+    dispose: async () => {
+      await call({ op: "unload", product });
+    },
+  };
+}
+
+function openSum(
+  call: Call,
+  product: number,
+  sum: number,
+  shape: { readonly rows: number; readonly columns: number },
+  { rows, columns }: { readonly rows: number; readonly columns: number },
+): RunningSum {
+  let failure: unknown;
+  const inFlight: Promise<void>[] = [];
+  /** Sends a call whose failure shows in the next one. */
+  const send = (content: GpuCall): void => {
+    const sent = call(content).then(
+      () => undefined,
+      (error: unknown) => {
+        failure ??= error;
+      },
+    );
+    inFlight.push(sent);
+  };
+  const settle = async (left: number): Promise<void> => {
+    while (inFlight.length > left) await inFlight.shift();
+    if (failure !== undefined) throw failure;
+  };
+  send({ op: "open", product, sum, shape });
+  const read = async (): Promise<Float32Array> => {
+    const values = await call({ op: "read", sum });
+    await settle(0);
+    return values instanceof Float32Array ? values : new Float32Array(0);
+  };
+  return {
+    rows,
+    columns,
+    finiteAtRead: true,
+    add: async (block) => {
+      assertBlockFits(block, shape, dtypeBytes[block.dtype]);
+      // The channel copies the block while it is called.
+      send({ op: "add", sum, block });
+      await settle(maxBlocksInFlight - 1);
+    },
+    isFinite: async () => (await read()).every(Number.isFinite),
+    read,
+    restore: async (values) => {
+      await settle(0);
+      await call({ op: "restore", sum, values });
+    },
+    dispose: async () => {
+      await call({ op: "close", sum });
+    },
+  };
+}

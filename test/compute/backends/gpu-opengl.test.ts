@@ -1,0 +1,3 @@
+import { testGpuBackend } from "../../contracts/gpu-backend.js";
+
+await testGpuBackend("opengl");
