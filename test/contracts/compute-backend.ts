@@ -132,6 +132,24 @@ export function testComputeBackend({ name: backendName, variant, create, toleran
       });
     }
 
+    // Longer than what loops of shaders are capped to, and wider than textures are.
+    for (const [rows, columns] of [
+      [5, 2100],
+      [2, 20_011],
+      [2100, 5],
+    ] as const) {
+      test(`${name} sums ${sideNames[side]} of a ${rows} × ${columns} layer in one block`, async (t) => {
+        const x = createX(rows, columns, "F32", rows);
+        const backend = await withBackend(t);
+        const product = await backend.load(createSides(side, x, 6, 7));
+        const sum = product.open(x);
+        await sum.add(toBlock(x, 0, rows));
+        await assertSum(t, sum, exactSum(createSides(side, x, 6, 7), x));
+        await sum.dispose();
+        await product.dispose();
+      });
+    }
+
     test(`${name} sums ${sideNames[side]} in any order of row blocks`, async (t) => {
       const x = createX(47, 29, "F16", 3);
       const backend = await withBackend(t);

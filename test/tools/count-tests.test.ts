@@ -65,3 +65,20 @@ test("a run without a test is a failure", async (t) => {
   const tap = "TAP version 13\n\n1..0\n# tests 0\n# pass 0\n# fail 0\n\n";
   t.deepEqual(await count(t, tap), { code: 1, lastLine: "0 passed, 1 failed" });
 });
+
+test("several runs are summed, and one that fails fails all", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "count-"));
+  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  const good = join(folder, "good.tap");
+  const cut = join(folder, "cut.tap");
+  await writeFile(good, `${passing}\n1..2\n# tests 2\n# pass 2\n# fail 0\n\n`);
+  await writeFile(cut, passing);
+  const sum = (...words: readonly string[]): Promise<[number | string | null | undefined, string]> =>
+    new Promise((resolve) => {
+      execFile(process.execPath, [".ci/count-tests.js", ...words], (error, stdout) => {
+        resolve([error === null ? 0 : error.code, stdout.trimEnd().split("\n").at(-1) ?? ""]);
+      });
+    });
+  t.deepEqual(await sum(good, "0", good, "0"), [0, "4 passed, 0 failed"]);
+  t.deepEqual(await sum(good, "0", cut, "0"), [1, "2 passed, 1 failed"]);
+});

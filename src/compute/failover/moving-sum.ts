@@ -27,6 +27,8 @@ export function openMovingSum(members: Members, product: SharedProduct, x: Exten
   let saved: Float32Array | undefined;
   /** Blocks of a volatile sum added since then. */
   let kept: RowBlock[] = [];
+  /** Whether it is known why the sum is not finite: a number of a block, or an overflow. */
+  let isSpoilt = false;
 
   /** Takes the sum as it was saved, with the blocks since, to the first backend that can go on with it. */
   const settle = async (): Promise<Place> => {
@@ -78,15 +80,21 @@ export function openMovingSum(members: Members, product: SharedProduct, x: Exten
     }
   };
 
-  /** Reads a volatile sum back, so that the blocks in it need not be kept any longer. */
-  const save = (): Promise<void> =>
-    attempt(async ({ sum }) => {
+  /** Reads the sum. A device that gives numbers that are not finite, for no reason in the blocks, has failed. */
+  const read = (): Promise<Float32Array> =>
+    attempt(async ({ backend, sum }) => {
       const values = await sum.read();
-      // One that is not finite is no place to go on from; whoever asks `isFinite` finds out why.
-      if (!values.every(Number.isFinite)) return;
-      saved = values;
-      kept = [];
+      if (!backend.isVolatile || isSpoilt || values.every(Number.isFinite)) return values;
+      isSpoilt = !kept.every(isFiniteBlock) || !(await isFiniteOnPlain());
+      if (isSpoilt) return values;
+      throw new InternalError("INTERNAL", `the backend ${backend.name} gave numbers that are not finite`);
     });
+
+  /** Reads a volatile sum back, so that the blocks in it need not be kept any longer. */
+  const save = async (): Promise<void> => {
+    saved = await read();
+    kept = [];
+  };
 
   /** Whether the sum is finite by the plain backend's account. */
   const isFiniteOnPlain = (): Promise<boolean> =>
@@ -111,21 +119,18 @@ export function openMovingSum(members: Members, product: SharedProduct, x: Exten
       kept.push({ ...block, bytes: block.bytes.slice() });
       if (kept.reduce((sum, { bytes }) => sum + bytes.byteLength, 0) >= keptBlockBytes) await save();
     },
+    get finiteAtRead() {
+      return place?.sum.finiteAtRead ?? false;
+    },
     isFinite: async () => {
-      const says = await attempt(({ sum }) => sum.isFinite());
-      if (says || place?.backend.isVolatile !== true || !kept.every(isFiniteBlock)) return says;
-      // Finite blocks, and a sum that is not: it overflows, or the device erred.
-      if (!(await isFiniteOnPlain())) return false;
-      await leave(
-        place,
-        new InternalError("INTERNAL", `the backend ${place.backend.name} gave numbers that are not finite`),
-      );
+      if (place?.backend.isVolatile === true) return (await read()).every(Number.isFinite);
       return attempt(({ sum }) => sum.isFinite());
     },
-    read: () => attempt(({ sum }) => sum.read()),
+    read,
     restore: async (values) => {
       saved = values.slice();
       kept = [];
+      isSpoilt = false;
       await attempt(({ sum }) => sum.restore(values));
     },
     uses: () => uses,

@@ -2,6 +2,7 @@ import { dtypeBytes } from "../../linalg/dtype.js";
 import { widen } from "../../linalg/widen.js";
 import type { ComputeBackend, Matrix, Product, ProductSides, RowBlock, RunningSum } from "../compute-backend.js";
 import { assertBlockFits, toSumShape } from "../product-shape.js";
+import { createUseCounter } from "../use-counter.js";
 import { type DeviceMatrix, type GpuDevice, toFours } from "./gpu-device.js";
 import { notAvailable } from "./gpu-js.js";
 
@@ -10,6 +11,7 @@ export function createDeviceBackend<M extends DeviceMatrix>(device: GpuDevice<M>
   return {
     name: "gpu",
     device: device.description,
+    isVolatile: true,
     load: (sides) => createProduct(device, sides),
     dispose: () => device.dispose(),
   };
@@ -55,6 +57,7 @@ function createSum<M extends DeviceMatrix>(
   const zero = (): Matrix => ({ rows, columns, values: new Float32Array(rows * columns) });
   let scratch = new Float32Array(0);
   let sum: M | undefined;
+  const counter = createUseCounter({ name: "gpu", device: device.description });
   const current = async (): Promise<M> => {
     sum ??= await device.uploadSum(zero());
     return sum;
@@ -78,6 +81,7 @@ function createSum<M extends DeviceMatrix>(
       assertFits(device, { rows: rowCount, columns: Math.max(columnCount, columns) });
       const values = toFloat32(block, rowCount * columnCount);
       sum = await device.add({ sum: await current(), left, right, values, rowBegin, rowCount, columnCount });
+      counter.add(rowCount);
     },
     isFinite: async () => (await read()).every(Number.isFinite),
     read,
@@ -86,6 +90,7 @@ function createSum<M extends DeviceMatrix>(
       sum = undefined;
       sum = await device.uploadSum({ rows, columns, values });
     },
+    uses: counter.uses,
     dispose: async () => {
       sum?.free();
       sum = undefined;

@@ -85,6 +85,12 @@ export function assertRunsOn(kernel: Kernel<unknown>, mode: string): void {
   throw notAvailable(`gpu.js fell back from ${mode} to ${found}: ${fallbackReason ?? "no reason given"}`);
 }
 
+/**
+ * Turns of a loop that kernels are compiled for: numbers of the longest row. gpu.js leaves every loop after 1,000 turns
+ * where nothing else is said, in every mode and without a word.
+ */
+export const maxLoopSteps = 2 ** 24;
+
 /** The error of a GPU, or of a way to one, that is not there. */
 export function notAvailable(reason: string, cause?: unknown): UnavailableError {
   return new UnavailableError(
@@ -97,5 +103,7 @@ export function notAvailable(reason: string, cause?: unknown): UnavailableError 
 
 /** The message of whatever was thrown, its first line. */
 export function messageOf(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split("\n")[0] ?? "";
+  const [line = ""] = (error instanceof Error ? error.message : String(error)).split("\n");
+  // Loaders of native packages go on with a list of the places where they looked.
+  return line.replace(/\.? Tried:$/, "");
 }

@@ -6,6 +6,7 @@ import { fromPlainError } from "../../errors/plain-error.js";
 import { dtypeBytes } from "../../linalg/dtype.js";
 import type { ComputeBackend, Product, ProductSides, RunningSum } from "../compute-backend.js";
 import { assertBlockFits, toSumShape } from "../product-shape.js";
+import { createUseCounter, type UseCounter } from "../use-counter.js";
 import { messageOf, notAvailable } from "./gpu-js.js";
 import type { GpuApi, GpuCall, GpuReply, GpuRequest } from "./gpu-messages.js";
 
@@ -43,10 +44,11 @@ export async function createGpuProcess(api: GpuApi): Promise<ComputeBackend> {
   const device = await ready(child);
   let serial = 0;
   const nextNumber = (): number => serial++;
+  const label = { name: "gpu", device };
   return {
-    name: "gpu",
-    device,
-    load: (sides) => load(call, nextNumber, sides),
+    ...label,
+    isVolatile: true,
+    load: (sides) => load(call, nextNumber, () => createUseCounter(label), sides),
     dispose: end,
   };
 }
@@ -134,7 +136,12 @@ function openChannel(child: ChildProcess): { readonly call: Call; readonly end: 
   return { call, end };
 }
 
-async function load(call: Call, nextNumber: () => number, sides: ProductSides): Promise<Product> {
+async function load(
+  call: Call,
+  nextNumber: () => number,
+  openCounter: () => UseCounter,
+  sides: ProductSides,
+): Promise<Product> {
   const product = nextNumber();
   const residentBytes = Number(await call({ op: "load", product, sides }));
   const toExtents = (side: ProductSides["left"]): { rows: number; columns: number } | undefined =>
@@ -142,7 +149,7 @@ async function load(call: Call, nextNumber: () => number, sides: ProductSides): 
   const shapes = { left: toExtents(sides.left), right: toExtents(sides.right) };
   return {
     residentBytes,
-    open: (x) => openSum(call, product, nextNumber(), x, toSumShape(shapes, x)),
+    open: (x) => openSum(call, product, nextNumber(), openCounter(), x, toSumShape(shapes, x)),
     dispose: async () => {
       await call({ op: "unload", product });
     },
@@ -153,6 +160,7 @@ function openSum(
   call: Call,
   product: number,
   sum: number,
+  counter: UseCounter,
   shape: { readonly rows: number; readonly columns: number },
   { rows, columns }: { readonly rows: number; readonly columns: number },
 ): RunningSum {
@@ -187,6 +195,7 @@ function openSum(
       // The channel copies the block while it is called.
       send({ op: "add", sum, block });
       await settle(maxBlocksInFlight - 1);
+      counter.add(block.rowCount);
     },
     isFinite: async () => (await read()).every(Number.isFinite),
     read,
@@ -194,6 +203,7 @@ function openSum(
       await settle(0);
       await call({ op: "restore", sum, values });
     },
+    uses: counter.uses,
     dispose: async () => {
       await call({ op: "close", sum });
     },

@@ -9,6 +9,7 @@ import {
   type Kernel,
   type KernelSettings,
   loadGpuJs,
+  maxLoopSteps,
   messageOf,
   notAvailable,
 } from "./gpu-js.js";
@@ -16,9 +17,6 @@ import { accumulate, copy, multiply, pack, place } from "./opengl-kernels.js";
 
 /** Numbers in a texture: gpu.js divides indices as floats where the driver's division is not exact, and floats count to here. */
 const maxNumbers = 2 ** 24;
-
-/** Steps of a loop; GLSL ES 1.00 wants a constant bound. */
-const maxLoopSteps = 2 ** 24;
 
 /** OpenGL's RENDERER. */
 const rendererName = 0x1f01;

@@ -9,6 +9,7 @@ import {
   type KernelInternals,
   type KernelSettings,
   loadGpuJs,
+  maxLoopSteps,
   messageOf,
   notAvailable,
 } from "./gpu-js.js";
@@ -113,6 +114,7 @@ function settings(buffers: number, integers: number, immutable: boolean): Kernel
     immutable,
     dynamicOutput: true,
     dynamicArguments: true,
+    loopMaxIterations: maxLoopSteps,
   };
 }
 
