@@ -137,13 +137,17 @@ export function testComputeBackend({ name: backendName, variant, create, toleran
       [5, 2100],
       [2, 20_011],
       [2100, 5],
+      [20_011, 2],
     ] as const) {
-      test(`${name} sums ${sideNames[side]} of a ${rows} × ${columns} layer in one block`, async (t) => {
+      // X·R is as tall as X, which is no more than the rank of a LoRA where it is used.
+      if (side === "right" && rows > 16_384) continue;
+      test(`${name} sums ${sideNames[side]} of a ${rows} × ${columns} layer, tall or wide`, async (t) => {
         const x = createX(rows, columns, "F32", rows);
         const backend = await withBackend(t);
         const product = await backend.load(createSides(side, x, 6, 7));
         const sum = product.open(x);
-        await sum.add(toBlock(x, 0, rows));
+        // A server hands on 2048 rows at most.
+        for (const block of toBlocks(x, 2048)) await sum.add(block);
         await assertSum(t, sum, exactSum(createSides(side, x, 6, 7), x));
         await sum.dispose();
         await product.dispose();

@@ -5,6 +5,7 @@ import { assertBlockFits, toSumShape } from "../product-shape.js";
 import { createUseCounter } from "../use-counter.js";
 import { type DeviceMatrix, type GpuDevice, toFours } from "./gpu-device.js";
 import { notAvailable } from "./gpu-js.js";
+import { type PanelledSide, toParts, uploadPanels } from "./panels.js";
 
 /** A backend on one device, in this thread. */
 export function createDeviceBackend<M extends DeviceMatrix>(device: GpuDevice<M>): ComputeBackend {
@@ -22,8 +23,8 @@ async function createProduct<M extends DeviceMatrix>(
   { left, right }: ProductSides,
 ): Promise<Product> {
   for (const side of [left, right]) if (side !== undefined) assertFits(device, side);
-  const l = left && (await device.uploadSide(left, "left"));
-  const r = right && (await device.uploadSide(right, "right"));
+  const l = left && (await uploadPanels(device, left, "left"));
+  const r = right && (await uploadPanels(device, right, "right"));
   // Closures keep all that they name: only the shapes are needed from here on.
   const shapes = { left: toExtents(l), right: toExtents(r) };
   return {
@@ -36,23 +37,32 @@ async function createProduct<M extends DeviceMatrix>(
   };
 }
 
-function toExtents(matrix: DeviceMatrix | undefined): { rows: number; columns: number } | undefined {
+function toExtents(
+  matrix: { readonly rows: number; readonly columns: number } | undefined,
+): { rows: number; columns: number } | undefined {
   return matrix && { rows: matrix.rows, columns: matrix.columns };
 }
 
-function assertFits({ maxNumbers, description }: GpuDevice<DeviceMatrix>, matrix: Omit<Matrix, "values">): void {
-  const { rows, columns } = matrix;
+function assertFits(
+  { maxNumbers, maxRows, description }: GpuDevice<DeviceMatrix>,
+  matrix: Omit<Matrix, "values">,
+): void {
+  const rows = Math.min(matrix.rows, maxRows);
+  const { columns } = matrix;
   if (rows * 4 * toFours(columns) <= maxNumbers) return;
   throw notAvailable(`a matrix of ${rows} × ${columns} is larger than the ${maxNumbers} numbers of ${description}`);
 }
 
 function createSum<M extends DeviceMatrix>(
   device: GpuDevice<M>,
-  left: M | undefined,
-  right: M | undefined,
+  left: PanelledSide<M> | undefined,
+  right: PanelledSide<M> | undefined,
   x: { readonly rows: number; readonly columns: number },
   { rows, columns }: { readonly rows: number; readonly columns: number },
 ): RunningSum {
+  if (rows > device.maxRows) {
+    throw notAvailable(`a sum of ${rows} rows is taller than the ${device.maxRows} of ${device.description}`);
+  }
   assertFits(device, { rows, columns });
   const zero = (): Matrix => ({ rows, columns, values: new Float32Array(rows * columns) });
   let scratch = new Float32Array(0);
@@ -77,10 +87,10 @@ function createSum<M extends DeviceMatrix>(
     finiteAtRead: true,
     add: async (block) => {
       assertBlockFits(block, x, dtypeBytes[block.dtype]);
-      const { rowBegin, rowCount, columnCount } = block;
+      const { rowCount, columnCount } = block;
       assertFits(device, { rows: rowCount, columns: Math.max(columnCount, columns) });
       const values = toFloat32(block, rowCount * columnCount);
-      sum = await device.add({ sum: await current(), left, right, values, rowBegin, rowCount, columnCount });
+      for (const part of toParts(block, values, left, right)) sum = await device.add({ sum: await current(), ...part });
       counter.add(rowCount);
     },
     isFinite: async () => (await read()).every(Number.isFinite),

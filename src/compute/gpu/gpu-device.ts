@@ -27,6 +27,8 @@ export interface GpuDevice<M extends DeviceMatrix> {
   readonly description: string;
   /** Numbers that one matrix, padded to a multiple of four columns, may have. */
   readonly maxNumbers: number;
+  /** Rows that one matrix may have: the height of a texture. Taller sides are kept in several. */
+  readonly maxRows: number;
   /** Copies L or R to the device. */
   uploadSide(matrix: Matrix, side: "left" | "right"): Promise<M>;
   /** Copies a sum to the device. */

@@ -18,6 +18,9 @@ import { accumulate, copy, multiply, pack, place } from "./opengl-kernels.js";
 /** Numbers in a texture: gpu.js divides indices as floats where the driver's division is not exact, and floats count to here. */
 const maxNumbers = 2 ** 24;
 
+/** OpenGL's MAX_TEXTURE_SIZE. */
+const maxTextureSize = 0x0d33;
+
 /** OpenGL's RENDERER. */
 const rendererName = 0x1f01;
 
@@ -31,6 +34,7 @@ type TextureKernel = Kernel<DeviceResult>;
 /** A WebGL context of the package gl. */
 interface GlContext {
   finish(): void;
+  getParameter(name: number): number;
   getError(): number;
 }
 
@@ -154,6 +158,7 @@ function createDevice(
   return {
     description,
     maxNumbers,
+    maxRows: context().getParameter(maxTextureSize),
     uploadSide: async (matrix, side) => {
       const { rows, columns } = matrix;
       const texture = side === "left" ? run(kernels.copy, rows, columns, toInput(matrix)) : toPacked(matrix);

@@ -165,6 +165,7 @@ function createDevice(state: DeviceState): GpuDevice<BufferMatrix> {
   return {
     description: state.description,
     maxNumbers: Math.floor(Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize) / 4),
+    maxRows: Number.POSITIVE_INFINITY,
     uploadSide: (matrix) => inTurn(state, () => upload(state, matrix, matrix.values)),
     uploadSum: (matrix) => inTurn(state, () => upload(state, matrix, pad(matrix))),
     add: (step) => inTurn(state, () => add(state, step)),
