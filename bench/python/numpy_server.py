@@ -210,7 +210,7 @@ class Embedding(PB.services.EmbeddingServiceServicer):
             embeddings=[PB.messages.ExpertEmbedding(space_id=SPACE_ID, representation=values)],
             bytes_received=projection.bytes_seen,
             bytes_total=projection.bytes_seen,
-            backends=[f"numpy {np.__version__}" if self._project else "none"],
+            backends=[{"name": "numpy" if self._project else "none", "device": np.__version__}],
         )
         return PB.messages.ModelResult(model_id=header.model_id, upload_id=header.upload_id, embedding=embedding)
 
