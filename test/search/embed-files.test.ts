@@ -35,10 +35,12 @@ test.before(async () => {
   folder = await mkdtemp(join(tmpdir(), "probestream-files-"));
   await makeExample(folder);
   const catalogue = openCatalogue(join(folder, "experts"));
-  port = createLocalPort(await startEmbedder({ catalogue, workerCount: 1 }));
+  port = createLocalPort(await startEmbedder({ catalogue, backend: "onnx", workerCount: 1 }));
   const experts = join(folder, "large-experts");
   await writeExpert(join(experts, "large"), { rows: largeRows, columns: largeColumns, probes: 8, projection: 8 });
-  largePort = createLocalPort(await startEmbedder({ catalogue: openCatalogue(experts), workerCount: 1 }));
+  largePort = createLocalPort(
+    await startEmbedder({ catalogue: openCatalogue(experts), backend: "onnx", workerCount: 1 }),
+  );
   large = join(folder, "large.safetensors");
   await writeFile(large, createLarge());
 });
