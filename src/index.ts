@@ -51,6 +51,7 @@ export type {
 export { type Embedder, type EmbedderOptions, startEmbedder } from "./search/embedder.js";
 export { defaultLimits, type EmbedLimits } from "./search/limits.js";
 export { createLocalPort } from "./search/local-port.js";
+export { readTexts, type Texts } from "./search/read-texts.js";
 export type { UploadStore } from "./search/upload-store.js";
 export { openDirectoryUploadStore } from "./search/upload-stores/directory.js";
 export { createMemoryUploadStore } from "./search/upload-stores/memory.js";

@@ -9,6 +9,7 @@ import { file_health_v1_health } from "../gen/health/v1/health_pb.js";
 import { EmbeddingService, file_probestream_v1_embedding_service } from "../gen/probestream/v1/embedding_service_pb.js";
 import { ExpertService, file_probestream_v1_expert_service } from "../gen/probestream/v1/expert_service_pb.js";
 import { file_probestream_v1_server_service, ServerService } from "../gen/probestream/v1/server_service_pb.js";
+import { assertCatalogue } from "../search/assert-catalogue.js";
 import { type Embedder, type EmbedderOptions, startEmbedder } from "../search/embedder.js";
 import { queuedMessages, toClientStreamingHandler, toUnaryHandler } from "./call.js";
 import { protocolWindowBytes, setReceiveWindow } from "./receive-window.js";
@@ -90,10 +91,11 @@ function toVersion(packageJson: string): string {
 /**
  * Starts a server on a port.
  *
- * @throws InvalidInputError `FIELD_INVALID` for plaintext beyond loopback without `insecure`.
+ * @throws InvalidInputError `FIELD_INVALID` without a catalogue, and for plaintext beyond loopback without `insecure`.
  * @throws UnavailableError `SOURCE_UNAVAILABLE` if the port cannot be had, `BACKEND_UNAVAILABLE` if nothing computes.
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  assertCatalogue(options, "startServer");
   const { host = "127.0.0.1", port = 0, receiveWindowBytes = defaultReceiveWindowBytes } = options;
   const widestBytes = options.receiveWindowBytes ?? widestReceiveWindowBytes;
   const report = options.reportFault ?? reportToStderr;

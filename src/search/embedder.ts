@@ -5,6 +5,7 @@ import type { BackendMeasurement } from "../compute/measure-backends.js";
 import type { Catalogue } from "../experts/catalogue.js";
 import { targetGroupBytes } from "../projection/row-groups.js";
 import type { TensorInfo } from "../weights/layer.js";
+import { assertCatalogue } from "./assert-catalogue.js";
 import { blockBytes, blocksPerStream } from "./block-writer.js";
 import { type BackendChoice, chooseBackends } from "./choose-backends.js";
 import type { ModelState, WorkerSettings } from "./embed-messages.js";
@@ -72,9 +73,11 @@ export function defaultWorkerCount(): number {
 /**
  * Starts an embedder: worker threads with their backend, and a memory plan.
  *
+ * @throws InvalidInputError `FIELD_INVALID` without a catalogue.
  * @throws UnavailableError `BACKEND_UNAVAILABLE` if the backend cannot run here.
  */
 export async function startEmbedder(options: EmbedderOptions): Promise<Embedder> {
+  assertCatalogue(options, "startEmbedder");
   const { catalogue, memoryBudgetBytes = defaultMemoryBudgetBytes } = options;
   const limits: EmbedLimits = { ...defaultLimits, ...options.limits };
   const store = options.uploads ?? createMemoryUploadStore({ expiryMs: limits.uploadExpiryMs });
