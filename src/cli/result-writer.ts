@@ -72,7 +72,7 @@ export function createTableWriter({ textLabels, top }: WriterOptions, locations:
     result.embeddings.map((embedding) => [
       keepEnd(toPlain(location), fileWidth),
       toPlain(embedding.expertName),
-      result.timings.total.toFixed(1),
+      toWorkMs(result.timings).toFixed(1),
       toLabelText(toScores(embedding, textLabels).slice(0, top ?? defaultTop), embedding.representation.length),
     ]);
   return {
@@ -82,6 +82,11 @@ export function createTableWriter({ textLabels, top }: WriterOptions, locations:
         ? []
         : toCells(location, outcome).map((cells) => toRow(columns, widths, cells)),
   };
+}
+
+/** Milliseconds spent on a model itself: its total has waits in it, for models that share its block above all. */
+function toWorkMs({ receive, digest, project, head }: PortResult["timings"]): number {
+  return receive + digest + project + head;
 }
 
 function toLabelText(scores: readonly Score[], width: number): string {

@@ -45,7 +45,10 @@ export interface PortResult {
   readonly bytesReceived: number;
   readonly bytesTotal: number;
   readonly rowsProjected: number;
-  /** Milliseconds by stage. */
+  /**
+   * Milliseconds by stage; stages overlap. `total` is from header to result, waiting for models that share its block
+   * included.
+   */
   readonly timings: Readonly<Record<"total" | "receive" | "wait" | "digest" | "project" | "head", number>>;
   /** What did the projection: more than one if a backend failed on the way, each with the rows that it added. */
   readonly backends: readonly BackendUse[];

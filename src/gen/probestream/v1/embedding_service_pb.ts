@@ -595,7 +595,8 @@ export const ExpertEmbeddingSchema: GenMessage<ExpertEmbedding> = /*@__PURE__*/
  */
 export type Timings = Message<"probestream.v1.Timings"> & {
   /**
-   * From the header's arrival to the result.
+   * From header to result, waiting for models that share its block included: small models are projected when a block
+   * is full, so this is latency, and for one of many far more than the time spent on it.
    *
    * @generated from field: google.protobuf.Duration total = 1;
    */

@@ -1,0 +1,29 @@
+import test from "ava";
+import { createTableWriter } from "../../src/cli/result-writer.js";
+
+test("the table shows the time spent on a model, without waits for models that share its block", (t) => {
+  const { heading, toLines } = createTableWriter({ textLabels: [], top: undefined }, ["a.safetensors"]);
+  t.regex(heading[0] ?? "", /^file +expert +ms +labels/);
+  const embedding = {
+    spaceId: "0".repeat(64),
+    expertName: "one",
+    representation: new Float32Array(4),
+    cosines: new Float32Array(0),
+    logits: new Float32Array(0),
+    probabilities: new Float32Array(0),
+    labels: [],
+  };
+  const [line = ""] = toLines({
+    index: 0,
+    location: "a.safetensors",
+    outcome: {
+      embeddings: [embedding],
+      bytesReceived: 2048,
+      bytesTotal: 2048,
+      rowsProjected: 8,
+      timings: { total: 742, receive: 0.1, wait: 300, digest: 0.2, project: 0.25, head: 0.25 },
+      backends: [],
+    },
+  });
+  t.regex(line, /^a\.safetensors +one +0\.8 /);
+});
