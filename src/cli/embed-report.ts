@@ -21,11 +21,16 @@ export function toReportLines(report: EmbedReport, isQuiet: boolean): string[] {
   const { failures, unreadable } = report;
   return [
     ...(isQuiet ? [] : [toSummary(report)]),
-    ...(failures.length > 0 ? [`${toCount(failures.length, "model")} failed:`, ...toFailureLines(failures)] : []),
+    ...toFailedLines(failures),
     ...(unreadable.length > 0
       ? [`${toCount(unreadable.length, "path")} could not be read:`, ...toFailureLines(unreadable)]
       : []),
   ];
+}
+
+/** Lines that name the models that failed; none where none did. */
+export function toFailedLines(failures: readonly Failure[]): string[] {
+  return failures.length > 0 ? [`${toCount(failures.length, "model")} failed:`, ...toFailureLines(failures)] : [];
 }
 
 function toSummary({ total, embedded, bytes, seconds }: EmbedReport): string {

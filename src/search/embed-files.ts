@@ -70,7 +70,8 @@ const smallModelBytes = 1024 * 1024;
  *
  * Memory: two chunks per stream; headers of at most 384 open models, and as many outcomes.
  *
- * @throws the signal's reason, and what `locations` throws.
+ * @throws the signal's reason, what `locations` throws, and UnavailableError once the port has failed for one batch as
+ * often as it may, without an answer to any other: models without an outcome were not tried to the end.
  */
 export async function* embedFiles(
   locations: Iterable<string> | AsyncIterable<string>,
@@ -108,7 +109,7 @@ async function runAll(
   // One listener for each model that is opened and each stream.
   setMaxListeners(0, signal);
   const progress = createProgressCounter(options.onProgress);
-  const context: UploadContext = { port, texts, retries, signal };
+  const context: UploadContext = { port, texts, retries, signal, answers: { count: 0 } };
   const permits = createPermits(maxOpenModels, signal);
   const openings = createPermits(openingAtOnce, signal);
   const open = new Set<ModelFile>();

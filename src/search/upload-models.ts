@@ -13,9 +13,15 @@ export interface UploadContext {
   /** Further attempts after one that failed, as long as none of them gets on. */
   readonly retries: number;
   readonly signal: AbortSignal;
+  /** Counts what the other side answered to anybody: whether it is there at all. */
+  readonly answers: { count: number };
 }
 
-/** Plans uploads; those that get no plan are settled with the reason. Throws the signal's reason only. */
+/**
+ * Plans uploads; those that get no plan are settled with the reason.
+ *
+ * @throws the signal's reason, and UnavailableError where the other side is gone: see {@link uploadModels}.
+ */
 export function planUploads(uploads: readonly Upload[], context: UploadContext): Promise<void> {
   return untilDone(uploads, context, async (pending) => {
     await planMissing(pending, context);
@@ -25,7 +31,10 @@ export function planUploads(uploads: readonly Upload[], context: UploadContext):
 
 /**
  * Sends models until each is settled, through as many streams as it takes: one that broke is followed by another,
- * which goes on where the other side had got to. Throws the signal's reason; all else ends up with a model.
+ * which goes on where the other side had got to. Nearly all that goes wrong ends up with a model.
+ *
+ * @throws the signal's reason, and UnavailableError once all retries failed and nobody has heard from the other side
+ * meanwhile: then it is gone, and other models need not find out for themselves.
  */
 export async function uploadModels(uploads: readonly Upload[], context: UploadContext): Promise<void> {
   for (let pending = uploads; pending.length > 0; pending = pending.filter(isOpen)) {
@@ -49,9 +58,12 @@ async function untilDone(
 ): Promise<void> {
   let pending = uploads;
   let reached = 0;
+  let answersBefore = context.answers.count;
   for (let failures = 0; ; failures++) {
+    let isBroken = false;
     const failure = await attempt(pending).catch((thrown: unknown) => {
       context.signal.throwIfAborted();
+      isBroken = true;
       return toProbestreamError(thrown);
     });
     pending = pending.filter(isOpen);
@@ -61,7 +73,11 @@ async function untilDone(
     if (start > reached) failures = 0;
     reached = Math.max(reached, start);
     if (toRemedy(failure) !== "resume") return settleOrSplit(pending, failure, context, attempt);
-    if (failures === context.retries) return settleAll(pending, failure);
+    if (failures === context.retries) {
+      if (isBroken && failure.kind === "unavailable" && context.answers.count === answersBefore) throw failure;
+      return settleAll(pending, failure);
+    }
+    answersBefore = context.answers.count;
     for (const upload of pending) upload.forgetPlan();
     await pauseBeforeRetry(failures + 1, context.signal);
   }
@@ -97,6 +113,7 @@ async function planMissing(uploads: readonly Upload[], context: UploadContext): 
   if (missing.length === 0) return;
   const requests = missing.map((upload) => upload.toPlanRequest());
   const answers = await context.port.plan(requests, context.signal);
+  context.answers.count++;
   if (answers.length !== missing.length) {
     throw new InternalError("INTERNAL", `${answers.length} plans came for ${missing.length} models`);
   }
@@ -148,7 +165,8 @@ interface Sent {
   readonly answer: PortAnswer;
 }
 
-async function sendAll(uploads: readonly Upload[], { port, texts, signal }: UploadContext): Promise<Sent> {
+async function sendAll(uploads: readonly Upload[], context: UploadContext): Promise<Sent> {
+  const { port, texts, signal, answers } = context;
   const sent: Upload[] = [];
   let broken: Sent["broken"];
   const stream: PortStream = await port.open(signal);
@@ -164,7 +182,9 @@ async function sendAll(uploads: readonly Upload[], { port, texts, signal }: Uplo
         broken = { upload, error: toProbestreamError(error.cause) };
       });
     }
-    return { sent, broken, answer: await stream.finish() };
+    const answer = await stream.finish();
+    answers.count++;
+    return { sent, broken, answer };
   } catch (error) {
     stream.abort();
     throw error;

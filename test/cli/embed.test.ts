@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { copyFile, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { basename, join } from "node:path";
 import type { Readable } from "node:stream";
@@ -187,15 +187,47 @@ test("--out leaves a file alone when nothing was embedded before Ctrl-C, and say
   t.is(await readFile(out, "utf8"), "earlier");
 });
 
+test("a server that is gone ends the run with one sentence and exit code 3, and --out holds what there is", async (t) => {
+  const server = await startServer(serveCommand({ experts: join(cwd, "experts") }));
+  const file = await readFile(join(cwd, "models", "chess-lora-1.safetensors"));
+  let open: () => void = () => {};
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  const http = createServer((request, response) => void opened.then(() => answerRange(file, request, response)));
+  http.listen(0, "127.0.0.1");
+  await once(http, "listening");
+  t.teardown(() => http.close());
+  const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}/m.safetensors`;
+  const out = join(cwd, "gone.safetensors");
+  const words = ["embed", "models/jazz-lora-1.safetensors", "mixed/a-cut.safetensors", url, "--out", out, "--json"];
+  const child = spawn(process.execPath, [mainScript, ...words, "--server", server.target, "--quiet"], {
+    cwd,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const output = collectText(child.stdout);
+  const remarks = collectText(child.stderr);
+  await until(() => output().split("\n").length > 2, "one model is embedded and one has failed");
+  await server.stop();
+  open();
+  const [code] = await once(child, "close");
+  t.is(code, 3);
+  t.regex(remarks(), /^1 model failed:\n {2}mixed\/a-cut\.safetensors: [^\n]+\n--out: 1 of 3 models was embedded/);
+  t.true(
+    remarks().endsWith(
+      `\nprobestream: the server ${server.target} is gone: 1 of 3 models embedded; start it and give the command again\n`,
+    ),
+    remarks(),
+  );
+  t.is((await readTensors(out)).metadata.get("partial"), "1 of 3 models");
+});
+
 test("a model behind a URL is read by ranges, with the headers given", async (t) => {
   const file = await readFile(join(cwd, "models", "chess-lora-1.safetensors"));
   const asked: (string | undefined)[] = [];
   const http = createServer((request, response) => {
     asked.push(request.headers["x-key"]?.toString());
-    const [, from = "0", to = ""] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? "") ?? [];
-    const part = file.subarray(Number(from), to === "" ? file.length : Number(to) + 1);
-    const range = `bytes ${from}-${Number(from) + part.length - 1}/${file.length}`;
-    response.writeHead(206, { "content-range": range, "content-length": part.length, etag: '"1"' }).end(part);
+    answerRange(file, request, response);
   });
   http.listen(0, "127.0.0.1");
   await once(http, "listening");
@@ -296,6 +328,14 @@ async function startSilentServer(
   });
   const asked = once(http, "request").then(() => {});
   return { url: `http://127.0.0.1:${(http.address() as AddressInfo).port}/m.safetensors`, asked };
+}
+
+/** Answers with the part of a file that is asked for. */
+function answerRange(file: Buffer, { headers }: IncomingMessage, response: ServerResponse): void {
+  const [, from = "0", to = ""] = /^bytes=(\d+)-(\d*)$/.exec(headers.range ?? "") ?? [];
+  const part = file.subarray(Number(from), to === "" ? file.length : Number(to) + 1);
+  const range = `bytes ${from}-${Number(from) + part.length - 1}/${file.length}`;
+  response.writeHead(206, { "content-range": range, "content-length": part.length, etag: '"1"' }).end(part);
 }
 
 /** What a stream has brought so far. */

@@ -1,6 +1,7 @@
 import { copyFile, mkdir, mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import test from "ava";
 import { writeExpert } from "../../bench/fixtures.js";
 import { Random } from "../../bench/random.js";
@@ -204,8 +205,7 @@ test("a later run goes on where an interrupted one was", async (t) => {
   const path = join(folder, "later.safetensors");
   await copyFile(large, path);
   const dead = withStreams(largePort, (stream) => breakAfter(stream, 12));
-  const [failed] = await collect([path], dead, { retries: 0 });
-  t.is(failed && reasonOf(failed), "SOURCE_UNAVAILABLE");
+  await t.throwsAsync(collect([path], dead, { retries: 0 }), { instanceOf: UnavailableError });
   let sent = 0;
   const [done] = await collect([path], largePort, {
     onProgress: ({ bytesSent }) => {
@@ -331,15 +331,40 @@ test("one model that the other side cannot take does not stop those of its batch
   );
 });
 
-test("after the last attempt the error stands, for each model", async (t) => {
+test("once the other side is gone for one batch the run ends, and what was embedded is kept", async (t) => {
   let attempts = 0;
-  const dead: EmbedPort = {
+  const dying: EmbedPort = {
     ...port,
-    plan: () => {
-      attempts++;
+    plan: (requests, signal) => {
+      if (attempts++ === 0) return port.plan(requests, signal);
       return Promise.reject(new UnavailableError("SOURCE_UNAVAILABLE", "nobody there"));
     },
   };
+  const model = join(folder, "models", "jazz-lora-1.safetensors");
+  async function* locations(): AsyncGenerator<string, void, undefined> {
+    yield model;
+    // A batch of its own: the first is planned before the second is full.
+    await sleep(600);
+    for (let copy = 0; copy < 300; copy++) yield model;
+  }
+  const outcomes: FileOutcome[] = [];
+  const run = async (): Promise<void> => {
+    for await (const outcome of embedFiles(locations(), dying, { retries: 2 })) outcomes.push(outcome);
+  };
+  await t.throwsAsync(run(), { instanceOf: UnavailableError, message: "nobody there" });
+  t.deepEqual(outcomes.map(reasonOf), ["embedded"]);
+  // Each of the batches under way had its attempts; no further one was begun.
+  t.true(attempts <= 1 + 3 * 3, `${attempts} attempts`);
+});
+
+test("where streams break but plans are answered, the error stands for each model", async (t) => {
+  let attempts = 0;
+  const dead = withStreams(port, () => ({
+    finish: () => {
+      attempts++;
+      return Promise.reject(new UnavailableError("SOURCE_UNAVAILABLE", "broken"));
+    },
+  }));
   const outcomes = await collect(findModels([join(folder, "models")]), dead, { retries: 2 });
   t.is(outcomes.length, 26);
   t.true(outcomes.every((outcome) => reasonOf(outcome) === "SOURCE_UNAVAILABLE"));

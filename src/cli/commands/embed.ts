@@ -1,13 +1,13 @@
 import { type Command, Option } from "commander";
 import { type BackendName, backendNames } from "../../compute/create-backend.js";
-import { ProbestreamError } from "../../errors/probestream-error.js";
+import { ProbestreamError, UnavailableError } from "../../errors/probestream-error.js";
 import { defaultConcurrency, type EmbedFilesOptions, embedFiles, type FileOutcome } from "../../search/embed-files.js";
 import type { EmbedPort } from "../../search/embed-port.js";
 import { startEmbedder } from "../../search/embedder.js";
 import { createLocalPort } from "../../search/local-port.js";
 import type { CommandContext } from "../command-context.js";
 import { addConnectionOptions } from "../connection-options.js";
-import { type EmbedReport, toReportLines } from "../embed-report.js";
+import { type EmbedReport, toCount, toFailedLines, toReportLines } from "../embed-report.js";
 import { CommandError, exitCodes, usageError } from "../exit-codes.js";
 import type { Failure } from "../failures.js";
 import { findLocations } from "../find-locations.js";
@@ -129,18 +129,27 @@ async function embedFound(locations: readonly string[], wanted: Wanted, output: 
   const { signal, terminal, environment } = output.context;
   const { header: headers, token } = wanted.options;
   const { port, experts } = await openPort(wanted.options, output.context);
+  const progress: Progress = { embedded: 0, bytes: 0, failures: [] };
   try {
     const modelOptions = toModelOptions({ headers, token, hubToken: environment.hubToken });
     const outcomes = embedAll(port, locations, { ...wanted, context: output.context, experts, modelOptions });
-    const tally = await writeAll(outcomes, output);
+    const startedAt = performance.now();
+    await writeAll(outcomes, output, progress);
     signal.throwIfAborted();
-    return tally;
+    return { ...progress, seconds: (performance.now() - startedAt) / 1000 };
   } catch (error) {
+    for (const line of toFailedLines(progress.failures)) terminal.remark(line);
     if (output.outFile !== undefined) terminal.remark(toPlain(await output.outFile.writePartial(locations.length)));
-    throw error;
+    throw error instanceof UnavailableError ? serverGone(error, progress.embedded, locations.length) : error;
   } finally {
     await port.close();
   }
+}
+
+function serverGone(cause: UnavailableError, embedded: number, total: number): CommandError {
+  const server = cause.facts["target"] === undefined ? "the server" : `the server ${cause.facts["target"]}`;
+  const message = `${server} is gone: ${embedded} of ${toCount(total, "model")} embedded; start it and give the command again`;
+  return new CommandError(message, exitCodes.unusable, { cause });
 }
 
 /** The server, or this process. */
@@ -200,19 +209,23 @@ type Tally = Pick<EmbedReport, "embedded" | "bytes" | "seconds" | "failures">;
 
 const nothingDone: Tally = { embedded: 0, bytes: 0, seconds: 0, failures: [] };
 
-async function writeAll(outcomes: AsyncIterable<FileOutcome>, output: Output): Promise<Tally> {
+/** How far it is; changes while outcomes come, so that it is known where they break off. */
+interface Progress {
+  embedded: number;
+  bytes: number;
+  readonly failures: Failure[];
+}
+
+async function writeAll(outcomes: AsyncIterable<FileOutcome>, output: Output, progress: Progress): Promise<void> {
   const { writer, outFile } = output;
   const { terminal } = output.context;
-  const startedAt = performance.now();
-  const failures: Failure[] = [];
   let heading = writer.heading;
-  let embedded = 0;
-  let bytes = 0;
   for await (const file of outcomes) {
-    if (file.outcome instanceof ProbestreamError) failures.push({ file: file.location, error: file.outcome });
-    else {
-      embedded++;
-      bytes += file.outcome.bytesTotal;
+    if (file.outcome instanceof ProbestreamError) {
+      progress.failures.push({ file: file.location, error: file.outcome });
+    } else {
+      progress.embedded++;
+      progress.bytes += file.outcome.bytesTotal;
     }
     outFile?.add(file);
     const lines = writer.toLines(file);
@@ -222,5 +235,4 @@ async function writeAll(outcomes: AsyncIterable<FileOutcome>, output: Output): P
       heading = [];
     }
   }
-  return { embedded, bytes, seconds: (performance.now() - startedAt) / 1000, failures };
 }
