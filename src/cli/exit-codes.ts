@@ -7,7 +7,7 @@ export const exitCodes = {
   someFailed: 1,
   /** The command line is wrong. */
   usage: 2,
-  /** No connection, no expert, no model: nothing could be begun. */
+  /** No connection (or lost for good), no such expert, no model that could be embedded: nothing to be done. */
   unusable: 3,
   /** Ctrl-C. */
   interrupted: 130,

@@ -1,5 +1,5 @@
 import { NotFoundError, PreconditionError } from "../errors/probestream-error.js";
-import { type Catalogue, toLabel } from "../experts/catalogue.js";
+import { type Catalogue, expertNotFound, toLabel } from "../experts/catalogue.js";
 import type { Expert } from "../experts/expert.js";
 
 /** Several catalogues as one; an expert that is in two of them counts once. */
@@ -19,9 +19,8 @@ export function joinCatalogues(catalogues: readonly Catalogue[]): Catalogue {
       const found = unique((await Promise.all(catalogues.map((catalogue) => find(catalogue, reference)))).flat());
       const [first, second] = found;
       if (first === undefined) {
-        throw new NotFoundError("EXPERT_NOT_FOUND", `no expert "${reference}" in the folders given`, {
-          expert: reference,
-        });
+        const lists = await Promise.all(catalogues.map((catalogue) => catalogue.recent()));
+        throw expertNotFound(reference, "in the folders given; they have", unique(lists.flat()));
       }
       if (second === undefined) return first;
       throw new PreconditionError(

@@ -78,20 +78,37 @@ export function openCatalogue(folder: string): Catalogue {
     list,
     recent,
     get: async (reference) => {
-      const found = select(await recent(), reference) ?? select((await list()).experts, reference);
+      const found = findExpert(await recent(), reference) ?? findExpert((await list()).experts, reference);
       if (found !== undefined) return found;
-      const names = (scanned?.experts ?? []).map(({ name }) => name);
-      throw new NotFoundError(
-        "EXPERT_NOT_FOUND",
-        `no expert "${reference}" in the catalogue; it has ${names.length === 0 ? "none" : names.slice(0, 10).join(", ")}`,
-        { expert: reference },
-      );
+      throw expertNotFound(reference, "in the catalogue; it has", scanned?.experts ?? []);
     },
   };
 }
 
-/** The one expert that a space id, a prefix of one, or a name means. */
-function select(experts: readonly Expert[], reference: string): Expert | undefined {
+/** Most names that an error lists. */
+const maxListed = 10;
+
+/** The error for a reference to none of `experts`, with their names; `where` says between the two what has them. */
+export function expertNotFound(
+  reference: string,
+  where: string,
+  experts: readonly Pick<Expert, "name">[],
+): NotFoundError {
+  const names = experts.slice(0, maxListed).map(({ name }) => name);
+  const more = experts.length > maxListed ? ` and ${experts.length - maxListed} more` : "";
+  const listed = names.length === 0 ? "none" : `${names.join(", ")}${more}`;
+  return new NotFoundError("EXPERT_NOT_FOUND", `no expert "${reference}" ${where} ${listed}`, { expert: reference });
+}
+
+/**
+ * The one expert that a space id, a prefix of one, or a name means.
+ *
+ * @throws PreconditionError `EXPERT_AMBIGUOUS` if the word fits several.
+ */
+export function findExpert<E extends Pick<Expert, "name" | "spaceId">>(
+  experts: readonly E[],
+  reference: string,
+): E | undefined {
   const isPrefix = /^[0-9a-f]{8,64}$/.test(reference);
   const found = experts.filter(
     ({ name, spaceId }) => name === reference || (isPrefix && spaceId.startsWith(reference)),

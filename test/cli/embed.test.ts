@@ -81,6 +81,22 @@ test("a server and this process give the same result", async (t) => {
   }
 });
 
+test("an expert that a server does not have is told of once, with those it has", async (t) => {
+  const server = await startServer(serveCommand({ experts: join(cwd, "experts") }));
+  try {
+    const words = ["embed", "models", "--server", server.target, "--expert"];
+    const { code, stdout, stderr } = await runCli([...words, "nosuch"], { cwd });
+    t.is(code, 3);
+    t.is(stdout, "");
+    const has = "it has concepts-dense, concepts-lora";
+    t.is(stderr, `probestream: no expert "nosuch" on the server ${server.target}; ${has}\n`);
+    const known = await runCli([...words, "concepts-lora"], { cwd });
+    t.is(known.code, 1, "the dense model does not fit");
+  } finally {
+    await server.stop();
+  }
+});
+
 test("broken files among good ones are named at the end, and the exit code says so", async (t) => {
   const { code, stdout, stderr } = await runCli(["embed", "mixed", "nowhere.safetensors", ...local, "--json"], { cwd });
   t.is(code, 1);
@@ -102,7 +118,7 @@ test("broken files among good ones are named at the end, and the exit code says 
 test("where every model fails there is no empty table, and no file of --out", async (t) => {
   const words = ["embed", "mixed/a-cut.safetensors", ...local, "--out", "none.safetensors"];
   const { code, stdout, stderr } = await runCli(words, { cwd });
-  t.is(code, 1);
+  t.is(code, 3);
   t.is(stdout, "");
   t.regex(stderr, /^0 of 1 model embedded\n1 model failed:\n {2}mixed\/a-cut\.safetensors: [^\n]+\n--out: no model/);
   t.false((await readdir(cwd)).includes("none.safetensors"));
@@ -110,7 +126,7 @@ test("where every model fails there is no empty table, and no file of --out", as
 
 test("a path that is not there is told of without a server", async (t) => {
   const { code, stderr } = await runCli(["embed", "nowhere", "--server", "127.0.0.1:1"], { cwd });
-  t.is(code, 1);
+  t.is(code, 3);
   t.is(
     stderr,
     'no model was found\n1 path could not be read:\n  nowhere: FILE_NOT_FOUND: There is no file "nowhere"; check the path.\n',
@@ -264,7 +280,12 @@ const refusals: readonly (readonly [string, readonly string[], number, RegExp])[
   ["a server that is not there", ["embed", "models", "--server", "127.0.0.1:1"], 3, /cannot be reached/],
   ["a folder without models", ["embed", "empty", ...local], 3, /no \.safetensors file in empty/],
   ["a folder without experts", ["embed", "models", "--local", "--experts", "empty"], 3, /no usable expert/],
-  ["an expert that is not there", ["embed", "models", ...local, "--expert", "nobody"], 3, /no expert "nobody"/],
+  [
+    "an expert that is not there",
+    ["embed", "models", ...local, "--expert", "nobody"],
+    3,
+    /no expert "nobody" .* concepts-lora/,
+  ],
 ];
 for (const [what, words, expected, pattern] of refusals) {
   test(`${what} is refused in one line with exit code ${expected}`, async (t) => {

@@ -78,6 +78,14 @@ test("a broken file does not hide the others", async (t) => {
   t.regex(stderr, /1 could not be read:\n {2}broken\.safetensors: HEADER_MALFORMED: /);
 });
 
+test("where nothing can be read the exit code is 3", async (t) => {
+  for (const path of ["broken.safetensors", "nowhere"]) {
+    const { code, stdout } = await runCli(["inspect", path], { cwd });
+    t.is(code, 3);
+    t.is(stdout, "");
+  }
+});
+
 const testUnreadable = unreadableFolderUnavailable === undefined ? test : test.skip;
 const why = unreadableFolderUnavailable === undefined ? "" : ` (skipped: ${unreadableFolderUnavailable})`;
 

@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import { type BackendName, backendNames } from "../../compute/create-backend.js";
 import { ProbestreamError, UnavailableError } from "../../errors/probestream-error.js";
+import { expertNotFound, findExpert } from "../../experts/catalogue.js";
 import { defaultConcurrency, type EmbedFilesOptions, embedFiles, type FileOutcome } from "../../search/embed-files.js";
 import type { EmbedPort } from "../../search/embed-port.js";
 import { startEmbedder } from "../../search/embedder.js";
@@ -38,8 +39,9 @@ interface EmbedOptions extends ConnectionOptions {
 
 const help = `
 Results go to standard output, everything else to standard error. Exit codes: 0 all
-models embedded; 1 some or all failed (they are named at the end); 2 the command line is
-wrong; 3 no connection, no expert or no model; 130 interrupted.
+models embedded; 1 some failed (they are named at the end); 2 the command line is wrong;
+3 nothing could be done: no server, or gone on the way, no such expert, or no model that
+could be embedded; 130 interrupted.
 
 An upload of 8 MiB or more that breaks off goes on where it was when the command is
 given again; weights that are not wanted are never read, here or over HTTP.
@@ -121,6 +123,7 @@ async function embed(paths: readonly string[], options: EmbedOptions, context: C
     const line = await outFile.write();
     if (!isQuiet || tally.embedded === 0) terminal.remark(toPlain(line));
   }
+  if (tally.embedded === 0) return exitCodes.unusable;
   return tally.failures.length + unreadable.length > 0 ? exitCodes.someFailed : exitCodes.success;
 }
 
@@ -161,10 +164,30 @@ async function openPort(
   if (!local && (options.experts !== undefined || backend !== undefined)) {
     throw usageError("--experts and --backend are the server's to choose; with --local they are yours");
   }
-  if (!local) return { port: await connectToServer(options, environment.server), experts: expert };
+  if (!local) return { port: await connectToExperts(options, environment.server, expert), experts: expert };
   const { catalogue, wanted } = await openLocalExperts(options.experts, expert);
   const embedder = await startEmbedder({ catalogue, ...(backend !== undefined && { backend }) });
   return { port: createLocalPort(embedder), experts: wanted };
+}
+
+/** Connects. A name that is wrong for one model is wrong for all: better said once, before anything is read. */
+async function connectToExperts(
+  options: ConnectionOptions,
+  fallback: string,
+  wanted: readonly string[],
+): Promise<EmbedPort> {
+  const client = await connectToServer(options, fallback);
+  try {
+    const { experts } = wanted.length === 0 ? { experts: [] } : await client.listExperts();
+    for (const word of wanted) {
+      if (findExpert(experts, word) !== undefined) continue;
+      throw expertNotFound(word, `on the server ${options.server ?? fallback}; it has`, experts);
+    }
+    return client;
+  } catch (error) {
+    await client.close();
+    throw error;
+  }
 }
 
 /** What is asked for. */

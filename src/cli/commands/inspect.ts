@@ -23,7 +23,7 @@ interface InspectOptions {
 
 const help = `
 Exit codes: 0 all headers read; 1 some files could not be read; 2 the command line is
-wrong; 3 no model.
+wrong; 3 no model that could be read.
 
 Examples:
   $ probestream inspect lora.safetensors
@@ -83,5 +83,5 @@ async function inspect(paths: readonly string[], options: InspectOptions, contex
   if (options.json) for (const { file, error } of failures) await terminal.print(toErrorJson(file, error));
   terminal.remark(`${failures.length} could not be read:`);
   for (const line of toFailureLines(failures)) terminal.remark(line);
-  return exitCodes.someFailed;
+  return failures.length - unreadable.length === locations.length ? exitCodes.unusable : exitCodes.someFailed;
 }
