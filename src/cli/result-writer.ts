@@ -2,7 +2,7 @@ import { ProbestreamError } from "../errors/probestream-error.js";
 import type { FileOutcome } from "../search/embed-files.js";
 import type { PortResult } from "../search/embed-port.js";
 import { type Score, scoreOf, toScores } from "./scores.js";
-import { type Column, keepEnd, toHeading, toPlain, toRow, toRule, widthOf } from "./table.js";
+import { type Column, fitWidth, keepEnd, toHeading, toPlain, toRow, toRule } from "./table.js";
 
 /** Turns outcomes into lines. */
 export interface ResultWriter {
@@ -18,9 +18,6 @@ export interface WriterOptions {
   /** Labels shown per model; absent for the writer's own choice. */
   readonly top: number | undefined;
 }
-
-/** Widest column of file names. */
-const maxFileWidth = 60;
 
 /** Names of experts are not known before the first result. */
 const expertWidth = 16;
@@ -65,8 +62,7 @@ export function toErrorJson(file: string, { reason, kind, message, facts }: Prob
 
 /** A table that is written while results come; errors are left to the summary. */
 export function createTableWriter({ textLabels, top }: WriterOptions, locations: readonly string[]): ResultWriter {
-  const longest = locations.reduce((widest, location) => Math.max(widest, widthOf(location)), 4);
-  const fileWidth = Math.min(maxFileWidth, longest);
+  const fileWidth = fitWidth(locations);
   const widths = [fileWidth, expertWidth, 8, 0];
   const toCells = (location: string, result: PortResult): string[][] =>
     result.embeddings.map((embedding) => [

@@ -47,6 +47,15 @@ export function keepEnd(text: string, width: number): string {
   return characters.length <= width ? text : `…${characters.slice(1 - width).join("")}`;
 }
 
+/** Widest column of file names. */
+const maxFileWidth = 60;
+
+/** Width of a column of file names, titled `file`. */
+export function fitWidth(locations: readonly string[]): number {
+  const longest = locations.reduce((widest, location) => Math.max(widest, widthOf(location)), 4);
+  return Math.min(maxFileWidth, longest);
+}
+
 /** Characters of a text. */
 export function widthOf(text: string): number {
   return [...text].length;

@@ -71,6 +71,21 @@ test("tensors that differ in numbers only share a line, unless all are asked for
   t.is(all.stdout.match(/blocks\.\d+\.weight/g)?.length, 12);
 });
 
+test("several models are a table of one line each, unless everything is asked for", async (t) => {
+  const files = ["models/birds-lora-1.safetensors", "models/birds-full.safetensors"];
+  const { code, stdout } = await runCli(["inspect", ...files, "--experts", "experts"], { cwd });
+  t.is(code, 0);
+  const [heading, , lora, full, ...rest] = stdout.split("\n");
+  t.regex(heading ?? "", /^file +size +tensors +dtypes +LoRA +experts that fit$/);
+  t.regex(lora ?? "", /^models\/birds-lora-1\.safetensors +8\.2 kB +8 +F32 +4 modules, rank 4 +concepts-lora$/);
+  t.regex(full ?? "", /^models\/birds-full\.safetensors +\S+ kB +\d+ +F32 +- +concepts-dense$/);
+  t.deepEqual(rest, [""]);
+  const all = await runCli(["inspect", ...files, "--all"], { cwd });
+  t.regex(all.stdout, /LoRA layers \(4\)/);
+  const plain = await runCli(["inspect", ...files], { cwd });
+  t.notRegex(plain.stdout, /experts/);
+});
+
 test("a broken file does not hide the others", async (t) => {
   const { code, stdout, stderr } = await runCli(["inspect", "broken.safetensors", "models"], { cwd });
   t.is(code, 1);
@@ -96,6 +111,6 @@ testUnreadable(`an unreadable folder does not hide the rest of the walk${why}`, 
   await putUnreadableFolder(t, folder);
   const { code, stdout, stderr } = await runCli(["inspect", "partly"], { cwd });
   t.is(code, 1);
-  t.deepEqual(stdout.match(/^partly\/.*$/gm), ["partly/a.safetensors", "partly/z/z.safetensors"]);
+  t.deepEqual(stdout.match(/^partly\/\S+/gm), ["partly/a.safetensors", "partly/z/z.safetensors"]);
   t.regex(stderr, /^1 could not be read:\n {2}partly\/n+.*: SOURCE_UNAVAILABLE: /);
 });

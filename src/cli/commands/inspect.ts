@@ -4,6 +4,7 @@ import { openCatalogue } from "../../experts/catalogue.js";
 import type { Expert } from "../../experts/expert.js";
 import { openModel } from "../../weights/model-file.js";
 import type { CommandContext } from "../command-context.js";
+import { createDescriptionTable } from "../description-table.js";
 import { toDescriptionJson, toDescriptionLines } from "../description-text.js";
 import { CommandError, exitCodes } from "../exit-codes.js";
 import { type Failure, toFailureLines } from "../failures.js";
@@ -40,10 +41,13 @@ export function addInspect(program: Command, context: CommandContext): void {
   program
     .command("inspect")
     .summary("show what a model file holds, without reading its weights")
-    .description("Shows tensors, types, LoRA layers and metadata of models. Only headers are read.")
+    .description(
+      "Shows tensors, types, LoRA layers and metadata of a model; of several, one line each (--all shows\n" +
+        "everything). Only headers are read.",
+    )
     .argument("<model...>", "files, folders (searched with all folders in them) and http(s) URLs")
     .option("--experts <folder>", "say which experts of this folder would fit")
-    .option("--all", "list every tensor, instead of one line for those that differ in numbers only")
+    .option("--all", "list every tensor of every model, instead of tensors that differ in numbers only on one line")
     .option("--json", "one JSON object per line")
     .option("--header <header>", "'Name: value' sent to the URLs' own servers; repeatable", collectHeader)
     .option("--token <token>", "bearer token for URLs (default: HF_TOKEN, for Hugging Face only)")
@@ -64,16 +68,23 @@ async function inspect(paths: readonly string[], options: InspectOptions, contex
   const { header: headers, token } = options;
   const modelOptions = toModelOptions({ headers, token, hubToken: environment.hubToken });
   const failures: Failure[] = [...unreadable];
+  const isTable = locations.length > 1 && options.all !== true && options.json !== true;
+  const table = isTable ? createDescriptionTable(locations, options.experts !== undefined) : undefined;
+  let heading = table?.heading ?? [];
   for (const location of locations) {
     signal.throwIfAborted();
     try {
       const model = await openModel(location, { ...modelOptions(location), signal });
       await model.close();
       const description = describeModel(model, experts);
-      const lines = options.json
-        ? [toDescriptionJson(description)]
-        : toDescriptionLines(description, options.all === true);
-      for (const line of lines) await terminal.print(line);
+      const lines =
+        table !== undefined
+          ? [table.toLine(description)]
+          : options.json
+            ? [toDescriptionJson(description)]
+            : toDescriptionLines(description, options.all === true);
+      for (const line of [...heading, ...lines]) await terminal.print(line);
+      heading = [];
     } catch (error) {
       signal.throwIfAborted();
       failures.push({ file: location, error: toProbestreamError(error) });
