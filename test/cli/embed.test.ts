@@ -165,7 +165,8 @@ test("--out writes representations in the order of the files", async (t) => {
   }
 });
 
-test("--out holds what was embedded before Ctrl-C, and says so", async (t) => {
+// Alone, as it waits for a process: with all others at once that takes longer than anybody would wait.
+test.serial("--out holds what was embedded before Ctrl-C, and says so", async (t) => {
   const silent = await startSilentServer(t);
   const out = join(cwd, "part.safetensors");
   const models = ["models/jazz-lora-1.safetensors", "models/birds-lora-2.safetensors"];
@@ -205,40 +206,43 @@ test("--out leaves a file alone when nothing was embedded before Ctrl-C, and say
   t.is(await readFile(out, "utf8"), "earlier");
 });
 
-test("a server that is gone ends the run with one sentence and exit code 3, and --out holds what there is", async (t) => {
-  const server = await startServer(serveCommand({ experts: join(cwd, "experts") }));
-  const file = await readFile(join(cwd, "models", "chess-lora-1.safetensors"));
-  let open: () => void = () => {};
-  const opened = new Promise<void>((resolve) => {
-    open = resolve;
-  });
-  const http = createServer((request, response) => void opened.then(() => answerRange(file, request, response)));
-  http.listen(0, "127.0.0.1");
-  await once(http, "listening");
-  t.teardown(() => http.close());
-  const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}/m.safetensors`;
-  const out = join(cwd, "gone.safetensors");
-  const words = ["embed", "models/jazz-lora-1.safetensors", "mixed/a-cut.safetensors", url, "--out", out, "--json"];
-  const child = spawn(process.execPath, [mainScript, ...words, "--server", server.target, "--quiet"], {
-    cwd,
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  const output = collectText(child.stdout);
-  const remarks = collectText(child.stderr);
-  await until(() => output().split("\n").length > 2, "one model is embedded and one has failed");
-  await server.stop();
-  open();
-  const [code] = await once(child, "close");
-  t.is(code, 3);
-  t.regex(remarks(), /^1 model failed:\n {2}mixed\/a-cut\.safetensors: [^\n]+\n--out: 1 of 3 models was embedded/);
-  t.true(
-    remarks().endsWith(
-      `\nprobestream: the server ${server.target} is gone: 1 of 3 models embedded; start it and give the command again\n`,
-    ),
-    remarks(),
-  );
-  t.is((await readTensors(out)).metadata.get("partial"), "1 of 3 models");
-});
+test.serial(
+  "a server that is gone ends the run with one sentence and exit code 3, and --out holds what there is",
+  async (t) => {
+    const server = await startServer(serveCommand({ experts: join(cwd, "experts") }));
+    const file = await readFile(join(cwd, "models", "chess-lora-1.safetensors"));
+    let open: () => void = () => {};
+    const opened = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    const http = createServer((request, response) => void opened.then(() => answerRange(file, request, response)));
+    http.listen(0, "127.0.0.1");
+    await once(http, "listening");
+    t.teardown(() => http.close());
+    const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}/m.safetensors`;
+    const out = join(cwd, "gone.safetensors");
+    const words = ["embed", "models/jazz-lora-1.safetensors", "mixed/a-cut.safetensors", url, "--out", out, "--json"];
+    const child = spawn(process.execPath, [mainScript, ...words, "--server", server.target, "--quiet"], {
+      cwd,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const output = collectText(child.stdout);
+    const remarks = collectText(child.stderr);
+    await until(() => output().split("\n").length > 2, "one model is embedded and one has failed");
+    await server.stop();
+    open();
+    const [code] = await once(child, "close");
+    t.is(code, 3);
+    t.regex(remarks(), /^1 model failed:\n {2}mixed\/a-cut\.safetensors: [^\n]+\n--out: 1 of 3 models was embedded/);
+    t.true(
+      remarks().endsWith(
+        `\nprobestream: the server ${server.target} is gone: 1 of 3 models embedded; start it and give the command again\n`,
+      ),
+      remarks(),
+    );
+    t.is((await readTensors(out)).metadata.get("partial"), "1 of 3 models");
+  },
+);
 
 test("a model behind a URL is read by ranges, with the headers given", async (t) => {
   const file = await readFile(join(cwd, "models", "chess-lora-1.safetensors"));
