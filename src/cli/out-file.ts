@@ -1,5 +1,5 @@
-import { access, constants, rename, rm, writeFile } from "node:fs/promises";
-import { dirname } from "node:path";
+import { access, constants, rename, rm, stat, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { ProbestreamError } from "../errors/probestream-error.js";
 import type { FileOutcome } from "../search/embed-files.js";
 import type { PortEmbedding } from "../search/embed-port.js";
@@ -41,6 +41,10 @@ export async function openOutFile(path: string, textLabels: readonly string[]): 
   await access(dirname(path), constants.W_OK).catch(() => {
     throw usageError(`--out: ${dirname(path)} is no folder that can be written to`);
   });
+  const there = await stat(path).catch(() => undefined);
+  if (there?.isDirectory()) {
+    throw usageError(`--out: ${path} is a folder; name a file, such as ${join(path, "representations.safetensors")}`);
+  }
   const spaces = new Map<string, Row[]>();
   let embedded = 0;
   return {

@@ -72,6 +72,12 @@ const extensions: ReadonlyMap<string, ForeignFormat> = new Map([
   ["zip", otherArchive],
 ]);
 
+/** The extension by which a file of another format goes; undefined for any other name. */
+export function foreignExtensionOf(name: string): string | undefined {
+  const extension = toExtension(name);
+  return extensions.has(extension) ? extension : undefined;
+}
+
 /**
  * Refuses files that are known not to be safetensors, pickles above all. Content decides before the name: a file
  * that starts like safetensors passes whatever it is called.
@@ -95,7 +101,11 @@ function recogniseForeignFormat(prefix: Uint8Array, name: string): ForeignFormat
   // PyTorch before 0.2 wrote a tar of pickles.
   if (text.startsWith("ustar", 257)) return pickle;
   const found = magics.find(([magic]) => text.startsWith(magic));
-  return found?.[1] ?? extensions.get(/\.([^./\\]+)$/.exec(name)?.[1]?.toLowerCase() ?? "");
+  return found?.[1] ?? extensions.get(toExtension(name));
+}
+
+function toExtension(name: string): string {
+  return /\.([^./\\]+)$/.exec(name)?.[1]?.toLowerCase() ?? "";
 }
 
 function startsLikeSafetensors(prefix: Uint8Array): boolean {

@@ -38,6 +38,8 @@ test.before(async () => {
   await writeFile(join(cwd, "mixed", "m-nonsense.safetensors"), "nothing of the kind");
   await writeFile(join(cwd, "mixed", "z-pickle.safetensors"), Buffer.from("\x80\x02}q\x00.", "latin1"));
   await mkdir(join(cwd, "empty"));
+  await mkdir(join(cwd, "foreign", "deeper"), { recursive: true });
+  for (const name of ["a.bin", "deeper/b.bin", "c.gguf", "d.txt"]) await writeFile(join(cwd, "foreign", name), "");
 });
 test.after.always(() => rm(cwd, { recursive: true, force: true }));
 
@@ -282,9 +284,16 @@ const refusals: readonly (readonly [string, readonly string[], number, RegExp])[
     /text_embeds/,
   ],
   ["an --out nowhere", ["embed", "models", ...local, "--out", "no/where"], 2, /no folder that can be written/],
+  ["an --out that is a folder", ["embed", "models", ...local, "--out", "empty"], 2, /empty is a folder; name a file/],
   ["a certificate without key", ["embed", "models", "--tls-cert", "x"], 2, /belong together/],
   ["a server that is not there", ["embed", "models", "--server", "127.0.0.1:1"], 3, /cannot be reached/],
   ["a folder without models", ["embed", "empty", ...local], 3, /no \.safetensors file in empty/],
+  [
+    "a folder of other formats",
+    ["embed", "foreign", ...local],
+    3,
+    /no \.safetensors file in foreign, but 2 \.bin files, 1 \.gguf file; `inspect FILE` says how to convert one/,
+  ],
   ["a folder without experts", ["embed", "models", "--local", "--experts", "empty"], 3, /no usable expert/],
   [
     "an expert that is not there",

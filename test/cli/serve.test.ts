@@ -104,6 +104,7 @@ const refusals: readonly (readonly [string, readonly string[], number, RegExp])[
   ["an address that is none", ["--listen", "here"], 2, /HOST:PORT/],
   ["a window that HTTP/2 has not", ["--receive-window", "1KiB"], 2, /65535 to 2147483647/],
   ["a chunk beyond a message", ["--max-chunk", "8MiB"], 2, /--max-chunk/],
+  ["a budget for less than a stream", ["--memory-budget", "1MiB"], 2, /is 1\.0 MB; one stream takes [\d.]+ MB \(/],
   ["a certificate without its key", ["--tls-cert", "package.json"], 2, /belong together/],
 ];
 for (const [what, words, expected, pattern] of refusals) {

@@ -102,9 +102,6 @@ async function embed(paths: readonly string[], options: EmbedOptions, context: C
   const textLabels = texts?.labels ?? [];
   const outFile = options.out === undefined ? undefined : await openOutFile(options.out, textLabels);
   const { locations, failures: unreadable } = await findLocations(paths, signal);
-  if (locations.length === 0 && unreadable.length === 0) {
-    throw new CommandError(`no .safetensors file in ${paths.join(", ")}`, exitCodes.unusable);
-  }
   const output: Output = {
     writer: options.json
       ? createJsonWriter({ textLabels, top: options.top })

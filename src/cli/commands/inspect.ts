@@ -6,7 +6,7 @@ import { openModel } from "../../weights/model-file.js";
 import type { CommandContext } from "../command-context.js";
 import { createDescriptionTable } from "../description-table.js";
 import { toDescriptionJson, toDescriptionLines } from "../description-text.js";
-import { CommandError, exitCodes } from "../exit-codes.js";
+import { exitCodes } from "../exit-codes.js";
 import { type Failure, toFailureLines } from "../failures.js";
 import { findLocations } from "../find-locations.js";
 import { describeModel } from "../model-description.js";
@@ -62,9 +62,6 @@ async function inspect(paths: readonly string[], options: InspectOptions, contex
   const { experts }: { readonly experts: readonly Expert[] } =
     options.experts === undefined ? { experts: [] } : await openCatalogue(options.experts).list();
   const { locations, failures: unreadable } = await findLocations(paths, signal);
-  if (locations.length === 0 && unreadable.length === 0) {
-    throw new CommandError(`no .safetensors file in ${paths.join(", ")}`, exitCodes.unusable);
-  }
   const { header: headers, token } = options;
   const modelOptions = toModelOptions({ headers, token, hubToken: environment.hubToken });
   const failures: Failure[] = [...unreadable];

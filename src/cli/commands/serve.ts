@@ -4,16 +4,17 @@ import { type Catalogue, openCatalogue } from "../../experts/catalogue.js";
 import { protocolWindowBytes } from "../../rpc/receive-window.js";
 import { type RunningServer, startServer } from "../../rpc/server.js";
 import type { Embedder } from "../../search/embedder.js";
+import type { MemoryPlan } from "../../search/memory-plan.js";
 import type { CommandContext } from "../command-context.js";
 import { parseDuration } from "../duration.js";
 import { defaultAddress, readProcessSettings } from "../environment.js";
-import { exitCodes, toExitCode } from "../exit-codes.js";
+import { type CommandError, exitCodes, toExitCode, usageError } from "../exit-codes.js";
 import { listExperts } from "../expert-summary.js";
 import { defaultExpertsFolder } from "../local-experts.js";
 import { formatAddress, parseAddress, parseBackend, parseCount } from "../option-values.js";
 import { endWithParent, isServerProcess, runProcesses, tellParent } from "../processes.js";
 import { type ServeOptions, toGraceMs, toServerOptions } from "../serve-options.js";
-import { parseSize } from "../size.js";
+import { formatBytes, parseSize } from "../size.js";
 import { toPlain } from "../table.js";
 
 const help = `
@@ -129,7 +130,23 @@ async function start(options: ServeOptions): Promise<RunningServer> {
   const serverOptions = await toServerOptions(options);
   // Throws where there is no such folder: better now than at the first call.
   await serverOptions.catalogue.list();
-  return startServer(serverOptions);
+  const server = await startServer(serverOptions);
+  const { budgetBytes, streamBytes } = server.embedder.memory;
+  if (streamBytes <= budgetBytes) return server;
+  await server.close(0);
+  throw tooLittleMemory(server.embedder.memory);
+}
+
+function tooLittleMemory({ budgetBytes, streamBytes, stream }: MemoryPlan): CommandError {
+  const { receiveWindowBytes, messagesBytes, blocksBytes } = stream;
+  const parts = [
+    `receive window ${formatBytes(receiveWindowBytes)}`,
+    `messages ${formatBytes(messagesBytes)}`,
+    `blocks ${formatBytes(blocksBytes)}`,
+  ].join(", ");
+  return usageError(
+    `--memory-budget is ${formatBytes(budgetBytes)}; one stream takes ${formatBytes(streamBytes)} (${parts}), and experts come on top`,
+  );
 }
 
 async function describe({ embedder }: RunningServer): Promise<string> {
