@@ -5,6 +5,8 @@ import type { Terminal } from "./terminal.js";
 export interface CommandContext {
   readonly terminal: Terminal;
   readonly environment: Environment;
+  /** Stacks are shown. */
+  readonly isDebug: boolean;
   /** Aborted by Ctrl-C, SIGTERM, and when nobody reads the output any more. */
   readonly signal: AbortSignal;
   /** Takes the exit code of a command that came to its end. */

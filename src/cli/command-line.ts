@@ -25,7 +25,7 @@ export async function runCommandLine(words: readonly string[]): Promise<number> 
     exitCode = code;
   };
   try {
-    const program = createProgram({ terminal, environment, signal, exit });
+    const program = createProgram({ terminal, environment, isDebug, signal, exit });
     await program.parseAsync(
       words.filter((word) => word !== "--debug"),
       { from: "user" },

@@ -67,7 +67,7 @@ function toLoraLines(pairs: readonly LoraPair[]): string[] {
 
 function toFitLine({ expert, spaceId, fits, reason, message }: Fit): string {
   const label = `${expert} (${spaceId.slice(0, 12)})`;
-  return toPlain(fits ? `${label} fits` : `${label} does not: ${reason}: ${message}`);
+  return toPlain(fits ? `${label} fits` : `${label} does not fit: ${reason}: ${message}`);
 }
 
 function toLoraJson({ module, rank, outWidth, inWidth, down, up, alpha }: LoraPair): object {

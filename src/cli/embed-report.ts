@@ -16,21 +16,30 @@ export interface EmbedReport {
   readonly unreadable: readonly Failure[];
 }
 
+/** How much is said. */
+export interface ReportDetail {
+  /** No summary. */
+  readonly isQuiet: boolean;
+  /** Stacks of what failed. */
+  readonly isDebug: boolean;
+}
+
 /** What `embed` says at its end: a summary, unless it is to be quiet, and what failed. */
-export function toReportLines(report: EmbedReport, isQuiet: boolean): string[] {
+export function toReportLines(report: EmbedReport, { isQuiet, isDebug }: ReportDetail): string[] {
   const { failures, unreadable } = report;
   return [
     ...(isQuiet ? [] : [toSummary(report)]),
-    ...toFailedLines(failures),
+    ...toFailedLines(failures, isDebug),
     ...(unreadable.length > 0
-      ? [`${toCount(unreadable.length, "path")} could not be read:`, ...toFailureLines(unreadable)]
+      ? [`${toCount(unreadable.length, "path")} could not be read:`, ...toFailureLines(unreadable, isDebug)]
       : []),
   ];
 }
 
 /** Lines that name the models that failed; none where none did. */
-export function toFailedLines(failures: readonly Failure[]): string[] {
-  return failures.length > 0 ? [`${toCount(failures.length, "model")} failed:`, ...toFailureLines(failures)] : [];
+export function toFailedLines(failures: readonly Failure[], isDebug: boolean): string[] {
+  if (failures.length === 0) return [];
+  return [`${toCount(failures.length, "model")} failed:`, ...toFailureLines(failures, isDebug)];
 }
 
 function toSummary({ total, embedded, bytes, seconds }: EmbedReport): string {

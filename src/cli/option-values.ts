@@ -7,12 +7,15 @@ export interface Address {
   readonly port: number;
 }
 
+const maxPort = 65_535;
+
 /** Reads `HOST:PORT`; IPv6 hosts stand in brackets. */
 export function parseAddress(text: string): Address {
-  const [, bracketed, plain, digits] = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text) ?? [];
+  const [, bracketed, plain, digits] = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d+)$/.exec(text) ?? [];
   const host = bracketed ?? plain;
   const port = Number(digits);
-  if (host !== undefined && port <= 65_535) return { host, port };
+  if (host !== undefined && port <= maxPort) return { host, port };
+  if (host !== undefined) throw new InvalidArgumentError(`The port is ${digits}; ports are 0 to ${maxPort}.`);
   throw new InvalidArgumentError("An address is HOST:PORT, for example 127.0.0.1:50051 or [::1]:50051.");
 }
 

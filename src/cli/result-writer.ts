@@ -1,13 +1,12 @@
 import { ProbestreamError } from "../errors/probestream-error.js";
 import type { FileOutcome } from "../search/embed-files.js";
-import type { PortResult } from "../search/embed-port.js";
+import type { PortEmbedding, PortResult } from "../search/embed-port.js";
 import { type Score, scoreOf, toScores } from "./scores.js";
 import { type Column, fitWidth, keepEnd, toHeading, toPlain, toRow, toRule } from "./table.js";
 
 /** Turns outcomes into lines. */
 export interface ResultWriter {
-  /** Lines before the first. */
-  readonly heading: readonly string[];
+  /** Lines of an outcome; with the first result, those of a heading before it. */
   toLines(outcome: FileOutcome): string[];
 }
 
@@ -29,13 +28,13 @@ const columns: readonly Column[] = [
   { title: "file" },
   { title: "expert" },
   { title: "ms", align: "right" },
-  { title: "labels" },
+  // Its title, which says what the numbers are, follows from the first result.
+  { title: "" },
 ];
 
 /** One JSON object per line and expert; errors as `{"file", "error"}`. */
 export function createJsonWriter({ textLabels, top }: WriterOptions): ResultWriter {
   return {
-    heading: [],
     toLines: ({ location, outcome }) =>
       outcome instanceof ProbestreamError
         ? [toErrorJson(location, outcome)]
@@ -71,13 +70,25 @@ export function createTableWriter({ textLabels, top }: WriterOptions, locations:
       toWorkMs(result.timings).toFixed(1),
       toLabelText(toScores(embedding, textLabels).slice(0, top ?? defaultTop), embedding.representation.length),
     ]);
+  let hasHeading = false;
+  const takeHeading = ({ embeddings }: PortResult): string[] => {
+    if (hasHeading) return [];
+    hasHeading = true;
+    const titled = [...columns.slice(0, -1), { title: toLabelTitle(embeddings[0]) }];
+    return [toHeading(titled, widths), toRule([fileWidth, expertWidth, 8, 40])];
+  };
   return {
-    heading: [toHeading(columns, widths), toRule([fileWidth, expertWidth, 8, 40])],
     toLines: ({ location, outcome }) =>
       outcome instanceof ProbestreamError
         ? []
-        : toCells(location, outcome).map((cells) => toRow(columns, widths, cells)),
+        : [...takeHeading(outcome), ...toCells(location, outcome).map((cells) => toRow(columns, widths, cells))],
   };
+}
+
+function toLabelTitle(embedding: PortEmbedding | undefined): string {
+  if (embedding === undefined) return "labels";
+  if (embedding.cosines.length > 0) return "labels (cosine)";
+  return embedding.probabilities.length > 0 ? "labels (probability)" : "labels";
 }
 
 /** Milliseconds spent on a model itself: its total has waits in it, for models that share its block above all. */

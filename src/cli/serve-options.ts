@@ -4,8 +4,9 @@ import { openCatalogue } from "../experts/catalogue.js";
 import { defaultGraceMs, type ServerOptions, type ServerTls } from "../rpc/server.js";
 import { defaultWorkerCount } from "../search/embedder.js";
 import { defaultLimits, type EmbedLimits } from "../search/limits.js";
+import type { UploadStore } from "../search/upload-store.js";
 import { openDirectoryUploadStore } from "../search/upload-stores/directory.js";
-import { usageError } from "./exit-codes.js";
+import { CommandError, exitCodes, usageError } from "./exit-codes.js";
 import type { Address } from "./option-values.js";
 import { readPem } from "./server-connection.js";
 import { formatBytes } from "./size.js";
@@ -54,12 +55,17 @@ export async function toServerOptions(options: ServeOptions): Promise<ServerOpti
     ...(insecure !== undefined && { insecure }),
     ...(tls !== undefined && { tls }),
     ...(stateDir !== undefined && {
-      uploads: await openDirectoryUploadStore(
-        stateDir,
-        limits.uploadExpiryMs === undefined ? {} : { expiryMs: limits.uploadExpiryMs },
-      ),
+      uploads: await openUploads(stateDir, limits.uploadExpiryMs),
     }),
   };
+}
+
+async function openUploads(folder: string, expiryMs: number | undefined): Promise<UploadStore> {
+  return openDirectoryUploadStore(folder, expiryMs === undefined ? {} : { expiryMs }).catch((cause: unknown) => {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    const message = `--state-dir: ${folder} is no folder that can be written to: ${why}`;
+    throw new CommandError(message, exitCodes.usage, { cause });
+  });
 }
 
 /** How long an orderly shutdown waits for open streams, in milliseconds. */

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { connect, type ProbestreamClient } from "../rpc/client.js";
-import { usageError } from "./exit-codes.js";
+import { CommandError, exitCodes, usageError } from "./exit-codes.js";
+import { parseTarget } from "./option-values.js";
 
 /** Options of every command that connects. */
 export interface ConnectionOptions {
@@ -18,6 +19,7 @@ export async function connectToServer(options: ConnectionOptions, fallback: stri
   if ((tlsCert === undefined) !== (tlsKey === undefined)) {
     throw usageError("--tls-cert and --tls-key belong together: give both, or neither");
   }
+  if (options.server === undefined) assertFallback(fallback);
   const isSecure = tls || tlsCa !== undefined || tlsCert !== undefined;
   const client = connect({
     target,
@@ -35,6 +37,16 @@ export async function connectToServer(options: ConnectionOptions, fallback: stri
   } catch (error) {
     await client.close();
     throw error;
+  }
+}
+
+/** Guards an address that comes from the environment; that of an option is checked when it is read. */
+function assertFallback(fallback: string): void {
+  try {
+    parseTarget(fallback);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new CommandError(`PROBESTREAM_SERVER is "${fallback}". ${why}`, exitCodes.usage, { cause });
   }
 }
 

@@ -130,12 +130,10 @@ export function toLabel({ name, spaceId }: Pick<Expert, "name" | "spaceId">): st
 async function expertFolders(root: string): Promise<string[]> {
   if (await exists(join(root, manifestName))) return [root];
   const children = await readdir(root, { withFileTypes: true }).catch((cause: unknown) => {
-    throw new NotFoundError(
-      "EXPERT_NOT_FOUND",
-      `the expert folder ${root} cannot be read`,
-      { folder: root },
-      { cause },
-    );
+    const code = cause instanceof Error && "code" in cause ? String(cause.code) : "unknown";
+    const what = code === "ENOENT" ? "does not exist" : `cannot be read (${code})`;
+    const message = `the expert folder ${root} ${what}; give --experts DIR`;
+    throw new NotFoundError("EXPERT_NOT_FOUND", message, { folder: root, code }, { cause });
   });
   const folders = children.filter((child) => !child.name.startsWith(".")).map((child) => join(root, child.name));
   const withManifest = await Promise.all(folders.map((path) => exists(join(path, manifestName))));

@@ -5,6 +5,7 @@ import { fromPlainError } from "../errors/plain-error.js";
 import { AbortedError, type ErrorKind, type ProbestreamError, UnavailableError } from "../errors/probestream-error.js";
 import { ErrorInfoSchema } from "../gen/google/rpc/error_details_pb.js";
 import { StatusSchema } from "../gen/google/rpc/status_pb.js";
+import { cleanDetails } from "./clean-details.js";
 import { toReason } from "./convert/error.js";
 
 const kinds: Partial<Record<status, ErrorKind>> = {
@@ -41,7 +42,7 @@ export function fromStatus(error: ServiceError, target: string): ProbestreamErro
     case status.UNAVAILABLE:
       return new UnavailableError(
         "SOURCE_UNAVAILABLE",
-        `the server ${target} cannot be reached: ${error.details}; is \`probestream serve\` running there?`,
+        `the server ${target} cannot be reached: ${cleanDetails(error.details)}; is \`probestream serve\` running there?`,
         { target },
         { cause: error },
       );

@@ -12,6 +12,7 @@ import { file_probestream_v1_server_service, ServerService } from "../gen/probes
 import { assertCatalogue } from "../search/assert-catalogue.js";
 import { type Embedder, type EmbedderOptions, startEmbedder } from "../search/embedder.js";
 import { queuedMessages, toClientStreamingHandler, toUnaryHandler } from "./call.js";
+import { cleanDetails } from "./clean-details.js";
 import { protocolWindowBytes, setReceiveWindow } from "./receive-window.js";
 import { toServiceDefinition } from "./service-definition.js";
 import { createEmbeddingService } from "./services/embedding-service.js";
@@ -186,7 +187,7 @@ async function bind(server: Server, host: string, port: number, tls: ServerTls |
       reject(
         new UnavailableError(
           "SOURCE_UNAVAILABLE",
-          `cannot listen on ${address}: ${error.message}. Choose another --listen, or stop what listens there`,
+          `cannot listen on ${address}: ${cleanDetails(error.message)}. Choose another --listen, or stop what listens there`,
           { address },
           { cause: error },
         ),

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { fromPlainError, toPlainError } from "../errors/plain-error.js";
 import {
   InvalidInputError,
   LimitExceededError,
@@ -87,8 +88,20 @@ export async function planEmbedding(manifest: ModelManifest, catalogue: Catalogu
       expert: repeated.spaceId,
     });
   }
-  const selections = experts.map((expert) => ({ expert, selected: selectLayer(manifest.tensors, expert.layer) }));
+  const selections = experts.map((expert) => ({ expert, selected: selectFor(expert, manifest.tensors) }));
   return toPlan(selections);
+}
+
+/** What an expert reads. An error of a layer that is there says whose layer it is: others may read another. */
+function selectFor(expert: Expert, tensors: ModelManifest["tensors"]): SelectedTensor[] {
+  try {
+    return selectLayer(tensors, expert.layer);
+  } catch (error) {
+    if (!(error instanceof ProbestreamError) || error.reason === "LAYER_NOT_FOUND") throw error;
+    const plain = toPlainError(error);
+    const facts = { ...plain.facts, expert: expert.name };
+    throw fromPlainError({ ...plain, message: `${plain.message} (for the expert "${expert.name}")`, facts });
+  }
 }
 
 interface Selection {
@@ -133,7 +146,7 @@ async function chooseExpert({ tensors }: ModelManifest, catalogue: Catalogue): P
   const errors: ProbestreamError[] = [];
   for (const expert of experts) {
     try {
-      selectLayer(tensors, expert.layer);
+      selectFor(expert, tensors);
       // Copies of one folder are one expert.
       if (!fitting.some(({ spaceId }) => spaceId === expert.spaceId)) fitting.push(expert);
     } catch (error) {

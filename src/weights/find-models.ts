@@ -1,6 +1,7 @@
+import type { Stats } from "node:fs";
 import { realpath, stat } from "node:fs/promises";
 import { resolve } from "node:path";
-import { ProbestreamError } from "../errors/probestream-error.js";
+import { InvalidInputError, ProbestreamError } from "../errors/probestream-error.js";
 import { isHttpUrl } from "./http-url.js";
 import { type FolderEntry, listFolder } from "./list-folder.js";
 import { toFileError } from "./to-file-error.js";
@@ -24,7 +25,8 @@ export interface FindModelsOptions {
  *
  * Memory: the names of one folder per level, and the locations given out.
  *
- * @throws NotFoundError `FILE_NOT_FOUND` for a path that does not exist, AccessDeniedError `ACCESS_DENIED`,
+ * @throws NotFoundError `FILE_NOT_FOUND` for a path that does not exist, InvalidInputError
+ * `FIELD_INVALID` for a URL of another scheme, AccessDeniedError `ACCESS_DENIED`,
  * UnavailableError `SOURCE_UNAVAILABLE`; none of them where `onUnreadable` takes them.
  */
 export async function* findModels(
@@ -50,9 +52,17 @@ interface Search extends FindModelsOptions {
 }
 
 async function* findUnder(path: string, search: Search): AsyncGenerator<string, void, undefined> {
-  const stats = await orTell(path, search, () => stat(path));
+  const stats = await orTell(path, search, () => statPath(path));
   if (stats?.isDirectory()) yield* walk(path, search);
   else if (stats !== undefined) yield path;
+}
+
+async function statPath(path: string): Promise<Stats> {
+  return stat(path).catch((cause: unknown) => {
+    if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(path)) throw cause;
+    const message = `"${path}" is no path that exists; only http(s) URLs and paths are read.`;
+    throw new InvalidInputError("FIELD_INVALID", message, {}, { cause });
+  });
 }
 
 async function* walk(folder: string, search: Search): AsyncGenerator<string, void, undefined> {

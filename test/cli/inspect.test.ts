@@ -90,7 +90,7 @@ test("a broken file does not hide the others", async (t) => {
   const { code, stdout, stderr } = await runCli(["inspect", "broken.safetensors", "models"], { cwd });
   t.is(code, 1);
   t.is(stdout.match(/^models\//gm)?.length, 26);
-  t.regex(stderr, /1 could not be read:\n {2}broken\.safetensors: HEADER_MALFORMED: /);
+  t.regex(stderr, /1 could not be read:\n {2}HEADER_MALFORMED: .*"broken\.safetensors"/);
 });
 
 test("where nothing can be read the exit code is 3", async (t) => {
@@ -112,5 +112,5 @@ testUnreadable(`an unreadable folder does not hide the rest of the walk${why}`, 
   const { code, stdout, stderr } = await runCli(["inspect", "partly"], { cwd });
   t.is(code, 1);
   t.deepEqual(stdout.match(/^partly\/\S+/gm), ["partly/a.safetensors", "partly/z/z.safetensors"]);
-  t.regex(stderr, /^1 could not be read:\n {2}partly\/n+.*: SOURCE_UNAVAILABLE: /);
+  t.regex(stderr, /^1 could not be read:\n {2}SOURCE_UNAVAILABLE: "partly\/n/);
 });

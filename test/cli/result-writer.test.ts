@@ -2,18 +2,17 @@ import test from "ava";
 import { createTableWriter } from "../../src/cli/result-writer.js";
 
 test("the table shows the time spent on a model, without waits for models that share its block", (t) => {
-  const { heading, toLines } = createTableWriter({ textLabels: [], top: undefined }, ["a.safetensors"]);
-  t.regex(heading[0] ?? "", /^file +expert +ms +labels/);
+  const { toLines } = createTableWriter({ textLabels: [], top: undefined }, ["a.safetensors"]);
   const embedding = {
     spaceId: "0".repeat(64),
     expertName: "one",
     representation: new Float32Array(4),
     cosines: new Float32Array(0),
     logits: new Float32Array(0),
-    probabilities: new Float32Array(0),
-    labels: [],
+    probabilities: Float32Array.of(0.25, 0.75),
+    labels: ["cats", "dogs"],
   };
-  const [line = ""] = toLines({
+  const outcome = {
     index: 0,
     location: "a.safetensors",
     outcome: {
@@ -24,6 +23,10 @@ test("the table shows the time spent on a model, without waits for models that s
       timings: { total: 742, receive: 0.1, wait: 300, digest: 0.2, project: 0.25, head: 0.25 },
       backends: [],
     },
-  });
-  t.regex(line, /^a\.safetensors +one +0\.8 /);
+  };
+  const [heading = "", , line = "", ...more] = toLines(outcome);
+  t.regex(heading, /^file +expert +ms +labels \(probability\)$/);
+  t.regex(line, /^a\.safetensors +one +0\.8 {2}dogs 0\.750, cats 0\.250$/);
+  t.deepEqual(more, []);
+  t.deepEqual(toLines(outcome), [line]);
 });

@@ -100,7 +100,9 @@ async function listUploads(folder: string): Promise<string[]> {
 const refusals: readonly (readonly [string, readonly string[], number, RegExp])[] = [
   ["plaintext beyond loopback", ["--listen", "0.0.0.0:0"], 2, /refusing to serve plaintext on 0\.0\.0\.0/],
   ["the same in several processes", ["--listen", "0.0.0.0:0", "--processes", "2"], 2, /refusing to serve plaintext/],
-  ["a folder that is not there", ["--experts", "nowhere"], 3, /nowhere cannot be read/],
+  ["a folder that is not there", ["--experts", "nowhere"], 3, /nowhere does not exist; give --experts DIR/],
+  ["a state folder that is a file", ["--state-dir", "package.json"], 2, /--state-dir: package\.json is no folder/],
+  ["a port that there is not", ["--listen", "127.0.0.1:65536"], 2, /The port is 65536; ports are 0 to 65535/],
   ["an address that is none", ["--listen", "here"], 2, /HOST:PORT/],
   ["a window that HTTP/2 has not", ["--receive-window", "1KiB"], 2, /65535 to 2147483647/],
   ["a chunk beyond a message", ["--max-chunk", "8MiB"], 2, /--max-chunk/],

@@ -47,7 +47,7 @@ test("an empty folder is an empty catalogue, and one that is not there is refuse
   const absent = join(root, "absent");
   await assertRefused(t, () => openCatalogue(absent).list(), {
     reason: "EXPERT_NOT_FOUND",
-    message: `the expert folder ${absent} cannot be read`,
+    message: `the expert folder ${absent} does not exist; give --experts DIR`,
   });
 });
 

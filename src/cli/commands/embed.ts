@@ -115,7 +115,7 @@ async function embed(paths: readonly string[], options: EmbedOptions, context: C
     locations.length === 0 ? nothingDone : await embedFound(locations, { options, texts: texts?.vectors }, output);
   const isQuiet = options.quiet === true;
   const report = { ...tally, total: locations.length, unreadable };
-  for (const line of toReportLines(report, isQuiet)) terminal.remark(line);
+  for (const line of toReportLines(report, { isQuiet, isDebug: context.isDebug })) terminal.remark(line);
   if (outFile !== undefined) {
     const line = await outFile.write();
     if (!isQuiet || tally.embedded === 0) terminal.remark(toPlain(line));
@@ -126,7 +126,7 @@ async function embed(paths: readonly string[], options: EmbedOptions, context: C
 
 /** Opens what computes, and embeds all models; where that is interrupted or fails, the results so far are kept. */
 async function embedFound(locations: readonly string[], wanted: Wanted, output: Output): Promise<Tally> {
-  const { signal, terminal, environment } = output.context;
+  const { signal, terminal, environment, isDebug } = output.context;
   const { header: headers, token } = wanted.options;
   const { port, experts } = await openPort(wanted.options, output.context);
   const progress: Progress = { embedded: 0, bytes: 0, failures: [] };
@@ -138,7 +138,7 @@ async function embedFound(locations: readonly string[], wanted: Wanted, output: 
     signal.throwIfAborted();
     return { ...progress, seconds: (performance.now() - startedAt) / 1000 };
   } catch (error) {
-    for (const line of toFailedLines(progress.failures)) terminal.remark(line);
+    for (const line of toFailedLines(progress.failures, isDebug)) terminal.remark(line);
     if (output.outFile !== undefined) terminal.remark(toPlain(await output.outFile.writePartial(locations.length)));
     throw error instanceof UnavailableError ? serverGone(error, progress.embedded, locations.length) : error;
   } finally {
@@ -239,7 +239,6 @@ interface Progress {
 async function writeAll(outcomes: AsyncIterable<FileOutcome>, output: Output, progress: Progress): Promise<void> {
   const { writer, outFile } = output;
   const { terminal } = output.context;
-  let heading = writer.heading;
   for await (const file of outcomes) {
     if (file.outcome instanceof ProbestreamError) {
       progress.failures.push({ file: file.location, error: file.outcome });
@@ -248,11 +247,6 @@ async function writeAll(outcomes: AsyncIterable<FileOutcome>, output: Output, pr
       progress.bytes += file.outcome.bytesTotal;
     }
     outFile?.add(file);
-    const lines = writer.toLines(file);
-    // A table without rows would only be in the way of the failures.
-    if (lines.length > 0) {
-      for (const line of [...heading, ...lines]) await terminal.print(line);
-      heading = [];
-    }
+    for (const line of writer.toLines(file)) await terminal.print(line);
   }
 }

@@ -90,6 +90,6 @@ async function inspect(paths: readonly string[], options: InspectOptions, contex
   if (failures.length === 0) return exitCodes.success;
   if (options.json) for (const { file, error } of failures) await terminal.print(toErrorJson(file, error));
   terminal.remark(`${failures.length} could not be read:`);
-  for (const line of toFailureLines(failures)) terminal.remark(line);
+  for (const line of toFailureLines(failures, context.isDebug)) terminal.remark(line);
   return failures.length - unreadable.length === locations.length ? exitCodes.unusable : exitCodes.someFailed;
 }

@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { backendNames } from "../../compute/create-backend.js";
 import { type Catalogue, openCatalogue } from "../../experts/catalogue.js";
 import { protocolWindowBytes } from "../../rpc/receive-window.js";
@@ -41,15 +41,18 @@ export function addServe(program: Command, context: CommandContext): void {
     .summary("start a server")
     .description("Serves experts over gRPC: clients stream a layer in and get its embedding back.")
     .option("--experts <folder>", "folder of expert folders, or one of them", defaultExpertsFolder)
-    .option(
-      "--listen <host:port>",
-      `where to listen; port 0 takes a free one (default: ${defaultAddress})`,
-      parseAddress,
-      parseAddress(defaultAddress),
+    .addOption(
+      new Option("--listen <host:port>", "where to listen; port 0 takes a free one")
+        .argParser(parseAddress)
+        .default(parseAddress(defaultAddress), defaultAddress),
     )
     .option("--state-dir <folder>", "keep unfinished uploads here (default: in memory)")
     .option("--processes <n>", "server processes on the port; each takes in about 0.5 GB/s", parseCount, 1)
-    .option("--workers <n>", "worker threads per process (default: the cores, shared)", parseCount)
+    .option(
+      "--workers <n>",
+      "worker threads per process (default: cores - 1, or cores / processes; 1 to 8)",
+      parseCount,
+    )
     .option("--memory-budget <size>", "what experts and streams of a process may take (default: 1GiB)", parseSize)
     .option(
       "--receive-window <size>",
@@ -85,7 +88,13 @@ async function serveAlone(options: ServeOptions, { terminal, signal }: CommandCo
   remarkBackends(server.embedder, terminal.remark);
   await remarkUnusable(server.embedder.catalogue, terminal.remark);
   await untilAborted(signal);
+  remarkShutdown(options, terminal.remark);
   await server.close(toGraceMs(options));
+}
+
+function remarkShutdown(options: ServeOptions, remark: (line: string) => void): void {
+  const seconds = toGraceMs(options) / 1000;
+  remark(`shutting down; open streams have up to ${seconds} s (--grace), and a second signal ends them at once`);
 }
 
 async function serveFromProcesses(options: ServeOptions, { terminal, signal }: CommandContext): Promise<void> {
@@ -94,6 +103,7 @@ async function serveFromProcesses(options: ServeOptions, { terminal, signal }: C
   await toServerOptions(options);
   const catalogue = openCatalogue(options.experts);
   await catalogue.list();
+  signal.addEventListener("abort", () => remarkShutdown(options, terminal.remark), { once: true });
   await runProcesses({
     count,
     listen,
