@@ -299,7 +299,7 @@ const rows: readonly Row[] = [
     code: "INVALID_ARGUMENT",
     reason: "SHAPE_MISMATCH",
     message:
-      'Tensor "layer.weight" has the shape [7,5], read as a matrix of 7 rows; the expert reads 6. It may belong to another model tree.',
+      'Tensor "layer.weight" has the shape [7,5], read as a matrix of 7 rows; the expert reads 6. It may belong to another model tree. (for the expert "dense")',
   },
   {
     name: "a linear layer of the wrong width",
@@ -308,7 +308,7 @@ const rows: readonly Row[] = [
     code: "INVALID_ARGUMENT",
     reason: "SHAPE_MISMATCH",
     message:
-      'Tensor "layer.weight" has the shape [6,4], read as a matrix of 4 columns; the expert reads 5. It may belong to another model tree.',
+      'Tensor "layer.weight" has the shape [6,4], read as a matrix of 4 columns; the expert reads 5. It may belong to another model tree. (for the expert "dense")',
   },
   {
     name: "a linear layer of one dimension",
@@ -317,7 +317,7 @@ const rows: readonly Row[] = [
     code: "INVALID_ARGUMENT",
     reason: "SHAPE_MISMATCH",
     message:
-      'Tensor "layer.weight" has the shape [30]; the layout "linear" reads [out, in], [out, in, 1] or [out, in, 1, 1].',
+      'Tensor "layer.weight" has the shape [30]; the layout "linear" reads [out, in], [out, in, 1] or [out, in, 1, 1]. (for the expert "dense")',
   },
   {
     name: "a transposed layer that is not",
@@ -326,7 +326,7 @@ const rows: readonly Row[] = [
     code: "INVALID_ARGUMENT",
     reason: "SHAPE_MISMATCH",
     message:
-      'Tensor "gpt.weight" has the shape [6,5], read as a matrix of 6 rows; the expert reads 5. It may belong to another model tree.',
+      'Tensor "gpt.weight" has the shape [6,5], read as a matrix of 6 rows; the expert reads 5. It may belong to another model tree. (for the expert "transposed")',
   },
   {
     name: "a convolution of two dimensions",
@@ -334,7 +334,8 @@ const rows: readonly Row[] = [
     of: "model",
     code: "INVALID_ARGUMENT",
     reason: "SHAPE_MISMATCH",
-    message: 'Tensor "conv.weight" has the shape [8,4]; the layout "conv" reads [out, in, kh, kw].',
+    message:
+      'Tensor "conv.weight" has the shape [8,4]; the layout "conv" reads [out, in, kh, kw]. (for the expert "conv")',
   },
   {
     name: "a convolution of another kernel",
@@ -343,7 +344,7 @@ const rows: readonly Row[] = [
     code: "INVALID_ARGUMENT",
     reason: "SHAPE_MISMATCH",
     message:
-      'Tensor "conv.weight" has the shape [4,2,3,3], read as a matrix of 18 rows; the expert reads 8. It may belong to another model tree.',
+      'Tensor "conv.weight" has the shape [4,2,3,3], read as a matrix of 18 rows; the expert reads 8. It may belong to another model tree. (for the expert "conv")',
   },
   {
     name: "a vector of two dimensions",
@@ -351,7 +352,7 @@ const rows: readonly Row[] = [
     of: "model",
     code: "INVALID_ARGUMENT",
     reason: "SHAPE_MISMATCH",
-    message: 'Tensor "bias" has the shape [6,1]; the layout "vector" reads [n].',
+    message: 'Tensor "bias" has the shape [6,1]; the layout "vector" reads [n]. (for the expert "vector")',
   },
   {
     name: "a packed layer that ends before the slice does",
@@ -360,7 +361,7 @@ const rows: readonly Row[] = [
     code: "INVALID_ARGUMENT",
     reason: "SHAPE_MISMATCH",
     message:
-      'Tensor "qkv.weight" has the shape [11,5], read as a matrix of 11 rows; the expert reads at least 12. It may belong to another model tree.',
+      'Tensor "qkv.weight" has the shape [11,5], read as a matrix of 11 rows; the expert reads at least 12. It may belong to another model tree. (for the expert "packed")',
   },
   {
     name: "LoRA factors of different rank",
@@ -368,7 +369,8 @@ const rows: readonly Row[] = [
     of: "model",
     code: "INVALID_ARGUMENT",
     reason: "SHAPE_MISMATCH",
-    message: 'The LoRA factors of "mod" have the shapes [2,5] and [6,3]; their rank must be the same, from 1 to 4096.',
+    message:
+      'The LoRA factors of "mod" have the shapes [2,5] and [6,3]; their rank must be the same, from 1 to 4096. (for the expert "lora")',
   },
   {
     name: "LoRA factors of rank 0",
@@ -376,7 +378,8 @@ const rows: readonly Row[] = [
     of: "model",
     code: "INVALID_ARGUMENT",
     reason: "SHAPE_MISMATCH",
-    message: 'The LoRA factors of "mod" have the shapes [0,5] and [6,0]; their rank must be the same, from 1 to 4096.',
+    message:
+      'The LoRA factors of "mod" have the shapes [0,5] and [6,0]; their rank must be the same, from 1 to 4096. (for the expert "lora")',
   },
   {
     name: "an alpha that is a vector",
@@ -384,7 +387,7 @@ const rows: readonly Row[] = [
     of: "model",
     code: "INVALID_ARGUMENT",
     reason: "SHAPE_MISMATCH",
-    message: 'Tensor "mod.lora.alpha" has the shape [3]; an alpha is one number, [] or [1].',
+    message: 'Tensor "mod.lora.alpha" has the shape [3]; an alpha is one number, [] or [1]. (for the expert "lora")',
   },
   {
     name: "the same LoRA layer under two conventions",
@@ -394,7 +397,8 @@ const rows: readonly Row[] = [
     of: "model",
     code: "INVALID_ARGUMENT",
     reason: "DUPLICATE",
-    message: 'The model has two LoRA layers for "mod": "mod.lora.down.weight" and "mod.lora_A.weight"; remove one.',
+    message:
+      'The model has two LoRA layers for "mod": "mod.lora.down.weight" and "mod.lora_A.weight"; remove one. (for the expert "lora")',
   },
   {
     name: "an integer layer",
@@ -403,7 +407,7 @@ const rows: readonly Row[] = [
     code: "INVALID_ARGUMENT",
     reason: "DTYPE_UNSUPPORTED",
     message:
-      'Tensor "layer.weight" has the type "unspecified"; accepted are F64, F32, F16, BF16, F8_E4M3, F8_E5M2. Save it as one of these.',
+      'Tensor "layer.weight" has the type "unspecified"; accepted are F64, F32, F16, BF16, F8_E4M3, F8_E5M2. Save it as one of these. (for the expert "dense")',
   },
   {
     name: "an 8-bit layer whose scale is per block",
@@ -412,7 +416,7 @@ const rows: readonly Row[] = [
     code: "INVALID_ARGUMENT",
     reason: "SHAPE_MISMATCH",
     message:
-      'The scale "layer.weight_scale" has the shape [2,2]; "layer.weight" can be read with one number, or one for each row, [6] or [6, 1]. Save the model as F16 or BF16.',
+      'The scale "layer.weight_scale" has the shape [2,2]; "layer.weight" can be read with one number, or one for each row, [6] or [6, 1]. Save the model as F16 or BF16. (for the expert "dense")',
   },
   {
     name: "an 8-bit layer with a scale of unknown meaning",
@@ -421,7 +425,7 @@ const rows: readonly Row[] = [
     code: "INVALID_ARGUMENT",
     reason: "DTYPE_UNSUPPORTED",
     message:
-      'The 8-bit weight "layer.weight" has a companion "layer.weight_scale_block", whose meaning is unknown; a scale is called weight_scale, weight_scale_inv or scale_weight. Save the model as F16 or BF16.',
+      'The 8-bit weight "layer.weight" has a companion "layer.weight_scale_block", whose meaning is unknown; a scale is called weight_scale, weight_scale_inv or scale_weight. Save the model as F16 or BF16. (for the expert "dense")',
   },
   {
     name: "a model without the layer that the named expert reads",
