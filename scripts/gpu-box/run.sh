@@ -98,7 +98,7 @@ fi
 "$node" dist/bench/bench.js projection --backends "$backends" --shapes "$shapes" --probes "$probes" \
   --rounds "$rounds" --dtypes F32 --json "$out/bench.json" 2>&1 | tee "$out/bench.txt" || failed+=(bench)
 torch=$out/torch.json
-if "$python" -c 'import torch' 2>/dev/null; then
+if env -u LD_LIBRARY_PATH "$python" -c 'import torch' 2>/dev/null; then
   # Our libraries are not PyTorch's.
   env -u LD_LIBRARY_PATH "$python" scripts/gpu-box/torch_product.py "$shapes" "$probes" "$rounds" >"$torch" ||
     { rm -f "$torch"; failed+=(torch); }
