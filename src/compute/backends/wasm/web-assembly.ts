@@ -27,8 +27,8 @@ interface WasmEngine {
   validate(bytes: Uint8Array): boolean;
 }
 
-/** The engine that runs this code. */
-export const wasmEngine = Reflect.get(globalThis, "WebAssembly") as WasmEngine;
+/** The engine that runs this code; one without WebAssembly, as under `node --jitless`, finds no bytes valid. */
+export const wasmEngine = (Reflect.get(globalThis, "WebAssembly") ?? { validate: () => false }) as WasmEngine;
 
 /** Bytes of a page of memory. */
 export const pageBytes = 65_536;
