@@ -1,12 +1,29 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
+/** V8's collector as `--expose-gc` shows it. */
+type Collect = (options: { readonly type: "major" | "minor" }) => void;
+
+let collector: Collect | undefined;
+
+function getCollector(): Collect {
+  if (collector === undefined) {
+    setFlagsFromString("--expose-gc");
+    const found: unknown = runInNewContext("gc");
+    collector = typeof found === "function" ? (found as Collect) : () => {};
+  }
+  return collector;
+}
+
 /**
  * Collects this thread's garbage now. Loading an expert leaves twice its size behind, and a worker that allocates
  * little afterwards would keep it for hours: 142 of 390 MB measured with a 65,536 × 65,536 layer at 128 probes.
  */
 export function collectGarbage(): void {
-  setFlagsFromString("--expose-gc");
-  const collect: unknown = runInNewContext("gc");
-  if (typeof collect === "function") collect();
+  getCollector()({ type: "major" });
+}
+
+/** Collects this thread's youngest garbage now; what was made since the last time, and little else. */
+export function collectYoungGarbage(): void {
+  getCollector()({ type: "minor" });
 }

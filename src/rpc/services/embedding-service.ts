@@ -18,6 +18,7 @@ import {
   type PlanEmbeddingResponseSchema,
 } from "../../gen/probestream/v1/embedding_service_pb.js";
 import type { Manifest } from "../../gen/probestream/v1/types_pb.js";
+import { collectYoungGarbage } from "../../search/collect-garbage.js";
 import type { EmbedStream, ModelOutcome } from "../../search/embed-stream.js";
 import type { Embedder } from "../../search/embedder.js";
 import { planModel } from "../../search/plan-model.js";
@@ -33,6 +34,26 @@ import { type ReportFault, toCode, toPublicError } from "../to-status.js";
 export interface EmbeddingService {
   readonly planEmbedding: Unary<typeof PlanEmbeddingRequestSchema, typeof PlanEmbeddingResponseSchema>;
   readonly embedModel: ClientStreaming<typeof EmbedModelRequestSchema, typeof EmbedModelResponseSchema>;
+}
+
+/**
+ * Bytes of messages after which those that are done with are collected. V8 by itself waits for 64 MiB of them, and then
+ * looks through the whole heap; buffers that come back sooner are still in the cache. Measured with one stream of 65,536
+ * columns: a peak of 302 instead of 316 MiB, and 1.15 instead of 1.29 CPU seconds per GB on the event loop.
+ */
+const collectEveryBytes = 8 * 1024 * 1024;
+
+/** Collects when enough was added, over all streams. */
+function createGarbageCounter(): { add(bytes: number): void } {
+  let bytes = 0;
+  return {
+    add: (more) => {
+      bytes += more;
+      if (bytes < collectEveryBytes) return;
+      bytes = 0;
+      collectYoungGarbage();
+    },
+  };
 }
 
 /** Models planned at a time; each may have a saved upload read. */
@@ -52,6 +73,7 @@ export function createEmbeddingService(
   report: ReportFault,
 ): EmbeddingService {
   const { limits } = embedder;
+  const garbage = createGarbageCounter();
   return {
     planEmbedding: async ({ manifests }) => {
       if (manifests.length === 0 || manifests.length > limits.maxPlanModels) {
@@ -112,6 +134,7 @@ export function createEmbeddingService(
         const { part } = next.value;
         if (part.case === "header" && stream.isFull) return [await stream.finish(), true];
         await take(stream, part);
+        if (part.case === "chunk") garbage.add(part.value.data.byteLength);
         if (stream.shouldStop) return [await stream.finish(), true];
       }
       const gone = toEndError(idle.signal, closing, limits.streamIdleMs);
