@@ -5,8 +5,12 @@ import { models } from "./models.js";
 import { projection } from "./projection.js";
 import { resume } from "./resume.js";
 import { roundTrip } from "./round-trip.js";
+import { worker } from "./worker.js";
 
-const benches = { ingest, memory, models, projection, resume, "round-trip": roundTrip } satisfies Record<string, Bench>;
+const benches = { ingest, memory, models, projection, resume, "round-trip": roundTrip, worker } satisfies Record<
+  string,
+  Bench
+>;
 
 /** Runs one bench by name; the exit code is 1 if something that it wanted was not met. */
 async function main([name = "--help", ...args]: readonly string[]): Promise<void> {

@@ -62,16 +62,19 @@ interface Sessions {
   dispose(): Promise<void>;
 }
 
+/** What all sessions of the backend are made with. */
+export const sessionOptions: InferenceSession.SessionOptions = {
+  executionProviders: ["cpu"],
+  intraOpNumThreads: 1,
+  interOpNumThreads: 1,
+  // Block heights vary; a remembered memory pattern per height would only grow.
+  enableMemPattern: false,
+};
+
 function createSessions(runtime: Runtime): Sessions {
   const open = new Set<InferenceSession>();
   const create = async (graph: Graph): Promise<InferenceSession> => {
-    const session = await runtime.InferenceSession.create(encodeGraph(graph), {
-      executionProviders: ["cpu"],
-      intraOpNumThreads: 1,
-      interOpNumThreads: 1,
-      // Block heights vary; a remembered memory pattern per height would only grow.
-      enableMemPattern: false,
-    });
+    const session = await runtime.InferenceSession.create(encodeGraph(graph), sessionOptions);
     open.add(session);
     return session;
   };
@@ -127,7 +130,8 @@ function rightGraph({ rows, columns, values }: Matrix): Graph {
   };
 }
 
-function bothGraph(left: Matrix, right: Matrix): Graph {
+/** Z' = Z + Lᵀ·(X·R), with R a constant: inputs L (rows × l), X (rows × m), Z (l × r); output `sum`. */
+export function bothGraph(left: Pick<Matrix, "columns">, right: Matrix): Graph {
   const sum = [left.columns, right.columns];
   return {
     name: "both",
