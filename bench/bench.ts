@@ -5,9 +5,10 @@ import { models } from "./models.js";
 import { projection } from "./projection.js";
 import { resume } from "./resume.js";
 import { roundTrip } from "./round-trip.js";
+import { soak } from "./soak.js";
 import { worker } from "./worker.js";
 
-const benches = { ingest, memory, models, projection, resume, "round-trip": roundTrip, worker } satisfies Record<
+const benches = { ingest, memory, models, projection, resume, "round-trip": roundTrip, soak, worker } satisfies Record<
   string,
   Bench
 >;

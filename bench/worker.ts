@@ -208,9 +208,9 @@ interface Work {
 }
 
 async function timePairs(project: Project): Promise<{ seconds: number; last: Float32Array }> {
-  let last = new Float32Array(0);
+  let last: Float32Array = new Float32Array(0);
   const begin = performance.now();
-  for (let i = 0; i < lora.pairs; i++) last = new Float32Array(await project(i % DISTINCT_PAIRS));
+  for (let i = 0; i < lora.pairs; i++) last = await project(i % DISTINCT_PAIRS);
   return { seconds: (performance.now() - begin) / 1000, last };
 }
 
