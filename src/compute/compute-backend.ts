@@ -49,9 +49,9 @@ export interface RunningSum {
   readonly finiteAtRead?: boolean;
   /** Whether every number of the sum is finite. */
   isFinite(): Promise<boolean>;
-  /** A copy of the sum, row-major. */
+  /** The sum, row-major. It may lie in the sum's own memory: whoever adds more to it copies what is to stay. */
   read(): Promise<Float32Array>;
-  /** Replaces the sum by one that {@link read} gave. */
+  /** Replaces the sum by a copy of one that {@link read} gave. */
   restore(values: Float32Array): Promise<void>;
   /** What added the blocks so far: one entry, unless a backend failed on the way and another went on. */
   uses(): readonly BackendUse[];

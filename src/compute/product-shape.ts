@@ -2,7 +2,7 @@ import { InternalError } from "../errors/probestream-error.js";
 import type { RowBlock } from "./compute-backend.js";
 
 /** Rows and columns of a matrix. */
-interface Extents {
+export interface Extents {
   readonly rows: number;
   readonly columns: number;
 }
@@ -10,7 +10,7 @@ interface Extents {
 /** Shape of the sum of Lᵀ·X·R for an X of `rows` × `columns`. */
 export function toSumShape(
   { left, right }: { readonly left?: Extents | undefined; readonly right?: Extents | undefined },
-  x: { readonly rows: number; readonly columns: number },
+  x: Extents,
 ): { rows: number; columns: number } {
   if (left === undefined && right === undefined) throw new InternalError("INTERNAL", "a product needs L or R");
   if (left !== undefined && left.rows !== x.rows) {
@@ -23,11 +23,7 @@ export function toSumShape(
 }
 
 /** Guards a running sum against a block that does not belong to its X; such a block is a fault of the caller. */
-export function assertBlockFits(
-  block: RowBlock,
-  x: { readonly rows: number; readonly columns: number },
-  elementBytes: number,
-): void {
+export function assertBlockFits(block: RowBlock, x: Extents, elementBytes: number): void {
   const { rowBegin, rowCount, columnCount, bytes } = block;
   if (columnCount !== x.columns || rowBegin < 0 || rowCount < 1 || rowBegin + rowCount > x.rows) {
     throw new InternalError(

@@ -90,7 +90,7 @@ function createDenseAccumulator(product: Product, matrices: LayerMatrices, trans
     uses: () => sum.uses(),
     finish: async () => {
       const z = { rows: sum.rows, columns: sum.columns, values: await readFinite(sum, weight) };
-      return rectified(transposed ? z.values : transpose(z).values, weight.name);
+      return rectified(transposed ? z.values.slice() : transpose(z).values, weight.name);
     },
     dispose: () => sum.dispose(),
   };
@@ -126,13 +126,15 @@ function createLoraAccumulator(
     uses: () => [...vb.uses(), ...au.uses()],
     finish: async () => {
       const scale = (alpha?.[0] ?? rank) / rank;
-      const left = transpose({ rows: vb.rows, columns: vb.columns, values: await readFinite(vb, upMatrix) });
-      const right = await readFinite(au, downMatrix);
-      if (scale !== 1) for (let i = 0; i < right.length; i++) right[i] = (right[i] as number) * scale;
-      const product = await backend.load({ left });
-      const z = product.open({ rows: rank, columns: au.columns });
-      await z.add({ bytes: toBytes(right), dtype: "F32", rowBegin: 0, rowCount: rank, columnCount: au.columns });
-      const values = transpose({ rows: z.rows, columns: z.columns, values: await z.read() }).values;
+      const right = (await readFinite(au, downMatrix)).slice();
+      for (let i = 0; i < right.length; i++) right[i] = (right[i] as number) * scale;
+      const vbT = transpose({ rows: vb.rows, columns: vb.columns, values: await readFinite(vb, upMatrix) });
+      // Zᵀ = (A·U)ᵀ·(V·B)ᵀ, which is h row by row.
+      const product = await backend.load({ left: { rows: rank, columns: au.columns, values: right } });
+      const z = product.open({ rows: rank, columns: vbT.columns });
+      const { columns } = vbT;
+      await z.add({ bytes: toBytes(vbT.values), dtype: "F32", rowBegin: 0, rowCount: rank, columnCount: columns });
+      const values = await z.read();
       await z.dispose();
       await product.dispose();
       return rectified(values, upMatrix.name);
@@ -157,7 +159,7 @@ async function addFinite(sum: RunningSum, matrix: StoredMatrix, block: RowBlock)
   throw tooLarge(matrix.name);
 }
 
-/** A copy of the sum. A device's sum may have met a number that is not finite since it was last read. */
+/** The sum, which may be its own memory. A device's sum may have met a number that is not finite since it was last read. */
 async function readFinite(sum: RunningSum, matrix: StoredMatrix): Promise<Float32Array> {
   const values = await sum.read();
   if (!sum.finiteAtRead || values.every(Number.isFinite)) return values;
@@ -188,12 +190,19 @@ function tooLarge(name: string): InvalidInputError {
   );
 }
 
-/** ReLU, after the whole sum; Z must be finite. */
+/** Exponent bits of a float32: all set in infinities and NaN, and in nothing else. */
+const exponentBits = 0x7f800000;
+
+/**
+ * ReLU in place, after the whole sum; Z must be finite. On the bits, for half of Z is negative at random and a branch that
+ * is guessed wrong that often takes four times as long: a sign bit spread over the word clears it.
+ */
 function rectified(z: Float32Array, name: string): Float32Array {
-  for (let i = 0; i < z.length; i++) {
-    const value = z[i] as number;
-    if (!Number.isFinite(value)) throw tooLarge(name);
-    if (value < 0) z[i] = 0;
+  const words = new Int32Array(z.buffer, z.byteOffset, z.length);
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i] as number;
+    if ((word & exponentBits) === exponentBits) throw tooLarge(name);
+    words[i] = word & ~(word >> 31);
   }
   return z;
 }
@@ -229,7 +238,7 @@ function matrixOf(matrices: LayerMatrices, role: TensorRole): StoredMatrix {
 }
 
 async function toPart(name: string, sum: RunningSum, matrix: StoredMatrix): Promise<StatePart> {
-  return { name, rows: sum.rows, columns: sum.columns, values: await readFinite(sum, matrix) };
+  return { name, rows: sum.rows, columns: sum.columns, values: (await readFinite(sum, matrix)).slice() };
 }
 
 function toColumn(name: string, values: Float32Array): StatePart {

@@ -2,11 +2,12 @@ import type { InferenceSession, Tensor } from "onnxruntime-node";
 import { InternalError, UnavailableError } from "../../errors/probestream-error.js";
 import { allFinite } from "../../linalg/all-finite.js";
 import { dtypeBytes } from "../../linalg/dtype.js";
+import { transpose } from "../../linalg/transpose.js";
 import { widen } from "../../linalg/widen.js";
 import { encodeGraph, type Graph } from "../../onnx/graph.js";
 import type { ComputeBackend, Matrix, Product, ProductSides, RowBlock, RunningSum } from "../compute-backend.js";
 import { toMissingPackage } from "../missing-package.js";
-import { assertBlockFits, toSumShape } from "../product-shape.js";
+import { assertBlockFits, type Extents, toSumShape } from "../product-shape.js";
 import { createUseCounter, type UseCounter } from "../use-counter.js";
 
 type Runtime = typeof import("onnxruntime-node");
@@ -26,13 +27,19 @@ const castInGraphFrom = 16_384;
 export async function createOnnxBackend(): Promise<ComputeBackend> {
   const runtime = await loadRuntime();
   const sessions = createSessions(runtime);
-  const toFloat32 = createWidening(runtime, sessions);
   const version = runtime.env.versions.node ?? runtime.env.versions.common;
   const label = { name: "onnx", device: `onnxruntime ${version}, CPU, 1 thread` };
+  const shared: Shared = {
+    runtime,
+    sessions,
+    toFloat32: createWidening(runtime, sessions),
+    zeros: createZeros(runtime),
+    openCounter: () => createUseCounter(label),
+  };
   return {
     ...label,
     isVolatile: false,
-    load: (sides) => createProduct(runtime, sessions, toFloat32, () => createUseCounter(label), sides),
+    load: (sides) => createProduct(shared, sides),
     dispose: () => sessions.dispose(),
   };
 }
@@ -57,7 +64,7 @@ interface Sessions {
   release(session: InferenceSession): Promise<void>;
   /** X[n] float16 → Y[n] float32. */
   cast(): Promise<InferenceSession>;
-  /** Z' = Z + Lᵀ·X. */
+  /** Z' = Z + Lᵀ·X, of Lᵀ as it is given. */
   left(): Promise<InferenceSession>;
   dispose(): Promise<void>;
 }
@@ -111,13 +118,13 @@ const castGraph: Graph = {
 const leftGraph: Graph = {
   name: "left",
   inputs: [
-    { name: "L", type: "float32", shape: ["rows", "l"] },
+    { name: "L", type: "float32", shape: ["l", "rows"] },
     { name: "X", type: "float32", shape: ["rows", "m"] },
     { name: "Z", type: "float32", shape: ["l", "m"] },
   ],
   outputs: [{ name: "sum", type: "float32", shape: ["l", "m"] }],
   constants: [],
-  nodes: [{ op: "Gemm", inputs: ["L", "X", "Z"], outputs: ["sum"], attributes: { transA: { int: 1 } } }],
+  nodes: [{ op: "Gemm", inputs: ["L", "X", "Z"], outputs: ["sum"], attributes: {} }],
 };
 
 function rightGraph({ rows, columns, values }: Matrix): Graph {
@@ -149,32 +156,37 @@ export function bothGraph(left: Pick<Matrix, "columns">, right: Matrix): Graph {
   };
 }
 
-async function createProduct(
-  runtime: Runtime,
-  sessions: Sessions,
-  toFloat32: Widening,
-  openCounter: () => UseCounter,
-  { left, right }: ProductSides,
-): Promise<Product> {
+/** What the products and sums of a backend have in common. */
+interface Shared {
+  readonly runtime: Runtime;
+  readonly sessions: Sessions;
+  readonly toFloat32: Widening;
+  readonly zeros: Zeros;
+  readonly openCounter: () => UseCounter;
+}
+
+async function createProduct(shared: Shared, { left, right }: ProductSides): Promise<Product> {
   if (right === undefined) {
     if (left === undefined) throw new InternalError("INTERNAL", "a product needs L or R");
-    const session = await sessions.left();
+    const session = await shared.sessions.left();
+    const leftT = transpose(left);
+    const shape = { rows: left.rows, columns: left.columns };
     return {
-      residentBytes: left.values.byteLength,
-      open: (x) => createGemmSum(runtime, session, toFloat32, openCounter(), left, undefined, x),
+      residentBytes: leftT.values.byteLength,
+      open: (x) => createGemmSum(shared, session, { left: shape }, x, (block) => toColumnsOf(leftT, block)),
       dispose: async () => {},
     };
   }
-  const session = await sessions.create(left === undefined ? rightGraph(right) : bothGraph(left, right));
+  const session = await shared.sessions.create(left === undefined ? rightGraph(right) : bothGraph(left, right));
   // Only the shape of R is needed from here on: its numbers are the session's.
   const shape = { rows: right.rows, columns: right.columns };
   return {
     residentBytes: (left?.values.byteLength ?? 0) + right.rows * right.columns * 4,
     open: (x) =>
       left === undefined
-        ? createRowSum(runtime, session, toFloat32, openCounter(), shape, x)
-        : createGemmSum(runtime, session, toFloat32, openCounter(), left, shape, x),
-    dispose: () => sessions.release(session),
+        ? createRowSum(shared, session, shape, x)
+        : createGemmSum(shared, session, { left, right: shape }, x, (block) => toRowsOf(left, block)),
+    dispose: () => shared.sessions.release(session),
   };
 }
 
@@ -205,75 +217,121 @@ function createWidening(runtime: Runtime, sessions: Sessions): Widening {
   };
 }
 
-/** A sum that the graph itself keeps: Z goes in, Z + Lᵀ·X·R comes out into the other of two buffers. */
+/** Gives tensors of zeros that nobody writes to: all sums of a backend begin with the same. */
+type Zeros = (rows: number, columns: number) => Tensor;
+
+function createZeros(runtime: Runtime): Zeros {
+  let zeros = new Float32Array(0);
+  return (rows, columns) => {
+    const count = rows * columns;
+    if (zeros.length < count) zeros = new Float32Array(count);
+    return new runtime.Tensor("float32", zeros.subarray(0, count), [rows, columns]);
+  };
+}
+
+/**
+ * Z = Lᵀ·X·R, or Lᵀ·X, summed up by the graph: Z goes in, Z and more comes out into another buffer. The two are made when
+ * they are needed, for many a sum is of one block, and what a model allocates is garbage soon.
+ */
 function createGemmSum(
-  runtime: Runtime,
+  shared: Shared,
   session: InferenceSession,
-  toFloat32: Widening,
-  counter: UseCounter,
-  left: Matrix,
-  right: { readonly rows: number; readonly columns: number } | undefined,
-  x: { readonly rows: number; readonly columns: number },
+  sides: { readonly left: Extents; readonly right?: Extents },
+  x: Extents,
+  toL: (block: RowBlock) => Matrix,
 ): RunningSum {
-  const { rows, columns } = toSumShape({ left, right }, x);
-  const tensor = (): Tensor => new runtime.Tensor("float32", new Float32Array(rows * columns), [rows, columns]);
-  let sum = tensor();
-  let next = tensor();
+  const { runtime, zeros, openCounter } = shared;
+  const { rows, columns } = toSumShape(sides, x);
+  const create = (): Tensor => new runtime.Tensor("float32", new Float32Array(rows * columns), [rows, columns]);
+  let sum: Tensor | undefined;
+  let spare: Tensor | undefined;
+  const values = (): Float32Array => {
+    sum ??= create();
+    return sum.data as Float32Array;
+  };
+  const counter = openCounter();
   return {
     rows,
     columns,
     add: async (block) => {
       assertBlockFits(block, x, dtypeBytes[block.dtype]);
-      const { rowBegin, rowCount, columnCount } = block;
-      const rowsOfL = left.values.subarray(rowBegin * left.columns, (rowBegin + rowCount) * left.columns);
+      const l = toL(block);
+      const next = spare ?? create();
+      spare = next;
       await session.run(
         {
-          L: new runtime.Tensor("float32", rowsOfL, [rowCount, left.columns]),
-          X: new runtime.Tensor("float32", await toFloat32(block), [rowCount, columnCount]),
-          Z: sum,
+          L: new runtime.Tensor("float32", l.values, [l.rows, l.columns]),
+          X: await toTensor(shared, block),
+          Z: sum ?? zeros(rows, columns),
         },
         { sum: next },
       );
-      [sum, next] = [next, sum];
-      counter.add(rowCount);
+      spare = sum;
+      sum = next;
+      counter.add(block.rowCount);
     },
-    isFinite: async () => allFinite(sum.data as Float32Array),
-    read: async () => (sum.data as Float32Array).slice(),
-    restore: async (values) => (sum.data as Float32Array).set(values),
+    isFinite: async () => allFinite(values()),
+    read: async () => values(),
+    restore: async (saved) => values().set(saved),
     uses: counter.uses,
     dispose: async () => {},
   };
 }
 
+/** The rows of L that meet a block's: a view. */
+function toRowsOf({ columns, values }: Matrix, { rowBegin, rowCount }: RowBlock): Matrix {
+  return { rows: rowCount, columns, values: values.subarray(rowBegin * columns, (rowBegin + rowCount) * columns) };
+}
+
+/**
+ * The columns of Lᵀ that meet a block's rows: all of them as they are, for a block that holds all of X, as that of a LoRA
+ * layer does, and else a copy. The runtime turns an L of rows over in each run, which takes half as long as the product.
+ */
+function toColumnsOf(leftT: Matrix, { rowBegin, rowCount }: RowBlock): Matrix {
+  const { rows, columns, values } = leftT;
+  if (rowCount === columns) return leftT;
+  const part = new Float32Array(rows * rowCount);
+  for (let row = 0; row < rows; row++) {
+    const begin = row * columns + rowBegin;
+    part.set(values.subarray(begin, begin + rowCount), row * rowCount);
+  }
+  return { rows, columns: rowCount, values: part };
+}
+
+async function toTensor({ runtime, toFloat32 }: Shared, block: RowBlock): Promise<Tensor> {
+  return new runtime.Tensor("float32", await toFloat32(block), [block.rowCount, block.columnCount]);
+}
+
 /** X·R without L: each row of the result belongs to one row of X. */
-function createRowSum(
-  runtime: Runtime,
-  session: InferenceSession,
-  toFloat32: Widening,
-  counter: UseCounter,
-  right: { readonly rows: number; readonly columns: number },
-  x: { readonly rows: number; readonly columns: number },
-): RunningSum {
+function createRowSum(shared: Shared, session: InferenceSession, right: Extents, x: Extents): RunningSum {
   const { rows, columns } = toSumShape({ right }, x);
+  const counter = shared.openCounter();
   const sum = new Float32Array(rows * columns);
+  let isZero = true;
   return {
     rows,
     columns,
     add: async (block) => {
       assertBlockFits(block, x, dtypeBytes[block.dtype]);
-      const { rowBegin, rowCount, columnCount } = block;
-      const product = new Float32Array(rowCount * columns);
-      await session.run(
-        { X: new runtime.Tensor("float32", await toFloat32(block), [rowCount, columnCount]) },
-        { T: new runtime.Tensor("float32", product, [rowCount, columns]) },
-      );
+      const { rowBegin, rowCount } = block;
       const offset = rowBegin * columns;
-      for (let i = 0; i < product.length; i++) sum[offset + i] = (sum[offset + i] as number) + (product[i] as number);
+      const product = isZero ? sum.subarray(offset, offset + rowCount * columns) : new Float32Array(rowCount * columns);
+      await session.run(
+        { X: await toTensor(shared, block) },
+        { T: new shared.runtime.Tensor("float32", product, [rowCount, columns]) },
+      );
+      if (!isZero) {
+        for (let i = 0; i < product.length; i++) sum[offset + i] = (sum[offset + i] as number) + (product[i] as number);
+      }
+      isZero = false;
       counter.add(rowCount);
     },
     isFinite: async () => allFinite(sum),
-    read: async () => sum.slice(),
-    restore: async (values) => sum.set(values),
+    read: async () => sum,
+    restore: async (values) => {
+      sum.set(values);
+      isZero = false;
+    },
     uses: counter.uses,
     dispose: async () => {},
   };

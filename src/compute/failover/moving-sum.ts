@@ -3,9 +3,9 @@ import { dtypeBytes } from "../../linalg/dtype.js";
 import { widen } from "../../linalg/widen.js";
 import { createPlainBackend } from "../backends/plain.js";
 import type { BackendUse, RowBlock, RunningSum } from "../compute-backend.js";
-import { assertBlockFits, toSumShape } from "../product-shape.js";
+import { assertBlockFits, type Extents, toSumShape } from "../product-shape.js";
 import type { Members, Selected } from "./members.js";
-import type { Extents, SharedProduct } from "./shared-product.js";
+import type { SharedProduct } from "./shared-product.js";
 
 /**
  * Bytes of blocks of a volatile sum that are kept until it is read back: a few row groups. To read 64 KiB back every

@@ -1,11 +1,6 @@
 import type { ComputeBackend, Product, ProductSides } from "../compute-backend.js";
+import type { Extents } from "../product-shape.js";
 import type { Member, Members, Selected } from "./members.js";
-
-/** Rows and columns of a matrix. */
-export interface Extents {
-  readonly rows: number;
-  readonly columns: number;
-}
 
 /** L and R on whichever backends needed them so far. */
 export interface SharedProduct {
