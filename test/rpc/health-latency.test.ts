@@ -7,6 +7,7 @@ import test from "ava";
 import { type Child, startChild } from "../../bench/child-process.js";
 import { openRawClient } from "../helpers/rpc-client.js";
 import { writeTestExpert } from "../helpers/rpc-experts.js";
+import { until } from "../helpers/until.js";
 
 /** 256 MiB of 4096 columns at 128 probes, as in the acceptance of the ingest rate. */
 const shape = [16_384, 4096] as const;
@@ -38,7 +39,8 @@ test("health checks answer within 50 ms at the 99th percentile while four client
   );
   const client = openRawClient(target);
   t.teardown(() => client.close());
-  t.is((await client.serverInfo()).memoryPlan?.openStreams, 4);
+  // A client may have sent before the server, busy with the others, has met its stream.
+  await until(async () => (await client.serverInfo()).memoryPlan?.openStreams === 4, "four open streams");
 
   // The machine may have other work: what counts is that the server can, so the best of a few rounds is taken.
   let best = Number.POSITIVE_INFINITY;
