@@ -1,4 +1,4 @@
-// Runs the contract suite of the `gpu` backend on one API, one test after another, and fails if it was skipped.
+// Runs the contract suites of the backends on one GPU API, one test after another, and fails if one was skipped.
 //
 //   node .ci/gpu-suite.js webgpu|opengl [AVA options]
 
@@ -6,7 +6,9 @@ import { spawn } from "node:child_process";
 
 const [api, ...options] = process.argv.slice(2);
 const ava = ["node_modules/ava/entrypoints/cli.mjs", "--serial", "--timeout=300s", ...options];
-const child = spawn(process.execPath, [...ava, `dist/test/compute/backends/gpu-${api}.test.js`], {
+const suites = { webgpu: ["gpu-webgpu", "onnx-webgpu"], opengl: ["gpu-opengl"] };
+const files = suites[api].map((name) => `dist/test/compute/backends/${name}.test.js`);
+const child = spawn(process.execPath, [...ava, ...files], {
   stdio: ["ignore", "pipe", "inherit"],
 });
 let skipped = false;
@@ -15,6 +17,6 @@ child.stdout.on("data", (data) => {
   if (/tests? skipped|# SKIP/.test(String(data))) skipped = true;
 });
 child.on("close", (code) => {
-  if (skipped) console.error(`the suite of gpu on ${api} was skipped`);
+  if (skipped) console.error(`a suite on ${api} was skipped`);
   process.exitCode = skipped ? 1 : (code ?? 1);
 });

@@ -7,26 +7,37 @@ import type { BackendCandidate } from "./failover/members.js";
 import { toMissingPackage } from "./missing-package.js";
 
 /** Backends that can be named. */
-export type BackendName = "gpu" | "onnx" | "wasm" | "plain";
+export type BackendName = "gpu" | "onnx" | "onnx-cuda" | "onnx-webgpu" | "wasm" | "plain";
 
 interface BackendFactory {
   /** Package that it loads; absent if it needs none. */
   readonly needs?: string;
   /** Whether {@link ComputeBackend.isVolatile}. */
   readonly volatile?: boolean;
+  /** Whether it runs only where it is named, and is not measured. */
+  readonly byNameOnly?: boolean;
   create(): Promise<ComputeBackend>;
 }
 
 /** Creates each backend. */
 const factories = {
   gpu: { needs: "gpu.js", volatile: true, create: () => createGpuBackend() },
-  onnx: { needs: "onnxruntime-node", create: createOnnxBackend },
+  onnx: { needs: "onnxruntime-node", create: () => createOnnxBackend() },
+  "onnx-cuda": { needs: "onnxruntime-node", create: () => createOnnxBackend("cuda") },
+  // It looks for a device in this process, where drivers write what they like to the log; `gpu` does so in its own.
+  "onnx-webgpu": { needs: "onnxruntime-node", byNameOnly: true, create: () => createOnnxBackend("webgpu") },
   wasm: { create: () => createWasmBackend() },
   plain: { create: async () => createPlainBackend() },
 } as const satisfies Record<BackendName, BackendFactory>;
 
 /** Names of all backends. */
 export const backendNames: readonly BackendName[] = Object.keys(factories).filter(isBackendName);
+
+/** Names of those that `auto` measures. */
+export const measuredNames: readonly BackendName[] = backendNames.filter((name) => {
+  const { byNameOnly = false }: BackendFactory = factories[name];
+  return !byNameOnly;
+});
 
 /** Whether a word names a backend. */
 export function isBackendName(word: string): word is BackendName {

@@ -1,5 +1,5 @@
 import { Worker } from "node:worker_threads";
-import { type BackendName, backendNames, isBackendName } from "../compute/create-backend.js";
+import { type BackendName, isBackendName, measuredNames } from "../compute/create-backend.js";
 import type { BackendMeasurement, MeasuredShape } from "../compute/measure-backends.js";
 import { UnavailableError } from "../errors/probestream-error.js";
 import type { Catalogue } from "../experts/catalogue.js";
@@ -27,7 +27,7 @@ const usualShape: MeasuredShape = { probeCount: 128, projectionWidth: 128 };
  * @throws UnavailableError `BACKEND_UNAVAILABLE` if none can.
  */
 export async function chooseBackends(catalogue: Catalogue): Promise<BackendChoice> {
-  const measured = await measure({ names: backendNames, shape: await shapeOf(catalogue) });
+  const measured = await measure({ names: measuredNames, shape: await shapeOf(catalogue) });
   const usable = measured.filter(({ unusable }) => unusable === undefined);
   const order = usable.map(({ name }) => name).filter(isBackendName);
   if (order.length > 0) return { order, measured };

@@ -1,8 +1,15 @@
 import test from "ava";
-import { backendNames, createBackend, isBackendName, whyUnavailable } from "../../src/compute/create-backend.js";
+import {
+  backendNames,
+  createBackend,
+  isBackendName,
+  measuredNames,
+  whyUnavailable,
+} from "../../src/compute/create-backend.js";
 
-test("backends are gpu, onnx, wasm and plain", (t) => {
-  t.deepEqual(backendNames, ["gpu", "onnx", "wasm", "plain"]);
+test("backends are gpu, onnx on three providers, wasm and plain, and all but one are measured", (t) => {
+  t.deepEqual(backendNames, ["gpu", "onnx", "onnx-cuda", "onnx-webgpu", "wasm", "plain"]);
+  t.deepEqual(measuredNames, ["gpu", "onnx", "onnx-cuda", "wasm", "plain"]);
 });
 
 for (const name of ["onnx", "wasm", "plain"] as const) {

@@ -11,11 +11,11 @@ import { exactCosine, exactLinear, relativeError } from "../helpers/oracle.js";
 import { randomMatrix, randomValues } from "../helpers/random.js";
 
 /** Those that run anywhere; what a GPU is held to is in its own suite. */
-type CpuBackendName = Exclude<BackendName, "gpu">;
+type CpuBackendName = Exclude<BackendName, "gpu" | "onnx-cuda" | "onnx-webgpu">;
 
 const backends = {
   plain: async () => createPlainBackend(),
-  onnx: createOnnxBackend,
+  onnx: () => createOnnxBackend(),
   wasm: () => createWasmBackend(),
 } satisfies Record<CpuBackendName, () => Promise<ComputeBackend>>;
 

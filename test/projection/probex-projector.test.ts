@@ -14,11 +14,11 @@ import { randomMatrix } from "../helpers/random.js";
 import { type StoredTensor, storedMatrix, streamLayer, toBits, toLayerMatrices } from "../helpers/stored-layer.js";
 
 /** Those that run anywhere; what a GPU is held to is in its own suite. */
-type CpuBackendName = Exclude<BackendName, "gpu">;
+type CpuBackendName = Exclude<BackendName, "gpu" | "onnx-cuda" | "onnx-webgpu">;
 
 const backends = {
   plain: async () => createPlainBackend(),
-  onnx: createOnnxBackend,
+  onnx: () => createOnnxBackend(),
   wasm: () => createWasmBackend(),
 } satisfies Record<CpuBackendName, () => Promise<ComputeBackend>>;
 

@@ -15,20 +15,33 @@ type Runtime = typeof import("onnxruntime-node");
 /** Below this many numbers a table look-up in JavaScript beats the cost of one more `run` (some 15 µs). */
 const castInGraphFrom = 16_384;
 
+/** What onnxruntime runs a graph on. */
+export type OnnxProvider = "cpu" | "cuda" | "webgpu";
+
+const providers: Readonly<Record<OnnxProvider, { readonly name: string; readonly device: string }>> = {
+  cpu: { name: "onnx", device: "CPU, 1 thread" },
+  cuda: { name: "onnx-cuda", device: "CUDA" },
+  webgpu: { name: "onnx-webgpu", device: "WebGPU" },
+};
+
 /**
- * The onnxruntime backend on CPU: one graph holds both products and the running sum, Z' = Z + Lᵀ·(X·R). R is a
+ * The onnxruntime backend, on CPU or on a GPU that the installed runtime has a provider for: one graph holds both products and the running sum, Z' = Z + Lᵀ·(X·R). R is a
  * constant of the graph, so that the runtime packs it once; L's rows and Z are inputs that lie in our own memory.
  *
  * `run` blocks its thread although it returns a promise, so this belongs in a worker thread. One thread of arithmetic
- * each: streams share the cores by workers, not inside an operator.
+ * each: streams share the cores by workers, not inside an operator. On a GPU the sum is still read back after each block,
+ * so that none is lost with the device.
  *
- * @throws UnavailableError `BACKEND_UNAVAILABLE` if onnxruntime-node cannot be loaded.
+ * @throws UnavailableError `BACKEND_UNAVAILABLE` if onnxruntime-node cannot be loaded, or has no such provider, or that
+ * finds no device.
  */
-export async function createOnnxBackend(): Promise<ComputeBackend> {
+export async function createOnnxBackend(provider: OnnxProvider = "cpu"): Promise<ComputeBackend> {
   const runtime = await loadRuntime();
-  const sessions = createSessions(runtime);
+  const sessions = createSessions(runtime, provider);
+  if (provider !== "cpu") await proveProvider(sessions, provider);
   const version = runtime.env.versions.node ?? runtime.env.versions.common;
-  const label = { name: "onnx", device: `onnxruntime ${version}, CPU, 1 thread` };
+  const { name, device } = providers[provider];
+  const label = { name, device: `onnxruntime ${version}, ${device}` };
   const shared: Shared = {
     runtime,
     sessions,
@@ -46,7 +59,10 @@ export async function createOnnxBackend(): Promise<ComputeBackend> {
 
 async function loadRuntime(): Promise<Runtime> {
   try {
-    return await import("onnxruntime-node");
+    const runtime = await import("onnxruntime-node");
+    // What it logs as an error it throws as well, and a provider that is not there is none.
+    runtime.env.logLevel = "fatal";
+    return runtime;
   } catch (cause) {
     throw new UnavailableError(
       "BACKEND_UNAVAILABLE",
@@ -78,10 +94,40 @@ export const sessionOptions: InferenceSession.SessionOptions = {
   enableMemPattern: false,
 };
 
-function createSessions(runtime: Runtime): Sessions {
+/** Makes the smallest session: a provider that is missing, or finds no device, shows then and not before. */
+async function proveProvider(sessions: Sessions, provider: OnnxProvider): Promise<void> {
+  try {
+    await sessions.left();
+  } catch (cause) {
+    const { name, device } = providers[provider];
+    throw new UnavailableError(
+      "BACKEND_UNAVAILABLE",
+      `not available: onnxruntime has no ${device} here (${toFirstLine(cause)}); ${hints[provider]}`,
+      { backend: name },
+      { cause },
+    );
+  }
+}
+
+const hints: Readonly<Record<OnnxProvider, string>> = {
+  cpu: "choose another --backend",
+  cuda: "it needs an NVIDIA driver, CUDA and cuDNN, and onnxruntime's CUDA provider, which `npm rebuild onnxruntime-node` downloads",
+  webgpu: "it needs a GPU with its Vulkan driver",
+};
+
+/** The last sentence of the runtime's message, which begins with places in its source. */
+function toFirstLine(error: unknown): string {
+  const [line = ""] = String(error instanceof Error ? error.message : error).split("\n");
+  return line.replace(/^.*? was false\. /, "").slice(0, 200);
+}
+
+function createSessions(runtime: Runtime, provider: OnnxProvider): Sessions {
   const open = new Set<InferenceSession>();
   const create = async (graph: Graph): Promise<InferenceSession> => {
-    const session = await runtime.InferenceSession.create(encodeGraph(graph), sessionOptions);
+    const session = await runtime.InferenceSession.create(encodeGraph(graph), {
+      ...sessionOptions,
+      executionProviders: [provider],
+    });
     open.add(session);
     return session;
   };

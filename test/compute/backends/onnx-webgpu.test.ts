@@ -1,0 +1,3 @@
+import { testOnnxProvider } from "../../contracts/onnx-provider.js";
+
+await testOnnxProvider("webgpu");
