@@ -32,6 +32,7 @@ export const soak: Bench = {
   options: {
     backend: { help: "backend by name", fallback: "onnx" },
     gigabytes: { help: "10^9 bytes of weights", fallback: "20" },
+    device: { help: "what the device's name must begin with", fallback: "" },
   },
   run: measure,
 };
@@ -49,11 +50,15 @@ async function measure(options: BenchOptions): Promise<boolean> {
   for await (const line of child.lines) {
     const found: SoakLine = JSON.parse(line);
     device = found.device;
-    const held = await readTree(child.pid);
+    // After its last line the child ends, and a process that ended has nothing in /proc.
+    const held = await readTree(child.pid).catch(() => undefined);
+    if (held === undefined) continue;
     samples.push({ seconds: (performance.now() - begin) / 1000, gigabytes: found.bytes / 1e9, ...held });
   }
   const code = await child.ended;
   if (code !== 0) throw new Error(`the soak of ${backend} ended with ${code}: ${child.errorText()}`);
+  const wanted = options.text("device");
+  if (!device.startsWith(wanted)) throw new Error(`${device} ran; --device wants ${wanted}`);
   return report(backend, device, samples);
 }
 
