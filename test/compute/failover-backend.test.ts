@@ -94,6 +94,26 @@ test("whenever a backend breaks, and however, the next one goes on to the same s
   );
 });
 
+test("a sum that moves twice, off a device and then off a CPU, has every block once", async (t) => {
+  const device = createBreakingBackends({ afterAdds: 2, how: "throw", isVolatile: true });
+  const cpu = createBreakingBackends({ afterAdds: 3, how: "throw", isVolatile: false });
+  const backend = await createFailoverBackend([
+    { name: "device", create: device.create },
+    { name: "cpu", create: cpu.create },
+    plain,
+  ]);
+  const sum = (await backend.load(sides())).open(x);
+  for (const block of toBlocks([10, 10, 10, 10])) await sum.add(block);
+  t.true(relativeError(await sum.read(), expectedSum) < 1e-6);
+  t.deepEqual(
+    sum.uses().map(({ name, rows }) => [name, rows]),
+    [
+      ["breaking", 30],
+      ["plain", 10],
+    ],
+  );
+});
+
 test("a result names every backend with the rows that it added", async (t) => {
   const breaking = createBreakingBackends({ afterAdds: 2, how: "throw", isVolatile: false });
   const faults: unknown[] = [];

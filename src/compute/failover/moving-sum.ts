@@ -45,6 +45,8 @@ export function openMovingSum(members: Members, product: SharedProduct, x: Exten
       }
       place = next;
       uses = withRows(uses, next, rowsOf(kept));
+      // In what a CPU holds they are in for good.
+      if (!backend.isVolatile) kept = [];
       return next;
     }
   };
