@@ -58,9 +58,17 @@ async function openBackend({ backends, computeModule }: WorkerSettings): Promise
     const module: { createBackend: () => Promise<ComputeBackend> } = await import(computeModule);
     return module.createBackend();
   }
-  return createFailoverBackend(toCandidates(backends), {
-    onFault: (error) => post({ type: "fault", error: toPlainError(error) }),
-  });
+  return createFailoverBackend(toCandidates(backends), { onFault: tell });
+}
+
+/** Tells of a fault that ends nothing. */
+function tell(fault: unknown): void {
+  post({ type: "fault", error: toPlainError(fault) });
+}
+
+/** Lets something go. What fails in that is lost anyway, and concerns nobody who waits for an answer. */
+async function letGo(held: { dispose(): Promise<void> } | undefined): Promise<void> {
+  await held?.dispose().catch(tell);
 }
 
 async function handle(message: ToWorker): Promise<void> {
@@ -70,16 +78,16 @@ async function handle(message: ToWorker): Promise<void> {
     case "unload": {
       const expert = residents.get(message.spaceId);
       residents.delete(message.spaceId);
-      return expert?.dispose();
+      return letGo(expert);
     }
     case "end": {
       const stream = streams.get(message.stream);
       streams.delete(message.stream);
-      return stream?.open?.projection.dispose();
+      return letGo(stream?.open?.projection);
     }
     case "close":
       port?.close();
-      return backend.dispose();
+      return letGo(backend);
     case "block": {
       const stream = streams.get(message.stream) ?? { open: undefined, texts: undefined };
       streams.set(message.stream, stream);
@@ -131,7 +139,7 @@ async function fail(id: number, stream: Stream, model: number, error: unknown): 
   const open = stream.open;
   stream.open = undefined;
   post({ type: "failed", stream: id, model, error: toPlainError(error) });
-  await open?.projection.dispose();
+  await letGo(open?.projection);
 }
 
 async function runOperation(
@@ -147,7 +155,7 @@ async function runOperation(
   if (operation.op === "open") {
     const givenUp = stream.open;
     stream.open = undefined;
-    await givenUp?.projection.dispose();
+    await letGo(givenUp?.projection);
     stream.open = await openModel(operation, stream.texts);
     return undefined;
   }
@@ -165,7 +173,7 @@ async function runOperation(
     case "close": {
       const responses = await projection.finish(operation.digest);
       stream.open = undefined;
-      await projection.dispose();
+      await letGo(projection);
       return { ...open, responses };
     }
   }

@@ -194,6 +194,24 @@ test("a non-finite block of a volatile sum is told as such, and no backend is bl
   t.is(backend.name, "breaking");
 });
 
+test("a product whose device died is disposed of without an error, whether that was noticed or not", async (t) => {
+  for (const isNoticed of [false, true]) {
+    const device = createBreakingBackends({ afterAdds: 1000, how: "throw", isVolatile: true });
+    const faults: unknown[] = [];
+    const backend = await createFailoverBackend([{ name: "breaking", create: device.create }, plain], {
+      onFault: (error) => faults.push(error),
+    });
+    const product = await backend.load(sides());
+    const sum = product.open(x);
+    device.kill();
+    if (isNoticed) for (const block of toBlocks([])) await sum.add(block);
+    await sum.dispose();
+    await t.notThrowsAsync(product.dispose());
+    t.is(faults.length, 1);
+    await backend.dispose();
+  }
+});
+
 // Serial, for what other tests allocate meanwhile would count.
 test.serial("the blocks that are kept of a volatile sum do not pile up", async (t) => {
   const rows = 64;

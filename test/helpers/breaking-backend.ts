@@ -18,14 +18,20 @@ export function createBreakingBackends({ afterAdds, how, isVolatile, often = "on
   readonly create: () => Promise<ComputeBackend>;
   readonly created: () => number;
   readonly disposed: () => number;
+  /** Breaks the one that was created last, whatever it has added. */
+  readonly kill: () => void;
 } {
   let created = 0;
+  let kill = (): void => {};
   let disposed = 0;
   const create = async (): Promise<ComputeBackend> => {
     created++;
     const breaks = often === "always" || created === 1;
     let left = afterAdds;
     let isDead = false;
+    kill = () => {
+      isDead = true;
+    };
     const plain = createPlainBackend();
     const assertAlive = (): void => {
       if (isDead && (how === "throw" || !isVolatile)) throw new Error("the device is lost");
@@ -39,6 +45,10 @@ export function createBreakingBackends({ afterAdds, how, isVolatile, often = "on
         const product = await plain.load(sides);
         return {
           ...product,
+          dispose: async () => {
+            assertAlive();
+            await product.dispose();
+          },
           open: (shape) => {
             const sum = product.open(shape);
             let isSpoilt = false;
@@ -69,5 +79,5 @@ export function createBreakingBackends({ afterAdds, how, isVolatile, often = "on
       },
     };
   };
-  return { create, created: () => created, disposed: () => disposed };
+  return { create, created: () => created, disposed: () => disposed, kill: () => kill() };
 }

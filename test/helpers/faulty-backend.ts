@@ -1,6 +1,6 @@
 /** A compute module with a fault; see `fixtures/faulty-backend.ts`. */
 export function faultyBackend(
-  how: "none" | "throw" | "exit" | "uncaught" | "start" | "start-exit",
+  how: "none" | "throw" | "exit" | "uncaught" | "start" | "start-exit" | "dispose",
   options: { readonly after?: number; readonly delayMs?: number } = {},
 ): URL {
   const url = new URL("../fixtures/faulty-backend.js", import.meta.url);

@@ -1,10 +1,13 @@
+import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { openCatalogue } from "../../src/experts/catalogue.js";
 import { type Embedder, startEmbedder } from "../../src/search/embedder.js";
+import { toLoadingBytes } from "../../src/search/expert-memory.js";
 import { assertError, assertRefused } from "../helpers/assert-refused.js";
 import { embedModel, planTestModel, sendModel, startTestEmbedder, toEmbedding } from "../helpers/embed-client.js";
+import { createExpertParameters, writeExpert } from "../helpers/expert-folder.js";
 import { faultyBackend } from "../helpers/faulty-backend.js";
-import { largeModel, smallModel, writeLargeExpert, writeSmallExpert } from "../helpers/small-experts.js";
+import { largeModel, smallLayer, smallModel, writeLargeExpert, writeSmallExpert } from "../helpers/small-experts.js";
 import { createTemporaryFolder } from "../helpers/temporary-folder.js";
 import { inTime, until } from "../helpers/until.js";
 
@@ -27,6 +30,30 @@ function canOpen(embedder: Embedder): boolean {
     return false;
   }
 }
+
+test("a worker lives on where an expert cannot be unloaded, and the fault is told", async (t) => {
+  const root = await createTemporaryFolder(t);
+  await writeSmallExpert(root);
+  await writeExpert(join(root, "other"), createExpertParameters({ ...smallLayer, seed: 90 }));
+  const probe = await startTestEmbedder(t, root);
+  const [small] = (await probe.catalogue.list()).experts;
+  if (small === undefined) throw new Error("the catalogue is empty");
+  const faults: unknown[] = [];
+  const embedder = await startTestEmbedder(t, root, {
+    computeModule: faultyBackend("dispose"),
+    memoryBudgetBytes: probe.memory.streamBytes + 300 + toLoadingBytes(small),
+    onFault: (error) => faults.push(error),
+  });
+  // Each takes the place of the one before.
+  for (const name of ["small", "other", "small"]) {
+    const result = await inTime(embedModel(embedder, { ...smallModel(1), experts: [name] }), name);
+    t.is(result.embeddings[0]?.expert.name, name);
+  }
+  t.deepEqual(
+    faults.map((fault) => (fault instanceof Error ? fault.message : fault)),
+    ["this product cannot be let go", "this product cannot be let go"],
+  );
+});
 
 test("a module that is named by its URL does the computing", async (t) => {
   const embedder = await startFaulty(t, faultyBackend("none"), 2);

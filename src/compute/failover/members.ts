@@ -27,6 +27,7 @@ export interface Members {
   readonly count: number;
   /** The backend in use: the first that is in service. */
   readonly inUse: ComputeBackend | undefined;
+  isInService(backend: ComputeBackend): boolean;
   /**
    * Gives the first backend in service. One whose rest is over has to prove itself first.
    *
@@ -72,6 +73,7 @@ export function createMembers(
     get inUse() {
       return members.find(({ backend }) => backend !== undefined)?.backend;
     },
+    isInService: (backend) => members.some((member) => member.backend === backend),
     select: async (except) => {
       let last: unknown;
       for (const member of members) {

@@ -45,6 +45,8 @@ export function createSharedProduct(
   const on = (backend: ComputeBackend): Promise<Product> => {
     const known = loaded.get(backend);
     if (known !== undefined) return known;
+    // What a backend held that is out of service went with it.
+    for (const other of loaded.keys()) if (!members.isInService(other)) loaded.delete(other);
     const product = take().then((given) => backend.load(given));
     loaded.set(backend, product);
     product.catch(() => loaded.delete(backend));
@@ -74,7 +76,10 @@ export function createSharedProduct(
       }
     },
     dispose: async () => {
-      for (const product of loaded.values()) await (await product.catch(() => undefined))?.dispose();
+      for (const [backend, product] of loaded) {
+        if (!members.isInService(backend)) continue;
+        await (await product.catch(() => undefined))?.dispose().catch(onFault);
+      }
       loaded.clear();
     },
   };
