@@ -2,10 +2,11 @@ import test from "ava";
 import fc from "fast-check";
 import { createOnnxBackend } from "../../src/compute/backends/onnx.js";
 import { createPlainBackend } from "../../src/compute/backends/plain.js";
-import type { ProductSides, RowBlock } from "../../src/compute/compute-backend.js";
+import type { ComputeBackend, ProductSides, RowBlock } from "../../src/compute/compute-backend.js";
+import type { BackendCandidate } from "../../src/compute/failover/members.js";
 import { keptBlockBytes } from "../../src/compute/failover/moving-sum.js";
 import { createFailoverBackend } from "../../src/compute/failover-backend.js";
-import { UnavailableError } from "../../src/errors/probestream-error.js";
+import { PreconditionError, UnavailableError } from "../../src/errors/probestream-error.js";
 import { testComputeBackend } from "../contracts/compute-backend.js";
 import { type Breakage, createBreakingBackends } from "../helpers/breaking-backend.js";
 import { multiply, relativeError, turned } from "../helpers/oracle.js";
@@ -54,6 +55,25 @@ function toBlocks(heights: readonly number[]): RowBlock[] {
     row = end;
   }
   return blocks;
+}
+
+/** The plain backend on a device that refuses sides of more than 100 numbers, and may die of them. */
+function createSmallBackends(refusal: () => Error, then: "lives" | "dies" = "lives"): BackendCandidate {
+  const create = async (): Promise<ComputeBackend> => {
+    let isDead = false;
+    const backend = createPlainBackend();
+    return {
+      ...backend,
+      name: "small",
+      load: async (given) => {
+        const isTooLarge = (given.left?.values.length ?? 0) > 100;
+        isDead ||= isTooLarge && then === "dies";
+        if (isTooLarge || isDead) throw refusal();
+        return backend.load(given);
+      },
+    };
+  };
+  return { name: "small", create };
 }
 
 test("whenever a backend breaks, and however, the next one goes on to the same sum", async (t) => {
@@ -264,21 +284,74 @@ test("where no backend starts, the error says which were tried and why the last 
   });
 });
 
-test("a product that a backend cannot hold goes to the next, and others stay", async (t) => {
-  const small = {
-    name: "small",
-    create: async () => {
-      const backend = createPlainBackend();
-      return {
-        ...backend,
-        name: "small",
-        load: async (given: ProductSides) => {
-          if ((given.left?.values.length ?? 0) > 100) throw new UnavailableError("BACKEND_UNAVAILABLE", "too large");
-          return backend.load(given);
-        },
-      };
+for (const [title, others, restMs, expected] of [
+  ["alone it is made again", [], undefined, "breaking"],
+  ["the next one takes its place", [plain], undefined, "plain"],
+  ["after its rest it takes products again", [plain], 0, "breaking"],
+] as const) {
+  test(`a device that died while idle is out of service at the next load: ${title}`, async (t) => {
+    const device = createBreakingBackends({ afterAdds: 1000, how: "throw", isVolatile: true });
+    const candidates = [{ name: "breaking", create: device.create }, ...others];
+    const backend = await createFailoverBackend(candidates, restMs === undefined ? {} : { restMs });
+    device.kill();
+    for (let use = 0; use < 2; use++) {
+      const sum = (await backend.load(sides())).open(x);
+      for (const block of toBlocks([])) await sum.add(block);
+      t.true(relativeError(await sum.read(), expectedSum) < 1e-6);
+      t.is(sum.uses()[0]?.name, expected);
+      t.is(backend.name, expected);
+    }
+    t.is(device.disposed(), 1);
+  });
+}
+
+test("a load that every backend refuses says why, each time, and none goes out of service", async (t) => {
+  const refusing = createSmallBackends(() => new UnavailableError("BACKEND_UNAVAILABLE", "too large"));
+  const backend = await createFailoverBackend([refusing]);
+  for (let use = 0; use < 2; use++) {
+    await t.throwsAsync(backend.load(sides()), { instanceOf: UnavailableError, message: "too large" });
+  }
+  t.is(backend.name, "small");
+});
+
+test("a backend that dies of a product, whenever it is made again, is not tried with it for ever", async (t) => {
+  const refusing = createSmallBackends(() => new Error("the device is lost"), "dies");
+  const backend = await createFailoverBackend([refusing, plain], { restMs: 0 });
+  const sum = (await backend.load(sides())).open(x);
+  for (const block of toBlocks([])) await sum.add(block);
+  t.is(sum.uses()[0]?.name, "plain");
+});
+
+test("sides that cannot be made again are told as such, and no backend is blamed", async (t) => {
+  const device = createBreakingBackends({ afterAdds: 1, how: "throw", isVolatile: true });
+  const backend = await createFailoverBackend([{ name: "breaking", create: device.create }, plain]);
+  const product = await backend.load(sides(), async () => {
+    throw new PreconditionError("PLAN_STALE", "the expert changed");
+  });
+  const sum = product.open(x);
+  await t.throwsAsync(
+    async () => {
+      for (const block of toBlocks([10, 10])) await sum.add(block);
     },
-  };
+    { message: "the expert changed" },
+  );
+  t.is(backend.name, "plain");
+});
+
+test("while a backend rests, the error says why it does", async (t) => {
+  const device = createBreakingBackends({ afterAdds: 0, how: "throw", isVolatile: true, often: "always" });
+  const backend = await createFailoverBackend([{ name: "breaking", create: device.create }], { restMs: 60_000 });
+  const product = await backend.load(sides());
+  const [block] = toBlocks([]) as [RowBlock];
+  await t.throwsAsync(product.open(x).add(block));
+  await t.throwsAsync(product.open(x).add(block), {
+    instanceOf: UnavailableError,
+    message: /^no compute backend is in service \(of breaking\): the device is lost;/,
+  });
+});
+
+test("a product that a backend cannot hold goes to the next, and others stay", async (t) => {
+  const small = createSmallBackends(() => new UnavailableError("BACKEND_UNAVAILABLE", "too large"));
   const backend = await createFailoverBackend([small, plain]);
   const large = (await backend.load(sides())).open(x);
   for (const block of toBlocks([])) await large.add(block);

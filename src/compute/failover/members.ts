@@ -14,6 +14,8 @@ export interface Member {
   backend: ComputeBackend | undefined;
   /** When it may be tried again, on the clock of `performance.now`; absent unless it failed. */
   restsUntil: number | undefined;
+  /** Why it failed the last time. */
+  failure: unknown;
 }
 
 /** A member with the backend it had when it was selected. */
@@ -34,7 +36,12 @@ export interface Members {
    * @param except members that are of no use to the caller.
    * @throws UnavailableError `BACKEND_UNAVAILABLE` if there is none.
    */
-  select(except?: ReadonlySet<Member>): Promise<Selected>;
+  select(except?: Pick<ReadonlySet<Member>, "has">): Promise<Selected>;
+  /**
+   * Judges a backend that failed someone. One that does a small product right stays in service: it cannot do what it was
+   * asked for, and may be of use to others. Any other is retired.
+   */
+  survives(selected: Selected, error: unknown): Promise<boolean>;
   /** Takes a backend out of service, unless that has been done; what it still holds is let go. */
   retire(selected: Selected, error: unknown): void;
   dispose(): Promise<void>;
@@ -46,14 +53,24 @@ export function createMembers(
   restMs: number,
   onFault: (error: unknown) => void,
 ): Members {
-  const members: Member[] = candidates.map((candidate) => ({ candidate, backend: undefined, restsUntil: undefined }));
+  const members: Member[] = candidates.map((candidate) => ({
+    candidate,
+    backend: undefined,
+    restsUntil: undefined,
+    failure: undefined,
+  }));
 
   const rest = (member: Member, error: unknown): void => {
     const { backend } = member;
     member.backend = undefined;
     member.restsUntil = performance.now() + restMs;
+    member.failure = error;
     onFault(error);
     backend?.dispose().catch(onFault);
+  };
+
+  const retire: Members["retire"] = ({ member, backend }, error) => {
+    if (member.backend === backend) rest(member, error);
   };
 
   /** Starts a member that is not running; one that failed before must prove itself. */
@@ -78,7 +95,10 @@ export function createMembers(
       let last: unknown;
       for (const member of members) {
         if (except?.has(member)) continue;
-        if (member.restsUntil !== undefined && performance.now() < member.restsUntil) continue;
+        if (member.restsUntil !== undefined && performance.now() < member.restsUntil) {
+          last = member.failure;
+          continue;
+        }
         try {
           member.backend ??= await start(member);
           member.restsUntil = undefined;
@@ -97,9 +117,18 @@ export function createMembers(
         { cause: last },
       );
     },
-    retire: ({ member, backend }, error) => {
-      if (member.backend === backend) rest(member, error);
+    survives: async (selected, error) => {
+      if (selected.member.backend !== selected.backend) return false;
+      try {
+        await assertWorks(selected.backend);
+      } catch {
+        retire(selected, error);
+        return false;
+      }
+      onFault(error);
+      return true;
     },
+    retire,
     dispose: async () => {
       for (const member of members) {
         await member.backend?.dispose();

@@ -9,7 +9,8 @@ export interface SharedProduct {
   /**
    * The first backend in service that can hold the product, with it.
    *
-   * @throws UnavailableError `BACKEND_UNAVAILABLE` if there is none.
+   * @throws UnavailableError `BACKEND_UNAVAILABLE` if there is none, or what the last said that could not hold it, or why
+   * L and R could not be made again.
    */
   select(): Promise<Selected & { readonly product: Product }>;
   /** Loads the product onto another backend for as long as the work takes. */
@@ -28,9 +29,9 @@ export function createSharedProduct(
   again: (() => Promise<ProductSides>) | undefined,
   onFault: (error: unknown) => void,
 ): SharedProduct {
-  const loaded = new Map<ComputeBackend, Promise<Product>>();
-  /** Members that cannot hold it: too small, say. They may be of use to other products. */
-  const unfit = new Set<Member>();
+  const loaded = new Map<ComputeBackend, Product>();
+  /** Members that cannot hold it, and why: too small, say. They may be of use to other products. */
+  const unfit = new Map<Member, unknown>();
   // A backend owns what it is given: where the sides cannot be made again, each gets a copy.
   const kept = again === undefined ? sides : undefined;
   let fresh: ProductSides | undefined = again === undefined ? undefined : sides;
@@ -40,17 +41,6 @@ export function createSharedProduct(
     fresh = undefined;
     if (given !== undefined) return given;
     return again === undefined ? copyOf(kept ?? sides) : again();
-  };
-
-  const on = (backend: ComputeBackend): Promise<Product> => {
-    const known = loaded.get(backend);
-    if (known !== undefined) return known;
-    // What a backend held that is out of service went with it.
-    for (const other of loaded.keys()) if (!members.isInService(other)) loaded.delete(other);
-    const product = take().then((given) => backend.load(given));
-    loaded.set(backend, product);
-    product.catch(() => loaded.delete(backend));
-    return product;
   };
 
   return {
@@ -65,20 +55,33 @@ export function createSharedProduct(
       }
     },
     select: async () => {
+      const failed = new Map<Member, unknown>();
       for (;;) {
-        const selected = await members.select(unfit);
+        const selected = await members.select(unfit).catch((error: unknown) => {
+          const known = unfit.size === members.count ? unfit : failed;
+          throw [...known.values()].at(-1) ?? error;
+        });
+        const { member, backend } = selected;
+        const known = loaded.get(backend);
+        if (known !== undefined) return { ...selected, product: known };
+        // What a backend held that is out of service went with it.
+        for (const other of loaded.keys()) if (!members.isInService(other)) loaded.delete(other);
+        const given = await take();
         try {
-          return { ...selected, product: await on(selected.backend) };
+          const product = await backend.load(given);
+          loaded.set(backend, product);
+          return { ...selected, product };
         } catch (error) {
-          onFault(error);
-          unfit.add(selected.member);
+          // One that dies of it is made again, and dies of it again.
+          if ((await members.survives(selected, error)) || failed.has(member)) unfit.set(member, error);
+          failed.set(member, error);
         }
       }
     },
     dispose: async () => {
       for (const [backend, product] of loaded) {
         if (!members.isInService(backend)) continue;
-        await (await product.catch(() => undefined))?.dispose().catch(onFault);
+        await product.dispose().catch(onFault);
       }
       loaded.clear();
     },
