@@ -197,6 +197,8 @@ test("a sum that overflows is not blamed on its device", async (t) => {
   const bytes = new Uint8Array(Float32Array.of(3e38).buffer);
   for (let i = 0; i < 3; i++) await sum.add({ bytes, dtype: "F32", rowBegin: 0, rowCount: 1, columnCount: 1 });
   // Not finite as float32; the plain backend sums in float64.
+  t.deepEqual(await sum.read(), Float32Array.of(Number.POSITIVE_INFINITY));
+  t.false(await sum.isFinite());
   t.is(backend.name, "breaking");
   t.is(volatile.disposed(), 0);
   await sum.dispose();

@@ -262,6 +262,17 @@ export function testComputeBackend({ name: backendName, variant, create, toleran
     }
   });
 
+  test(`${name} calls a sum that overflows float32 not finite`, async (t) => {
+    const backend = await withBackend(t);
+    const one = { rows: 1, columns: 1, values: Float32Array.of(1) };
+    const product = await backend.load({ left: one, right: { ...one, values: Float32Array.of(1) } });
+    const sum = product.open(one);
+    const bytes = new Uint8Array(Float32Array.of(3e38).buffer);
+    for (let i = 0; i < 2; i++) await sum.add({ bytes, dtype: "F32", rowBegin: 0, rowCount: 1, columnCount: 1 });
+    t.false(await sum.isFinite());
+    t.deepEqual(await sum.read(), Float32Array.of(Number.POSITIVE_INFINITY));
+  });
+
   for (const dtype of dtypes) {
     test(`${name} reads ${dtype} at every alignment, in blocks small and large`, async (t) => {
       const backend = await withBackend(t);

@@ -39,7 +39,8 @@ function createSum(sides: ProductSides, x: { rows: number; columns: number }): R
       addBlock(sum, sides, block);
       counter.add(block.rowCount);
     },
-    isFinite: async () => sum.every(Number.isFinite),
+    // As it is read: what float64 holds may be too large for float32.
+    isFinite: async () => sum.every((value) => Number.isFinite(Math.fround(value))),
     read: async () => Float32Array.from(sum),
     restore: async (values) => sum.set(values),
     uses: counter.uses,
