@@ -68,18 +68,28 @@ export async function openModelProjection(
     accept: (tensorIndex, bytes, onSegment) => (readers[tensorIndex] as RangeReader).accept(bytes, onSegment),
     state: async () => ({
       tensors: readers.map(({ offset, segmentDigests }) => ({ offset, segmentDigests })),
-      targets: await Promise.all(accumulators.map((accumulator) => accumulator.state())),
+      targets: await oneByOne(accumulators, (accumulator) => accumulator.state()),
     }),
     finish: async (digest) => {
       const incomplete = readers.findIndex(({ offset, length }) => offset !== length);
       if (incomplete >= 0) throw tooShort(tensors[incomplete] as StoredMatrix, readers[incomplete] as RangeReader);
       if (digest !== undefined) assertDigest(readers, digest);
-      return Promise.all(accumulators.map((accumulator) => accumulator.finish()));
+      return oneByOne(accumulators, (accumulator) => accumulator.finish());
     },
     dispose: async () => {
       for (const accumulator of accumulators) await accumulator.dispose();
     },
   };
+}
+
+/** One after another: accumulators share a backend, which belongs to one caller at a time. */
+async function oneByOne<T>(
+  accumulators: readonly Accumulator[],
+  ask: (accumulator: Accumulator) => Promise<T>,
+): Promise<T[]> {
+  const answers: T[] = [];
+  for (const accumulator of accumulators) answers.push(await ask(accumulator));
+  return answers;
 }
 
 function mergeUses(uses: readonly BackendUse[]): BackendUse[] {

@@ -173,6 +173,21 @@ for (const [title, restMs, expected] of [
   });
 }
 
+test("a backend that two sums need at once is started once", async (t) => {
+  const device = createBreakingBackends({ afterAdds: 0, how: "throw", isVolatile: true });
+  const next = createBreakingBackends({ afterAdds: 1000, how: "throw", isVolatile: false });
+  const backend = await createFailoverBackend([
+    { name: "device", create: device.create },
+    { name: "next", create: next.create },
+  ]);
+  const products = [await backend.load(sides()), await backend.load(sides())];
+  const sums = products.map((product) => product.open(x));
+  const [block] = toBlocks([]) as [RowBlock];
+  await Promise.all(sums.map((sum) => sum.add(block)));
+  for (const sum of sums) t.true(relativeError(await sum.read(), expectedSum) < 1e-6);
+  t.is(next.created(), 1);
+});
+
 test("a backend that does not work after its rest rests again", async (t) => {
   const breaking = createBreakingBackends({ afterAdds: 0, how: "nan", isVolatile: true, often: "always" });
   const backend = await createFailoverBackend([{ name: "breaking", create: breaking.create }, plain], { restMs: 1 });

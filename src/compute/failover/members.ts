@@ -12,6 +12,8 @@ export interface Member {
   readonly candidate: BackendCandidate;
   /** Absent before its first use and while it is out of service. */
   backend: ComputeBackend | undefined;
+  /** Its start, while that goes on. */
+  starting: Promise<ComputeBackend> | undefined;
   /** When it may be tried again, on the clock of `performance.now`; absent unless it failed. */
   restsUntil: number | undefined;
   /** Why it failed the last time. */
@@ -56,6 +58,7 @@ export function createMembers(
   const members: Member[] = candidates.map((candidate) => ({
     candidate,
     backend: undefined,
+    starting: undefined,
     restsUntil: undefined,
     failure: undefined,
   }));
@@ -85,6 +88,13 @@ export function createMembers(
     return backend;
   };
 
+  const startOnce = (member: Member): Promise<ComputeBackend> => {
+    member.starting ??= start(member).finally(() => {
+      member.starting = undefined;
+    });
+    return member.starting;
+  };
+
   return {
     count: members.length,
     get inUse() {
@@ -100,7 +110,7 @@ export function createMembers(
           continue;
         }
         try {
-          member.backend ??= await start(member);
+          member.backend ??= await startOnce(member);
           member.restsUntil = undefined;
           return { member, backend: member.backend };
         } catch (error) {
