@@ -7,7 +7,7 @@ import { createSharedProduct } from "./failover/shared-product.js";
 export interface FailoverOptions {
   /** Hears of each failure of a backend; the work goes on. */
   readonly onFault?: (error: unknown) => void;
-  /** How long a backend that failed is left alone, in milliseconds. Default half a minute; 0 where there is no other. */
+  /** How long a backend that failed is left alone, in milliseconds. Default half a minute; the last one is tried at once. */
   readonly restMs?: number;
 }
 
@@ -27,7 +27,7 @@ const defaultRestMs = 30_000;
  */
 export async function createFailoverBackend(
   candidates: readonly BackendCandidate[],
-  { onFault = () => {}, restMs = candidates.length > 1 ? defaultRestMs : 0 }: FailoverOptions = {},
+  { onFault = () => {}, restMs = defaultRestMs }: FailoverOptions = {},
 ): Promise<ComputeBackend> {
   const members = createMembers(candidates, restMs, onFault);
   const { backend: first } = await members.select();

@@ -77,6 +77,35 @@ function createSmallBackends(refusal: () => Error, then: "lives" | "dies" = "liv
   return { name: "small", create };
 }
 
+/** The plain backend under another name, which refuses blocks of zeros and goes on to work. */
+function createPickyBackends(name: string, isVolatile: boolean): BackendCandidate {
+  const create = async (): Promise<ComputeBackend> => {
+    const backend = createPlainBackend();
+    return {
+      ...backend,
+      name,
+      isVolatile,
+      load: async (given) => {
+        const product = await backend.load(given);
+        return {
+          ...product,
+          open: (shape) => {
+            const sum = product.open(shape);
+            return {
+              ...sum,
+              add: async (block) => {
+                if (block.bytes.every((byte) => byte === 0)) throw new Error(`${name} does not take zeros`);
+                await sum.add(block);
+              },
+            };
+          },
+        };
+      },
+    };
+  };
+  return { name, create };
+}
+
 test("whenever a backend breaks, and however, the next one goes on to the same sum", async (t) => {
   const cases = fc.record({
     heights: fc.array(fc.integer({ min: 1, max: 12 }), { maxLength: 20 }),
@@ -375,16 +404,54 @@ test("sides that cannot be made again are told as such, and no backend is blamed
   t.is(backend.name, "plain");
 });
 
-test("while a backend rests, the error says why it does", async (t) => {
-  const device = createBreakingBackends({ afterAdds: 0, how: "throw", isVolatile: true, often: "always" });
-  const backend = await createFailoverBackend([{ name: "breaking", create: device.create }], { restMs: 60_000 });
+test("where one backend rests and the other cannot hold a product, the error says why the first rests", async (t) => {
+  const device = createBreakingBackends({ afterAdds: 0, how: "throw", isVolatile: true });
+  const refusing = createSmallBackends(() => new UnavailableError("BACKEND_UNAVAILABLE", "too large"));
+  const backend = await createFailoverBackend([{ name: "breaking", create: device.create }, refusing]);
   const product = await backend.load(sides());
   const [block] = toBlocks([]) as [RowBlock];
-  await t.throwsAsync(product.open(x).add(block));
+  await t.throwsAsync(product.open(x).add(block), { message: "too large" });
   await t.throwsAsync(product.open(x).add(block), {
     instanceOf: UnavailableError,
-    message: /^no compute backend is in service \(of breaking\): the device is lost;/,
+    message: /^no compute backend is in service \(of breaking, small\): the device is lost;/,
   });
+});
+
+test("a block that every backend refuses is told as such, and none goes out of service", async (t) => {
+  const [first, second] = [createPickyBackends("first", true), createPickyBackends("second", false)];
+  const faults: unknown[] = [];
+  const backend = await createFailoverBackend([first, second], { onFault: (error) => faults.push(error) });
+  const product = await backend.load(sides());
+  const sum = product.open(x);
+  const [good, bad] = toBlocks([20]) as [RowBlock, RowBlock];
+  await sum.add(good);
+  const isPoison = { ...bad, bytes: new Uint8Array(bad.bytes.byteLength) };
+  await t.throwsAsync(sum.add(isPoison), { message: "second does not take zeros" });
+  t.is(faults.length, 2);
+  await sum.dispose();
+  t.is(backend.name, "first");
+  const other = product.open(x);
+  for (const block of [good, bad]) await other.add(block);
+  t.true(relativeError(await other.read(), expectedSum) < 1e-6);
+  t.deepEqual(
+    other.uses().map(({ name }) => name),
+    ["first"],
+  );
+});
+
+test("of backends that all fail at once the last is made again, and the others rest", async (t) => {
+  const [first, second] = [false, true].map((isVolatile) =>
+    createBreakingBackends({ afterAdds: 1, how: "throw", isVolatile }),
+  ) as [ReturnType<typeof createBreakingBackends>, ReturnType<typeof createBreakingBackends>];
+  const backend = await createFailoverBackend([
+    { name: "first", create: first.create },
+    { name: "second", create: second.create },
+  ]);
+  const sum = (await backend.load(sides())).open(x);
+  for (const block of toBlocks([10, 10, 10, 10])) await sum.add(block);
+  t.true(relativeError(await sum.read(), expectedSum) < 1e-6);
+  t.is(first.created(), 1);
+  t.is(second.created(), 2);
 });
 
 test("a product that a backend cannot hold goes to the next, and others stay", async (t) => {

@@ -41,15 +41,14 @@ export interface Members {
   select(except?: Pick<ReadonlySet<Member>, "has">): Promise<Selected>;
   /**
    * Judges a backend that failed someone. One that does a small product right stays in service: it cannot do what it was
-   * asked for, and may be of use to others. Any other is retired.
+   * asked for, and may be of use to others. Any other is retired, unless that has been done: it is let go with all that
+   * it holds.
    */
   survives(selected: Selected, error: unknown): Promise<boolean>;
-  /** Takes a backend out of service, unless that has been done; what it still holds is let go. */
-  retire(selected: Selected, error: unknown): void;
   dispose(): Promise<void>;
 }
 
-/** Creates members, none of them started. `restMs` is how long one that failed is left alone. */
+/** Creates members, none of them started. `restMs` is how long one that failed is left alone, unless it is the last. */
 export function createMembers(
   candidates: readonly BackendCandidate[],
   restMs: number,
@@ -63,17 +62,17 @@ export function createMembers(
     failure: undefined,
   }));
 
+  const isResting = ({ restsUntil }: Member): boolean => restsUntil !== undefined && performance.now() < restsUntil;
+
   const rest = (member: Member, error: unknown): void => {
     const { backend } = member;
+    // The last one is tried again at once: there is no other.
+    const isLast = members.every((other) => other === member || isResting(other));
     member.backend = undefined;
-    member.restsUntil = performance.now() + restMs;
+    member.restsUntil = performance.now() + (isLast ? 0 : restMs);
     member.failure = error;
     onFault(error);
     backend?.dispose().catch(onFault);
-  };
-
-  const retire: Members["retire"] = ({ member, backend }, error) => {
-    if (member.backend === backend) rest(member, error);
   };
 
   /** Starts a member that is not running; one that failed before must prove itself. */
@@ -105,7 +104,7 @@ export function createMembers(
       let last: unknown;
       for (const member of members) {
         if (except?.has(member)) continue;
-        if (member.restsUntil !== undefined && performance.now() < member.restsUntil) {
+        if (isResting(member)) {
           last = member.failure;
           continue;
         }
@@ -127,18 +126,18 @@ export function createMembers(
         { cause: last },
       );
     },
-    survives: async (selected, error) => {
-      if (selected.member.backend !== selected.backend) return false;
+    survives: async ({ member, backend }, error) => {
+      if (member.backend !== backend) return false;
       try {
-        await assertWorks(selected.backend);
+        await assertWorks(backend);
       } catch {
-        retire(selected, error);
+        // Someone else may have retired it meanwhile.
+        if (member.backend === backend) rest(member, error);
         return false;
       }
       onFault(error);
       return true;
     },
-    retire,
     dispose: async () => {
       for (const member of members) {
         await member.backend?.dispose();

@@ -4,7 +4,7 @@ import { widen } from "../../linalg/widen.js";
 import { createPlainBackend } from "../backends/plain.js";
 import type { BackendUse, RowBlock, RunningSum } from "../compute-backend.js";
 import { assertBlockFits, type Extents, toSumShape } from "../product-shape.js";
-import type { Members, Selected } from "./members.js";
+import type { Member, Members, Selected } from "./members.js";
 import type { SharedProduct } from "./shared-product.js";
 
 /**
@@ -30,17 +30,20 @@ export function openMovingSum(members: Members, product: SharedProduct, x: Exten
   /** Whether it is known why the sum is not finite: a number of a block, or an overflow. */
   let isSpoilt = false;
 
+  /** Members that work and could not do what this sum asks for, and what they said. */
+  const refused = new Map<Member, unknown>();
+
   /** Takes the sum as it was saved, with the blocks since, to the first backend that can go on with it. */
   const settle = async (): Promise<Place> => {
     for (let failures = 0; ; failures++) {
-      const { member, backend, product: resident } = await product.select();
+      const { member, backend, product: resident } = await product.select(refused);
       const next: Place = { member, backend, sum: resident.open(x) };
       try {
         if (saved !== undefined) await next.sum.restore(saved);
         for (const block of kept) await next.sum.add(block);
       } catch (error) {
-        members.retire(next, error);
         if (failures === members.count) throw error;
+        await giveUp(next, error);
         continue;
       }
       place = next;
@@ -51,13 +54,20 @@ export function openMovingSum(members: Members, product: SharedProduct, x: Exten
     }
   };
 
-  /** Leaves a place whose backend failed. */
+  /** Finds out whether a place failed because of its backend or because of what it was asked for. */
+  const giveUp = async (failed: Place, error: unknown): Promise<void> => {
+    if (!(await members.survives(failed, error))) return;
+    refused.set(failed.member, error);
+    await failed.sum.dispose().catch(() => {});
+  };
+
+  /** Leaves a place that failed. */
   const leave = async (failed: Place, error: unknown): Promise<void> => {
     place = undefined;
     // What a CPU holds survives; without it the sum is lost, and so is the model.
     if (!failed.backend.isVolatile) saved = await failed.sum.read();
     uses = withRows(uses, failed, -rowsOf(kept));
-    members.retire(failed, error);
+    await giveUp(failed, error);
   };
 
   const here = async (): Promise<Place> => {
@@ -75,7 +85,7 @@ export function openMovingSum(members: Members, product: SharedProduct, x: Exten
       try {
         return await work(at);
       } catch (error) {
-        // Each of them failed, and the first once more: it is not the backends.
+        // As often as that they were made again, and failed again: it is not the backends.
         if (failures === members.count) throw error;
         await leave(at, error);
       }

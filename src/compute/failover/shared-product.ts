@@ -9,10 +9,11 @@ export interface SharedProduct {
   /**
    * The first backend in service that can hold the product, with it.
    *
-   * @throws UnavailableError `BACKEND_UNAVAILABLE` if there is none, or what the last said that could not hold it, or why
-   * L and R could not be made again.
+   * @param refused members that are of no use to the caller, and why.
+   * @throws UnavailableError `BACKEND_UNAVAILABLE` if there is none, or what the last said that was of no use, or why L
+   * and R could not be made again.
    */
-  select(): Promise<Selected & { readonly product: Product }>;
+  select(refused?: ReadonlyMap<Member, unknown>): Promise<Selected & { readonly product: Product }>;
   /** Loads the product onto another backend for as long as the work takes. */
   borrow<T>(backend: ComputeBackend, work: (product: Product) => Promise<T>): Promise<T>;
   dispose(): Promise<void>;
@@ -54,12 +55,13 @@ export function createSharedProduct(
         await product.dispose();
       }
     },
-    select: async () => {
+    select: async (refused = new Map()) => {
       const failed = new Map<Member, unknown>();
       for (;;) {
-        const selected = await members.select(unfit).catch((error: unknown) => {
-          const known = unfit.size === members.count ? unfit : failed;
-          throw [...known.values()].at(-1) ?? error;
+        const isOfNoUse = { has: (member: Member) => refused.has(member) || unfit.has(member) };
+        const selected = await members.select(isOfNoUse).catch((error: unknown) => {
+          const lasting = unfit.size === members.count ? unfit : new Map<Member, unknown>();
+          throw [lasting, refused, failed].flatMap((reasons) => [...reasons.values()]).at(-1) ?? error;
         });
         const { member, backend } = selected;
         const known = loaded.get(backend);
