@@ -2,7 +2,7 @@ import test from "ava";
 import fc from "fast-check";
 import { createOnnxBackend } from "../../src/compute/backends/onnx.js";
 import { createPlainBackend } from "../../src/compute/backends/plain.js";
-import type { ComputeBackend, ProductSides, RowBlock } from "../../src/compute/compute-backend.js";
+import type { ComputeBackend, Product, ProductSides, RowBlock } from "../../src/compute/compute-backend.js";
 import type { BackendCandidate } from "../../src/compute/failover/members.js";
 import { keptBlockBytes } from "../../src/compute/failover/moving-sum.js";
 import { createFailoverBackend } from "../../src/compute/failover-backend.js";
@@ -437,6 +437,33 @@ test("a block that every backend refuses is told as such, and none goes out of s
     other.uses().map(({ name }) => name),
     ["first"],
   );
+});
+
+test("a sum that a backend has no room for goes to the next, and the backend stays in service", async (t) => {
+  for (const isVolatile of [false, true]) {
+    const create = async (): Promise<ComputeBackend> => {
+      const backend = createPlainBackend();
+      const load: ComputeBackend["load"] = async (given) => {
+        const product = await backend.load(given);
+        const open: Product["open"] = (shape) => {
+          if (shape.rows > 20) throw new UnavailableError("BACKEND_UNAVAILABLE", "a sum is too tall");
+          return product.open(shape);
+        };
+        return { ...product, open };
+      };
+      return { ...backend, name: "low", isVolatile, load };
+    };
+    const backend = await createFailoverBackend([{ name: "low", create }, plain]);
+    const product = await backend.load(sides());
+    const sum = product.open(x);
+    for (const block of toBlocks([20])) await sum.add(block);
+    t.true(relativeError(await sum.read(), expectedSum) < 1e-6);
+    t.deepEqual(
+      sum.uses().map(({ name }) => name),
+      ["plain"],
+    );
+    t.is(backend.name, "low");
+  }
 });
 
 test("of backends that all fail at once the last is made again, and the others rest", async (t) => {

@@ -37,15 +37,17 @@ export function openMovingSum(members: Members, product: SharedProduct, x: Exten
   const settle = async (): Promise<Place> => {
     for (let failures = 0; ; failures++) {
       const { member, backend, product: resident } = await product.select(refused);
-      const next: Place = { member, backend, sum: resident.open(x) };
+      let sum: RunningSum | undefined;
       try {
-        if (saved !== undefined) await next.sum.restore(saved);
-        for (const block of kept) await next.sum.add(block);
+        sum = resident.open(x);
+        if (saved !== undefined) await sum.restore(saved);
+        for (const block of kept) await sum.add(block);
       } catch (error) {
         if (failures === members.count) throw error;
-        await giveUp(next, error);
+        await giveUp({ member, backend, sum }, error);
         continue;
       }
+      const next = { member, backend, sum };
       place = next;
       uses = withRows(uses, next, rowsOf(kept));
       // In what a CPU holds they are in for good.
@@ -55,10 +57,10 @@ export function openMovingSum(members: Members, product: SharedProduct, x: Exten
   };
 
   /** Finds out whether a place failed because of its backend or because of what it was asked for. */
-  const giveUp = async (failed: Place, error: unknown): Promise<void> => {
+  const giveUp = async (failed: Selected & { readonly sum: RunningSum | undefined }, error: unknown): Promise<void> => {
     if (!(await members.survives(failed, error))) return;
     refused.set(failed.member, error);
-    await failed.sum.dispose().catch(() => {});
+    await failed.sum?.dispose().catch(() => {});
   };
 
   /** Leaves a place that failed. */
