@@ -131,13 +131,24 @@ function createLoraAccumulator(
       const vbT = transpose({ rows: vb.rows, columns: vb.columns, values: await readFinite(vb, upMatrix) });
       // Zᵀ = (A·U)ᵀ·(V·B)ᵀ, which is h row by row.
       const product = await backend.load({ left: { rows: rank, columns: au.columns, values: right } });
-      const z = product.open({ rows: rank, columns: vbT.columns });
-      const { columns } = vbT;
-      await z.add({ bytes: toBytes(vbT.values), dtype: "F32", rowBegin: 0, rowCount: rank, columnCount: columns });
-      const values = await z.read();
-      await z.dispose();
-      await product.dispose();
-      return rectified(values, upMatrix.name);
+      const x = { rows: rank, columns: vbT.columns };
+      try {
+        const z = product.open(x);
+        try {
+          await z.add({
+            bytes: toBytes(vbT.values),
+            dtype: "F32",
+            rowBegin: 0,
+            rowCount: rank,
+            columnCount: x.columns,
+          });
+          return rectified(await z.read(), upMatrix.name);
+        } finally {
+          await z.dispose();
+        }
+      } finally {
+        await product.dispose();
+      }
     },
     dispose: async () => {
       await vb.dispose();

@@ -289,3 +289,47 @@ for (const when of ["checkpoint", "end"] as const) {
     });
   }
 }
+
+for (const failing of ["add", "read"] as const) {
+  test(`a LoRA layer whose last product fails at its ${failing} leaves nothing on the backend`, async (t) => {
+    const plain = createPlainBackend();
+    let held = 0;
+    let fails = false;
+    const count = <T extends { dispose(): Promise<void> }>(one: T): T => {
+      held++;
+      return {
+        ...one,
+        dispose: async () => {
+          held--;
+          await one.dispose();
+        },
+      };
+    };
+    const backend: ComputeBackend = {
+      ...plain,
+      load: async (sides) => {
+        const product = await plain.load(sides);
+        return count({
+          ...product,
+          open: (shape) => {
+            const sum = product.open(shape);
+            const fail = async (): Promise<never> => {
+              throw new Error("the device is lost");
+            };
+            return count(fails ? { ...sum, [failing]: fail } : sum);
+          },
+        });
+      },
+    };
+    const { layer, tensors, x } = loraLayer(4, undefined);
+    const probes = { u: randomMatrix(x.columns, 6, 51), v: randomMatrix(7, x.rows, 52) };
+    const projector = await createProbexProjector(backend, layer, probes);
+    const accumulator = projector.open(toLayerMatrices(tensors));
+    await streamLayer(accumulator, tensors, 4096);
+    fails = true;
+    await t.throwsAsync(accumulator.finish(), { message: "the device is lost" });
+    await accumulator.dispose();
+    await projector.dispose();
+    t.is(held, 0);
+  });
+}

@@ -24,7 +24,12 @@ async function createProduct<M extends DeviceMatrix>(
 ): Promise<Product> {
   for (const side of [left, right]) if (side !== undefined) assertFits(device, side);
   const l = left && (await uploadPanels(device, left, "left"));
-  const r = right && (await uploadPanels(device, right, "right"));
+  const r =
+    right &&
+    (await uploadPanels(device, right, "right").catch((error: unknown) => {
+      l?.free();
+      throw error;
+    }));
   // Closures keep all that they name: only the shapes are needed from here on.
   const shapes = { left: toExtents(l), right: toExtents(r) };
   return {
