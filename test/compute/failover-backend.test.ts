@@ -466,6 +466,39 @@ test("a sum that a backend has no room for goes to the next, and the backend sta
   }
 });
 
+test("a sum that leaves a CPU takes its numbers along, not the memory they lay in", async (t) => {
+  const picky = createPickyBackends("first", false);
+  const create = async (): Promise<ComputeBackend> => {
+    const backend = await picky.create();
+    const load: ComputeBackend["load"] = async (given) => {
+      const product = await backend.load(given);
+      const open: Product["open"] = (shape) => {
+        const sum = product.open(shape);
+        const memory = new Float32Array(sum.rows * sum.columns);
+        const read = async (): Promise<Float32Array> => {
+          memory.set(await sum.read());
+          return memory;
+        };
+        // Used again for another sum.
+        const dispose = async (): Promise<void> => {
+          memory.fill(7);
+        };
+        return { ...sum, read, dispose };
+      };
+      return { ...product, open };
+    };
+    return { ...backend, load };
+  };
+  const backend = await createFailoverBackend([{ name: "first", create }, plain]);
+  const sum = (await backend.load(sides())).open(x);
+  const [begin, end] = toBlocks([20]) as [RowBlock, RowBlock];
+  await sum.add(begin);
+  await sum.add({ ...end, bytes: new Uint8Array(end.bytes.byteLength) });
+  await sum.add(end);
+  t.true(relativeError(await sum.read(), expectedSum) < 1e-6);
+  t.is(backend.name, "first");
+});
+
 test("of backends that all fail at once the last is made again, and the others rest", async (t) => {
   const [first, second] = [false, true].map((isVolatile) =>
     createBreakingBackends({ afterAdds: 1, how: "throw", isVolatile }),

@@ -156,7 +156,7 @@ async function assertWorks(backend: ComputeBackend): Promise<void> {
   const sum = product.open({ rows: 1, columns: 1 });
   const bytes = new Uint8Array(Float32Array.of(3).buffer);
   await sum.add({ bytes, dtype: "F32", rowBegin: 0, rowCount: 1, columnCount: 1 });
-  const found = await sum.read();
+  const found = (await sum.read()).slice();
   await sum.dispose();
   await product.dispose();
   if ([12, 15, 24, 30].every((value, i) => Math.abs(value - (found[i] ?? Number.NaN)) < 1e-3)) return;

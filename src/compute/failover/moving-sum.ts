@@ -67,7 +67,7 @@ export function openMovingSum(members: Members, product: SharedProduct, x: Exten
   const leave = async (failed: Place, error: unknown): Promise<void> => {
     place = undefined;
     // What a CPU holds survives; without it the sum is lost, and so is the model.
-    if (!failed.backend.isVolatile) saved = await failed.sum.read();
+    if (!failed.backend.isVolatile) saved = (await failed.sum.read()).slice();
     uses = withRows(uses, failed, -rowsOf(kept));
     await giveUp(failed, error);
   };
@@ -106,7 +106,7 @@ export function openMovingSum(members: Members, product: SharedProduct, x: Exten
 
   /** Reads a volatile sum back, so that the blocks in it need not be kept any longer. */
   const save = async (): Promise<void> => {
-    saved = await read();
+    saved = (await read()).slice();
     kept = [];
   };
 
