@@ -29,14 +29,15 @@ export function accumulatorBytes(architecture: ExpertArchitecture, loraRank: num
  * Bytes that an expert's parameters take at their peak while they are made resident on onnxruntime, the backend that
  * takes most. All of them are in memory; M is loaded first, then U and V. A matrix that becomes a constant of a graph
  * is there three times more, encoded, read and packed, and one that is turned once more: P + 4·M, and then
- * P + M + V + 3·U, or P + M + 4·V where the layer is stored transposed.
+ * P + M + V + 3·U, or P + M + 4·V where the layer is stored transposed. A LoRA layer's V is turned twice, here and by the
+ * backend: P + M + 2·V + 3·U.
  *
  * Measured in MB, computed in brackets: 43.5 (42.0) for M of 8.4; 337.5 (335.9) for M of 67.1; with M of 8.4 besides,
  * 89 (86) for V of 33.6, 154 (152) for U of 33.6, and 220 (218) for both.
  */
 export function loadingBytes(expert: {
   readonly architecture: ExpertArchitecture;
-  readonly layer: Pick<LayerSpec, "layout" | "shape">;
+  readonly layer: Pick<LayerSpec, "kind" | "layout" | "shape">;
   readonly representationWidth: number;
   readonly parameterBytes: number;
 }): number {
@@ -46,6 +47,6 @@ export function loadingBytes(expert: {
   const u = bytes * layer.shape.columns * probeCount;
   const v = bytes * projectionWidth * layer.shape.rows;
   const m = bytes * representationWidth * probeCount * projectionWidth;
-  const projection = layer.layout === "transposed" ? 4 * v : v + 3 * u;
-  return parameterBytes + Math.max(4 * m, m + projection);
+  const dense = layer.layout === "transposed" ? 4 * v : v + 3 * u;
+  return parameterBytes + Math.max(4 * m, m + (layer.kind === "lora" ? 2 * v + 3 * u : dense));
 }

@@ -499,6 +499,31 @@ test("a sum that leaves a CPU takes its numbers along, not the memory they lay i
   t.is(backend.name, "first");
 });
 
+for (const [title, remakes] of [
+  ["are not kept where they can be made again", true],
+  ["are kept where they cannot be made again", false],
+] as const) {
+  test(`L and R ${title}`, async (t) => {
+    const create = async (): Promise<ComputeBackend> => {
+      const backend = createPlainBackend();
+      // As a device, which has them in its own memory.
+      const load: ComputeBackend["load"] = async () => backend.load(sides());
+      return { ...backend, load };
+    };
+    const backend = await createFailoverBackend([{ name: "device", create }, plain]);
+    const load = async (): Promise<[Product, WeakRef<Float32Array>]> => {
+      const left = randomMatrix(40, 6, 2);
+      const product = await backend.load({ left }, remakes ? async () => sides() : undefined);
+      return [product, new WeakRef(left.values)];
+    };
+    const [product, kept] = await load();
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    collectAll();
+    t.is(kept.deref() === undefined, remakes);
+    await product.dispose();
+  });
+}
+
 test("of backends that all fail at once the last is made again, and the others rest", async (t) => {
   const [first, second] = [false, true].map((isVolatile) =>
     createBreakingBackends({ afterAdds: 1, how: "throw", isVolatile }),

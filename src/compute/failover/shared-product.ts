@@ -33,15 +33,16 @@ export function createSharedProduct(
   const loaded = new Map<ComputeBackend, Product>();
   /** Members that cannot hold it, and why: too small, say. They may be of use to other products. */
   const unfit = new Map<Member, unknown>();
-  // A backend owns what it is given: where the sides cannot be made again, each gets a copy.
-  const kept = again === undefined ? sides : undefined;
+  // A backend owns what it is given: where the sides cannot be made again, each gets a copy. Closures keep all that they
+  // name, so none of them names the sides.
+  const kept: ProductSides = again === undefined ? sides : {};
   let fresh: ProductSides | undefined = again === undefined ? undefined : sides;
 
   const take = async (): Promise<ProductSides> => {
     const given = fresh;
     fresh = undefined;
     if (given !== undefined) return given;
-    return again === undefined ? copyOf(kept ?? sides) : again();
+    return again === undefined ? copyOf(kept) : again();
   };
 
   return {
