@@ -84,7 +84,7 @@ function createDenseAccumulator(product: Product, matrices: LayerMatrices, trans
     state: async () => [await toPart("sum", sum, weight), ...(scale === undefined ? [] : [toColumn("scale", scale)])],
     restore: async (parts) => {
       await restorePart("sum", sum, parts);
-      scale = parts.find(({ name }) => name === "scale")?.values;
+      scale = parts.find(({ name }) => name === "scale")?.values.slice();
     },
     // h is probe-major (index u·r_V + v): Zᵀ row by row, which is what a transposed layer has summed up to.
     uses: () => sum.uses(),
@@ -121,7 +121,7 @@ function createLoraAccumulator(
     restore: async (parts) => {
       await restorePart("vb", vb, parts);
       await restorePart("au", au, parts);
-      alpha = parts.find(({ name }) => name === "alpha")?.values;
+      alpha = parts.find(({ name }) => name === "alpha")?.values.slice();
     },
     uses: () => [...vb.uses(), ...au.uses()],
     finish: async () => {
@@ -253,7 +253,7 @@ async function toPart(name: string, sum: RunningSum, matrix: StoredMatrix): Prom
 }
 
 function toColumn(name: string, values: Float32Array): StatePart {
-  return { name, rows: values.length, columns: 1, values };
+  return { name, rows: values.length, columns: 1, values: values.slice() };
 }
 
 async function restorePart(name: string, sum: RunningSum, parts: readonly StatePart[]): Promise<void> {

@@ -333,3 +333,24 @@ for (const failing of ["add", "read"] as const) {
     t.is(held, 0);
   });
 }
+
+for (const [title, { layer, tensors, x }] of [
+  ["the scale of an FP8 layer", fp8(23, 41, false)],
+  ["the alpha of a LoRA layer", loraLayer(4, 10)],
+] as const) {
+  test(`${title} is copied into a state and out of it`, async (t) => {
+    const probes = { u: randomMatrix(x.columns, 6, 51), v: randomMatrix(7, x.rows, 52) };
+    const expected = exactResponses(probes.v, x, probes.u);
+    const projector = await createProbexProjector(createPlainBackend(), layer, probes);
+    const first = projector.open(toLayerMatrices(tensors));
+    await streamLayer(first, tensors, 4096);
+    const state = await first.state();
+    const second = projector.open(toLayerMatrices(tensors));
+    await second.restore(state);
+    for (const { values } of state) values.fill(0);
+    for (const accumulator of [first, second]) {
+      if (layer.kind === "lora") t.true(relativeError(await accumulator.finish(), expected) < 1e-5);
+      else t.not((await accumulator.state()).at(-1)?.values[0], 0);
+    }
+  });
+}
