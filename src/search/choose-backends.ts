@@ -35,7 +35,7 @@ export async function chooseBackends(catalogue: Catalogue): Promise<BackendChoic
   throw new UnavailableError("BACKEND_UNAVAILABLE", `no compute backend can be used here: ${reasons}`);
 }
 
-/** What most experts ask for; of a folder that cannot be read someone else complains. */
+/** What the largest expert asks for, which costs most; of a folder that cannot be read someone else complains. */
 async function shapeOf(catalogue: Catalogue): Promise<MeasuredShape> {
   const experts = await catalogue.recent().catch(() => []);
   const [largest] = experts

@@ -185,7 +185,7 @@ export function testComputeBackend({ name: backendName, variant, create, toleran
       await assertSum(t, sum, exactSum(createSides(side, x), x));
     });
 
-    test(`${name} goes on from a sum of ${sideNames[side]} that was read, bit for bit`, async (t) => {
+    test(`${name} goes on from a sum of ${sideNames[side]} that was read, to 1e-7`, async (t) => {
       const x = createX(40, 31, "F32", 9);
       const backend = await withBackend(t);
       const product = await backend.load(createSides(side, x));
