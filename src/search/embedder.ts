@@ -83,13 +83,13 @@ export async function startEmbedder(options: EmbedderOptions): Promise<Embedder>
   const store = options.uploads ?? createMemoryUploadStore({ expiryMs: limits.uploadExpiryMs });
   const { workerCount = defaultWorkerCount(), onFault = () => {} } = options;
   const { order, measured } = await toChoice(options);
+  const keepsBlocks = order.some(isVolatileName);
   const memory = createMemoryPlan(memoryBudgetBytes, {
     receiveWindowBytes: options.receiveWindowBytes ?? 0,
     messagesBytes: options.queuedBytes ?? 0,
     // Scratch of the worker: the group it collects and its numbers as float32, twice as wide at the most common; and
-    // the blocks that are kept for a device that may be lost.
-    blocksBytes:
-      blocksPerStream * blockBytes + 3 * targetGroupBytes + (order.some(isVolatileName) ? 2 * keptBlockBytes : 0),
+    // the block that a head keeps for a device that may be lost.
+    blocksBytes: blocksPerStream * blockBytes + 3 * targetGroupBytes + (keepsBlocks ? keptBlockBytes : 0),
   });
   const settings: WorkerSettings = {
     backends: order,
@@ -108,7 +108,7 @@ export async function startEmbedder(options: EmbedderOptions): Promise<Embedder>
     uploadStateBytes: store.memoryBytes,
     plan,
     findUpload: (uploadId, { fingerprint }) => uploads.find(uploadId, fingerprint),
-    openStream: () => openEmbedStream({ pool, memory, uploads, limits, plan }),
+    openStream: () => openEmbedStream({ pool, memory, uploads, limits, plan, keepsBlocks }),
     close: async () => {
       await pool.close();
       await uploads.settle();

@@ -35,6 +35,8 @@ export interface StreamContext {
   readonly uploads: UploadRegistry;
   readonly limits: EmbedLimits;
   readonly plan: Plan;
+  /** Whether sums may lie on a device that may be lost, so that blocks are kept. */
+  readonly keepsBlocks: boolean;
 }
 
 /** The model between its header and its footer. */
@@ -51,7 +53,7 @@ interface OpenModel {
  * @throws LimitExceededError `MEMORY_BUDGET` if the memory plan has no room for another stream.
  * @throws UnavailableError `BACKEND_UNAVAILABLE` if no worker is running now.
  */
-export function openEmbedStream({ pool, memory, uploads, limits, plan }: StreamContext): EmbedStream {
+export function openEmbedStream({ pool, memory, uploads, limits, plan, keepsBlocks }: StreamContext): EmbedStream {
   const releaseStream = memory.admitStream();
   const slots = createModelSlots();
   let current: OpenModel | undefined;
@@ -119,7 +121,8 @@ export function openEmbedStream({ pool, memory, uploads, limits, plan }: StreamC
     try {
       const saved = header.startOffsets.some((offset) => offset > 0) ? state : undefined;
       const cursors = planned.tensors.map((tensor, t) => toCursor(tensor, header.startOffsets[t] ?? 0, saved, t));
-      release = memory.reserve(modelBytesOf(planned), `the accumulators of model "${header.modelId}"`, "model");
+      const modelBytes = modelBytesOf(planned, keepsBlocks);
+      release = memory.reserve(modelBytes, `the accumulators of model "${header.modelId}"`, "model");
       for (const { expert } of planned.targets) await link.ensureLoaded(expert);
       await writer.push({
         op: "open",

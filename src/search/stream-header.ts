@@ -1,11 +1,13 @@
+import { keptBlockBytes } from "../compute/failover/moving-sum.js";
 import { InvalidInputError, LimitExceededError, PreconditionError } from "../errors/probestream-error.js";
 import { accumulatorBytes } from "../experts/architecture.js";
+import { dtypeBytes } from "../linalg/dtype.js";
 import { digestBytes } from "../projection/range-reader.js";
 import { targetGroupBytes } from "../projection/row-groups.js";
-import { rowBytes } from "../projection/stored-matrix.js";
+import { rangeBytes, rowBytes } from "../projection/stored-matrix.js";
 import type { TensorInfo } from "../weights/layer.js";
 import type { ModelHeader } from "./embed-stream.js";
-import type { EmbeddingPlan } from "./plan-embedding.js";
+import type { EmbeddingPlan, TensorUse } from "./plan-embedding.js";
 
 /** Says which experts serve a model and what they want of it. */
 export type Plan = (tensors: ReadonlyMap<string, TensorInfo>, experts: readonly string[]) => Promise<EmbeddingPlan>;
@@ -56,16 +58,33 @@ export function assertChunkLength(byteLength: number, maxChunkBytes: number): vo
   );
 }
 
-/** Bytes that a model keeps in its worker: its accumulators and its longest row. */
-export function modelBytesOf({ tensors, targets }: EmbeddingPlan): number {
+/**
+ * Bytes that a model keeps in its worker: its accumulators and its longest row.
+ *
+ * @param keepsBlocks whether its sums may lie on a device that may be lost: then the last blocks of each are kept.
+ */
+export function modelBytesOf({ tensors, targets }: EmbeddingPlan, keepsBlocks: boolean): number {
   // A row longer than a row group is collected whole, and widened up to fourfold.
   const longestRow = Math.max(...tensors.map(({ matrix }) => rowBytes(matrix)));
   let bytes = longestRow > targetGroupBytes ? 5 * longestRow : 0;
   for (const { expert, uses } of targets) {
     const rank = uses.find(({ role }) => role === "lora-up")?.matrix.columnCount;
     bytes += accumulatorBytes(expert.architecture, rank);
+    if (keepsBlocks) bytes += keptBytes(uses);
   }
   return bytes;
+}
+
+/** Bytes of blocks that an accumulator's sums keep at most: those of a row group more than is allowed, or all there are. */
+function keptBytes(uses: readonly TensorUse[]): number {
+  const isScaled = uses.some(({ role }) => role === "weight-scale");
+  const summed = uses.filter(({ role }) => role === "weight" || role === "lora-up" || role === "lora-down");
+  return summed.reduce((sum, { matrix }) => {
+    // With its scale a block is kept as float32.
+    const growth = isScaled ? Float32Array.BYTES_PER_ELEMENT / dtypeBytes[matrix.dtype] : 1;
+    const group = Math.max(targetGroupBytes, rowBytes(matrix));
+    return sum + Math.min(growth * rangeBytes(matrix), keptBlockBytes + growth * group);
+  }, 0);
 }
 
 /** Bytes of a model's result on the wire, about. */
