@@ -1,28 +1,21 @@
 import { type ChildProcess, fork, type StdioOptions } from "node:child_process";
-import { once } from "node:events";
-import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { fromPlainError } from "../../errors/plain-error.js";
 import { dtypeBytes } from "../../linalg/dtype.js";
 import type { ComputeBackend, Product, ProductSides, RunningSum } from "../compute-backend.js";
 import { assertBlockFits, toSumShape } from "../product-shape.js";
 import { createUseCounter, type UseCounter } from "../use-counter.js";
-import { messageOf, notAvailable } from "./gpu-js.js";
-import type { GpuApi, GpuCall, GpuReply, GpuRequest } from "./gpu-messages.js";
+import { type Call, keepAlive, openChannel } from "./gpu-channel.js";
+import { notAvailable } from "./gpu-js.js";
+import type { GpuApi, GpuCall, GpuReply } from "./gpu-messages.js";
 
 /** Blocks of a sum that were sent and not yet taken in: one is computed while the next crosses the pipe. */
 const maxBlocksInFlight = 2;
-
-/** How long the process may take to end by itself, in milliseconds. */
-const endPauseMs = 2000;
 
 /** How long the process may take to open its device and compile its kernels, in milliseconds; 0.2 s measured, or 1 s. */
 const startTimeoutMs = 60_000;
 
 const program = fileURLToPath(new URL("./gpu-main.js", import.meta.url));
-
-type Value = number | Float32Array | undefined;
-type Call = (call: GpuCall) => Promise<Value>;
 
 /**
  * The `gpu` backend on one API, in a process of its own. The package gl loads in one thread of a process only, and its
@@ -76,64 +69,6 @@ async function ready(child: ChildProcess): Promise<string> {
   child.disconnect();
   if (reply.type === "not-ready") throw fromPlainError(reply.error);
   throw notAvailable("the GPU process did not say that it is ready");
-}
-
-/** Whether this process waits for the other one. */
-function keepAlive(child: ChildProcess, alive: boolean): void {
-  const { channel } = child;
-  if (alive) {
-    child.ref();
-    channel?.ref();
-  } else {
-    child.unref();
-    channel?.unref();
-  }
-}
-
-function openChannel(child: ChildProcess): { readonly call: Call; readonly end: () => Promise<void> } {
-  const waiting = new Map<number, { resolve: (value: Value) => void; reject: (error: Error) => void }>();
-  let serial = 0;
-  let lost: Error | undefined;
-  const lose = (error: Error): void => {
-    lost ??= error;
-    for (const { reject } of waiting.values()) reject(lost);
-    waiting.clear();
-  };
-  child.on("error", (error) => lose(notAvailable(`the GPU process failed: ${messageOf(error)}`, error)));
-  child.on("exit", (code, signal) => lose(notAvailable(`the GPU process ended with ${signal ?? code}`)));
-  child.on("message", (reply: GpuReply) => {
-    if (reply.type !== "done" && reply.type !== "failed") return;
-    const request = waiting.get(reply.id);
-    waiting.delete(reply.id);
-    if (waiting.size === 0) keepAlive(child, false);
-    if (reply.type === "done") request?.resolve(reply.value);
-    else request?.reject(fromPlainError(reply.error));
-  });
-  const call: Call = (content) =>
-    new Promise((resolve, reject) => {
-      if (lost !== undefined) return reject(lost);
-      const request: GpuRequest = { id: serial++, call: content };
-      waiting.set(request.id, { resolve, reject });
-      keepAlive(child, true);
-      child.send(request, (error) => {
-        if (error !== null) lose(notAvailable(`the GPU process cannot be reached: ${messageOf(error)}`, error));
-      });
-    });
-  const end = async (): Promise<void> => {
-    if (lost !== undefined) return;
-    const exit = once(child, "exit");
-    await call({ op: "end" }).catch(() => undefined);
-    lose(notAvailable("the backend was disposed"));
-    keepAlive(child, true);
-    if (child.connected) child.disconnect();
-    const timer = new AbortController();
-    await Promise.race([
-      exit,
-      sleep(endPauseMs, undefined, { signal: timer.signal }).then(() => child.kill("SIGKILL")),
-    ]);
-    timer.abort();
-  };
-  return { call, end };
 }
 
 async function load(
