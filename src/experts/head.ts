@@ -82,10 +82,12 @@ export function toProbabilities(logits: Float32Array): Float32Array {
 async function multiply(product: Product, x: Matrix): Promise<Matrix> {
   const sum = product.open({ rows: x.rows, columns: x.columns });
   const bytes = new Uint8Array(x.values.buffer, x.values.byteOffset, x.values.byteLength);
-  await sum.add({ bytes, dtype: "F32", rowBegin: 0, rowCount: x.rows, columnCount: x.columns });
-  const values = await sum.read();
-  await sum.dispose();
-  return { rows: sum.rows, columns: sum.columns, values };
+  try {
+    await sum.add({ bytes, dtype: "F32", rowBegin: 0, rowCount: x.rows, columnCount: x.columns });
+    return { rows: sum.rows, columns: sum.columns, values: await sum.read() };
+  } finally {
+    await sum.dispose();
+  }
 }
 
 function concatenate(rows: readonly Float32Array[], columns: number): Matrix {

@@ -97,3 +97,21 @@ test("probabilities are the sigmoid of logits, without overflow at either end", 
     relativeError(toProbabilities(Float32Array.of(1, -2)), [1 / (1 + Math.E ** -1), 1 / (1 + Math.E ** 2)]) < 1e-6,
   );
 });
+
+test("a product of the head that fails leaves no sum on the backend", async (t) => {
+  const plain = createPlainBackend();
+  let disposed = 0;
+  const load: ComputeBackend["load"] = async (sides) => {
+    const product = await plain.load(sides);
+    const add = async (): Promise<never> => {
+      throw new Error("the device is lost");
+    };
+    const dispose = async (): Promise<void> => {
+      disposed++;
+    };
+    return { ...product, open: (shape) => ({ ...product.open(shape), add, dispose }) };
+  };
+  const head = await createHead({ ...plain, load }, { ...createExpertParameters(sizes), digest });
+  await t.throwsAsync(head.encode([randomValues(128, 4)]), { message: "the device is lost" });
+  t.is(disposed, 1);
+});
