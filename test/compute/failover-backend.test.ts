@@ -7,9 +7,9 @@ import type { BackendCandidate } from "../../src/compute/failover/members.js";
 import { keptBlockBytes } from "../../src/compute/failover/moving-sum.js";
 import { createFailoverBackend } from "../../src/compute/failover-backend.js";
 import { PreconditionError, UnavailableError } from "../../src/errors/probestream-error.js";
+import { collectGarbage } from "../../src/search/collect-garbage.js";
 import { testComputeBackend } from "../contracts/compute-backend.js";
 import { type Breakage, createBreakingBackends } from "../helpers/breaking-backend.js";
-import { collectAll } from "../helpers/collect-all.js";
 import { multiply, relativeError, turned } from "../helpers/oracle.js";
 import { randomMatrix } from "../helpers/random.js";
 
@@ -300,13 +300,13 @@ test.serial(
     const product = await backend.load({ left, right });
     const sum = product.open({ rows, columns });
     const bytes = new Uint8Array(row.values.buffer, row.values.byteOffset, row.values.byteLength);
-    collectAll();
+    collectGarbage();
     const before = process.memoryUsage().arrayBuffers;
     let most = 0;
     for (let rowBegin = 0; rowBegin < rows; rowBegin++) {
       await sum.add({ bytes, dtype: "F32", rowBegin, rowCount: 1, columnCount: columns });
       if (rowBegin % 16 > 0) continue;
-      collectAll();
+      collectGarbage();
       most = Math.max(most, process.memoryUsage().arrayBuffers - before);
     }
     t.true(most < 2 * keptBlockBytes, `${most} bytes`);
@@ -518,7 +518,7 @@ for (const [title, remakes] of [
     };
     const [product, kept] = await load();
     await new Promise((resolve) => setTimeout(resolve, 1));
-    collectAll();
+    collectGarbage();
     t.is(kept.deref() === undefined, remakes);
     await product.dispose();
   });
