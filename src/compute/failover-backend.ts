@@ -16,7 +16,8 @@ const defaultRestMs = 30_000;
 
 /**
  * Several backends as one: the first that works does the work, and where one fails in the middle of a sum the next goes
- * on with it. A backend that failed is out of service until a small product comes out right on it.
+ * on with it. A backend that failed is put to the proof at once: where a small product comes out right on it, only the
+ * sum or product that it failed goes elsewhere; else it is out of service until one does.
  *
  * What a CPU holds survives its failure, so its sum before the block that failed is handed on. Of a volatile backend
  * nothing may be left: its sums are read back every 4 MiB, and the blocks since then are kept and added again.

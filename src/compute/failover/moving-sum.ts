@@ -29,7 +29,6 @@ export function openMovingSum(members: Members, product: SharedProduct, x: Exten
   let kept: RowBlock[] = [];
   /** Whether it is known why the sum is not finite: a number of a block, or an overflow. */
   let isSpoilt = false;
-
   /** Members that work and could not do what this sum asks for, and what they said. */
   const refused = new Map<Member, unknown>();
 
@@ -87,7 +86,7 @@ export function openMovingSum(members: Members, product: SharedProduct, x: Exten
       try {
         return await work(at);
       } catch (error) {
-        // As often as that they were made again, and failed again: it is not the backends.
+        // Each of them failed, and one that was made again: it is not the backends.
         if (failures === members.count) throw error;
         await leave(at, error);
       }
