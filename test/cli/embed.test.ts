@@ -292,7 +292,12 @@ const refusals: readonly (readonly [string, readonly string[], number, RegExp])[
   ["an unknown option", ["embed", "models", "--bogus"], 2, /unknown option '--bogus'/],
   ["a number that is none", ["embed", "models", "--top", "0"], 2, /whole number from 1/],
   ["a header that is none", ["embed", "models", "--header", "x"], 2, /Name: value/],
-  ["a backend that is none", ["embed", "models", "--local", "--backend", "abacus"], 2, /onnx, wasm, plain/],
+  [
+    "a backend that is none",
+    ["embed", "models", "--local", "--backend", "abacus"],
+    2,
+    /gpu, onnx, onnx-cuda, onnx-webgpu, wasm, plain/,
+  ],
   ["--local with --server", ["embed", "models", "--local", "--server", "localhost:1"], 2, /cannot be used with/],
   ["--experts without --local", ["embed", "models", "--experts", "experts"], 2, /with --local/],
   [
