@@ -17,7 +17,7 @@ test.after.always(() => rm(cwd, { recursive: true, force: true }));
 
 test("the first line says where it listens, and SIGTERM ends it", async (t) => {
   const server = await startServer(serveCommand({ experts: join(cwd, "experts") }));
-  t.regex(server.banner, /^listening on 127\.0\.0\.1:\d+ \(pid \d+, 2 experts, backend onnx: .+\)$/);
+  t.regex(server.banner, /^listening on 127\.0\.0\.1:\d+ \(pid \d+, 2 experts, backend (onnx|wasm): .+\)$/);
   const before = performance.now();
   await server.stop();
   t.true(performance.now() - before < 8000);
