@@ -17,10 +17,10 @@ const MOST_SLOPE = 1;
 const NOISE_MEBIBYTES = 4;
 
 /**
- * Workers collect by themselves, whatever the main thread asks for. With young generations of 16 MiB, Node's default, they
- * let some 90 MiB come and go over tens of GB, which hides a slope; with 1 MiB, little.
+ * Workers and the GPU's process collect garbage by themselves, whatever the main thread asks for. With heaps as large as
+ * Node lets them grow, some 90 MiB come and go over tens of GB, which hides a slope; in small ones, little.
  */
-const YOUNG_SPACE = "--max-semi-space-size=1";
+const SMALL_HEAPS = ["--max-semi-space-size=1", "--max-old-space-size=40"];
 
 const program = fileURLToPath(new URL("./soak-child.js", import.meta.url));
 
@@ -48,7 +48,7 @@ async function measure(options: BenchOptions): Promise<boolean> {
   const rowsInAll = Math.ceil((options.number("gigabytes") * 1e9) / (COLUMNS * 4));
   const rows = Math.max(1, Math.min(MOST_ROWS, rowsInAll));
   const uploads = Math.max(1, Math.ceil(rowsInAll / rows));
-  const args = [YOUNG_SPACE, program, backend, rows, COLUMNS, uploads].map(String);
+  const args = [...SMALL_HEAPS, program, backend, rows, COLUMNS, uploads].map(String);
   const child = await startChild({ program: process.execPath, args });
   const samples: Sample[] = [];
   const begin = performance.now();
