@@ -22,13 +22,9 @@ export interface MeasuredShape {
   readonly projectionWidth: number;
 }
 
-function isGpuName(name: string): boolean {
-  return name === "gpu" || name === "onnx-cuda" || name === "onnx-webgpu";
-}
-
 /** Relative error (L2) that a backend may have beside float64. GPUs multiply in shorter types or another order. */
 export function toleranceOf(name: string): number {
-  return isGpuName(name) ? 1e-4 : 1e-5;
+  return ["gpu", "onnx-cuda", "onnx-webgpu"].includes(name) ? 1e-4 : 1e-5;
 }
 
 /** Rows and columns of the block: 512 KiB, half of what a worker is given at a time. */

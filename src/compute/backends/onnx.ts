@@ -25,8 +25,9 @@ const providers: Readonly<Record<OnnxProvider, { readonly name: string; readonly
 };
 
 /**
- * The onnxruntime backend, on CPU or on a GPU that the installed runtime has a provider for: one graph holds both products and the running sum, Z' = Z + Lᵀ·(X·R). R is a
- * constant of the graph, so that the runtime packs it once; L's rows and Z are inputs that lie in our own memory.
+ * The onnxruntime backend, on CPU or on a GPU that the installed runtime has a provider for: one graph holds both
+ * products and the running sum, Z' = Z + Lᵀ·(X·R). R is a constant of the graph, so that the runtime packs it once; L's
+ * rows and Z are inputs that lie in our own memory.
  *
  * `run` blocks its thread although it returns a promise, so this belongs in a worker thread. One thread of arithmetic
  * each: streams share the cores by workers, not inside an operator. On a GPU the sum is still read back after each block,
@@ -102,7 +103,7 @@ async function proveProvider(sessions: Sessions, provider: OnnxProvider): Promis
     const { name, device } = providers[provider];
     throw new UnavailableError(
       "BACKEND_UNAVAILABLE",
-      `not available: onnxruntime has no ${device} here (${toFirstLine(cause)}); ${hints[provider]}`,
+      `not available: onnxruntime has no ${device} here (${toLastSentence(cause)}); ${hints[provider]}`,
       { backend: name },
       { cause },
     );
@@ -116,7 +117,7 @@ const hints: Readonly<Record<OnnxProvider, string>> = {
 };
 
 /** The last sentence of the runtime's message, which begins with places in its source. */
-function toFirstLine(error: unknown): string {
+function toLastSentence(error: unknown): string {
   const [line = ""] = String(error instanceof Error ? error.message : error).split("\n");
   return line.replace(/^.*? was false\. /, "").slice(0, 200);
 }
@@ -170,7 +171,7 @@ const leftGraph: Graph = {
   ],
   outputs: [{ name: "sum", type: "float32", shape: ["l", "m"] }],
   constants: [],
-  nodes: [{ op: "Gemm", inputs: ["L", "X", "Z"], outputs: ["sum"], attributes: {} }],
+  nodes: [{ op: "Gemm", inputs: ["L", "X", "Z"], outputs: ["sum"] }],
 };
 
 function rightGraph({ rows, columns, values }: Matrix): Graph {
