@@ -7,11 +7,11 @@ import { planModel } from "../src/search/plan-model.js";
 import { withFolder, writeExpert } from "./fixtures.js";
 import { SEGMENT_BYTES, SeededLayer } from "./seeded-layer.js";
 
-// Run as a program: node soak-child.js BACKEND ROWS COLUMNS UPLOADS. Streams a layer of ROWS x COLUMNS float32 numbers
-// that often through an embedder, and prints each second what has been taken in, as JSON.
+// Run as a program: node soak-child.js BACKEND ROWS COLUMNS UPLOADS PROBES. Streams a layer of ROWS x COLUMNS float32
+// numbers that often through an embedder, and prints each second what has been taken in, as JSON.
 
 const [backend = "", ...numbers] = process.argv.slice(2);
-const [rows = 0, columns = 0, uploads = 0] = numbers.map(Number);
+const [rows = 0, columns = 0, uploads = 0, probes = 0] = numbers.map(Number);
 if (!isBackendName(backend)) throw new Error(`${backend} is no backend`);
 
 /** A line of the output. */
@@ -21,7 +21,6 @@ export interface SoakLine {
   readonly bytes: number;
 }
 
-const PROBES = 128;
 const CHUNK_BYTES = 1024 ** 2;
 const REPORT_MS = 1000;
 
@@ -59,7 +58,7 @@ async function upload(embedder: Embedder): Promise<void> {
 }
 
 await withFolder(async (folder) => {
-  await writeExpert(join(folder, "soak"), { rows, columns, probes: PROBES });
+  await writeExpert(join(folder, "soak"), { rows, columns, probes, projection: probes });
   const embedder = await startEmbedder({ catalogue: openCatalogue(folder), backend, workerCount: 1 });
   const { device } = embedder.backend;
   const report = (): void => {

@@ -35,6 +35,10 @@ export const soak: Bench = {
   options: {
     backend: { help: "backend by name", fallback: "onnx" },
     gigabytes: { help: "10^9 bytes of weights", fallback: "20" },
+    probes: {
+      help: "probes of the expert; with fewer, a slow backend takes in more in the same time",
+      fallback: "128",
+    },
     device: { help: "what the device's name must begin with", fallback: "" },
   },
   run: measure,
@@ -45,7 +49,7 @@ async function measure(options: BenchOptions): Promise<boolean> {
   const rowsInAll = Math.ceil((options.number("gigabytes") * 1e9) / (COLUMNS * 4));
   const rows = Math.max(1, Math.min(MOST_ROWS, rowsInAll));
   const uploads = Math.max(1, Math.ceil(rowsInAll / rows));
-  const args = [...SMALL_HEAPS, program, backend, rows, COLUMNS, uploads].map(String);
+  const args = [...SMALL_HEAPS, program, backend, rows, COLUMNS, uploads, options.count("probes")].map(String);
   const child = await startChild({ program: process.execPath, args });
   const samples: Sample[] = [];
   const begin = performance.now();

@@ -71,6 +71,12 @@ interface Member {
 const firstRestartPauseMs = 1000;
 const longestRestartPauseMs = 30_000;
 
+/**
+ * Most that a worker's young generation takes, in MiB: three spaces of 2. Node's default of 48 is reached bit by bit in
+ * some minutes of streaming, which would make a long stream cost 30 MiB more than a short one.
+ */
+const maxYoungGenerationSizeMb = 6;
+
 /** Worker threads load this module. */
 const workerModule = new URL("./embed-worker.js", import.meta.url);
 
@@ -262,7 +268,11 @@ function post({ worker }: Member, message: ToWorker, transfer: readonly ArrayBuf
 }
 
 async function startMember(settings: WorkerSettings): Promise<Member> {
-  const worker = new Worker(workerModule, { workerData: settings, name: "projection" });
+  const worker = new Worker(workerModule, {
+    workerData: settings,
+    name: "projection",
+    resourceLimits: { maxYoungGenerationSizeMb },
+  });
   const what = settings.computeModule ?? settings.backends.join(", ");
   const unavailable = (why: string, cause?: unknown): UnavailableError =>
     new UnavailableError(
