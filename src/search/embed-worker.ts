@@ -6,6 +6,7 @@ import { toPlainError } from "../errors/plain-error.js";
 import { InternalError } from "../errors/probestream-error.js";
 import { collectGarbage } from "./collect-garbage.js";
 import type { BlockOperation, FromWorker, TargetResult, ToWorker, WorkerSettings } from "./embed-messages.js";
+import { lowerPriority } from "./lower-priority.js";
 import { type ModelProjection, openModelProjection } from "./model-projection.js";
 import { loadResidentExpert, type ResidentExpert } from "./resident-expert.js";
 
@@ -42,6 +43,7 @@ if (port === null) throw new InternalError("INTERNAL", "embed-worker runs in a w
 const post = (message: FromWorker, transfer: readonly ArrayBuffer[] = []): void =>
   port.postMessage(message, [...transfer]);
 
+lowerPriority();
 const backend = await openBackend(workerData as WorkerSettings);
 const residents = new Map<string, ResidentExpert>();
 const streams = new Map<number, Stream>();
