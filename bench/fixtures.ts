@@ -1,8 +1,8 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Random } from "../src/linalg/random.js";
 import { encodeSafetensors, type TensorData } from "../src/weights/safetensors-writer.js";
-import { Random } from "./random.js";
 
 /** Size and kind of a made-up expert. */
 export interface ExpertFixture {

@@ -1,5 +1,5 @@
 import type { Matrix } from "../src/compute/compute-backend.js";
-import { Random } from "./random.js";
+import { Random } from "../src/linalg/random.js";
 
 /** Sizes of a product Lᵀ·X·R with X of `rows` × `columns`. */
 export interface ProductSize {

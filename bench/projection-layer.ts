@@ -1,8 +1,8 @@
 import type { Matrix, RowBlock } from "../src/compute/compute-backend.js";
 import { type Dtype, dtypeBytes } from "../src/linalg/dtype.js";
+import { Random } from "../src/linalg/random.js";
 import { widen } from "../src/linalg/widen.js";
 import { groupRowCount } from "../src/projection/row-groups.js";
-import { Random } from "./random.js";
 
 /** Element types that the bench makes. */
 export type BenchDtype = "F32" | "F16" | "BF16";

@@ -7,10 +7,10 @@ import { createWasmBackend } from "../src/compute/backends/wasm.js";
 import type { ComputeBackend, Matrix, RowBlock, RunningSum } from "../src/compute/compute-backend.js";
 import { createDeviceBackend } from "../src/compute/gpu/device-backend.js";
 import { createWebGpuDevice } from "../src/compute/gpu/webgpu-device.js";
+import { Random } from "../src/linalg/random.js";
 import { createProbexProjector } from "../src/projection/probex-projector.js";
 import type { Bench, BenchOptions } from "./bench-options.js";
 import { type BenchDtype, createWeights, exactColumns, takeColumns, toServerBlocks } from "./projection-layer.js";
-import { Random } from "./random.js";
 import { median, relativeError, toMarkdownTable, toSpread, toVerdict } from "./report.js";
 
 const LEAST_WASM_RATE = 8;

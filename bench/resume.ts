@@ -2,12 +2,12 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { Random } from "../src/linalg/random.js";
 import type { Bench, BenchOptions } from "./bench-options.js";
 import { type Child, startChild } from "./child-process.js";
 import { withFolder, writeExpert } from "./fixtures.js";
 import { createBenchClient } from "./grpc-client.js";
 import { denseManifest } from "./manifest.js";
-import { Random } from "./random.js";
 import { median, relativeError, toMarkdownTable, toMebibytes, toVerdict } from "./report.js";
 import { type RunningServer, serveCommand, startServer } from "./start-server.js";
 

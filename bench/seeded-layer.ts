@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { Random } from "./random.js";
+import { Random } from "../src/linalg/random.js";
 
 /** Bytes per digest segment, as the contract says. */
 export const SEGMENT_BYTES = 8 * 1024 ** 2;

@@ -3,15 +3,25 @@ import { mkdirSync, readdirSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 
-const source = "src/compute/backends/wasm/kernel";
-const target = `dist/${source}`;
-
 const builds = { plain: [], relaxed: ["--enable", "relaxed-simd"] } as const;
 /** A module says whether its memory is shared; one that is has a largest size, in pages of 64 KiB: 4 GiB. */
 const memories = { own: [], shared: ["--sharedMemory", "--maximumMemory", "65536", "--enable", "threads"] } as const;
 
-/** Compiles the WebAssembly kernel, one file per build and kind of memory, unless what is there is newer. */
-function buildKernel(): void {
+/** Which builds of a kernel are used, and with which memories. */
+interface Kernel {
+  readonly source: string;
+  readonly builds: Partial<typeof builds>;
+  readonly memories: Partial<typeof memories>;
+}
+
+const kernels: readonly Kernel[] = [
+  { source: "src/compute/backends/wasm/kernel", builds, memories },
+  { source: "src/training/kernel", builds: { plain: builds.plain }, memories: { own: memories.own } },
+];
+
+/** Compiles a WebAssembly kernel, one file per build and kind of memory, unless what is there is newer. */
+function buildKernel({ source, builds, memories }: Kernel): void {
+  const target = `dist/${source}`;
   const require = createRequire(import.meta.url);
   const compiler = require.resolve("assemblyscript/bin/asc.js");
   mkdirSync(target, { recursive: true });
@@ -41,4 +51,4 @@ function buildKernel(): void {
   }
 }
 
-buildKernel();
+for (const kernel of kernels) buildKernel(kernel);

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { Random } from "../bench/random.js";
+import { Random } from "../src/linalg/random.js";
 import { encodeSafetensors, float32Bytes, type TensorData } from "../src/weights/safetensors-writer.js";
 
 /** What the example's models are about. */

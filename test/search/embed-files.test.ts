@@ -4,7 +4,6 @@ import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import test from "ava";
 import { writeExpert } from "../../bench/fixtures.js";
-import { Random } from "../../bench/random.js";
 import { makeExample } from "../../scripts/example.js";
 import {
   AbortedError,
@@ -14,6 +13,7 @@ import {
   UnavailableError,
 } from "../../src/errors/probestream-error.js";
 import { openCatalogue } from "../../src/experts/catalogue.js";
+import { Random } from "../../src/linalg/random.js";
 import { segmentBytes } from "../../src/projection/segments.js";
 import { type EmbedFilesOptions, embedFiles, type FileOutcome } from "../../src/search/embed-files.js";
 import type { EmbedPort, ModelPlan, PlanRequest, PortStream } from "../../src/search/embed-port.js";
