@@ -19,7 +19,7 @@ const irVersion = 7n;
 const opsetVersion = 13n;
 
 /** Element types of graph values, by the numbers of the specification (TensorProto.DataType). */
-const elementTypes = { float32: 1, float16: 10 } as const;
+const elementTypes = { float32: 1, int64: 7, float16: 10, float64: 11 } as const;
 
 /** Element type of a graph value. */
 export type ElementType = keyof typeof elementTypes;
@@ -31,19 +31,25 @@ export interface GraphValue {
   readonly shape: readonly (number | string)[];
 }
 
-/** A constant of the graph, row-major. */
+/** A constant of the graph, row-major; its element type is that of its numbers. */
 export interface GraphConstant {
   readonly name: string;
   readonly shape: readonly number[];
-  readonly values: Float32Array;
+  readonly values: Float32Array | Float64Array | BigInt64Array;
 }
 
-/** One operator call; `attributes` take integers or real numbers. */
+/** Value of an operator's attribute: whole numbers, or a real one. */
+export type GraphAttribute =
+  | { readonly int: number }
+  | { readonly float: number }
+  | { readonly ints: readonly number[] };
+
+/** One operator call. */
 export interface GraphNode {
   readonly op: string;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
-  readonly attributes?: Readonly<Record<string, { readonly int: number } | { readonly float: number }>>;
+  readonly attributes?: Readonly<Record<string, GraphAttribute>>;
 }
 
 /** A graph of ONNX operators, in the order in which they run. */
@@ -87,9 +93,15 @@ export function encodeGraph(graph: Graph): Uint8Array {
 
 /** A constant as a TensorProto, in parts; the last is a view of its numbers. */
 function toTensorParts({ name, shape, values }: GraphConstant): Uint8Array[] {
-  const head = create(TensorProtoSchema, { name, dims: shape.map(BigInt), dataType: elementTypes.float32 });
+  const dataType = elementTypes[toElementType(values)];
+  const head = create(TensorProtoSchema, { name, dims: shape.map(BigInt), dataType });
   const numbers = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
   return [toBinary(TensorProtoSchema, head), ...toField(TensorProtoSchema.field.rawData.number, [numbers])];
+}
+
+function toElementType(values: GraphConstant["values"]): ElementType {
+  if (values instanceof Float32Array) return "float32";
+  return values instanceof Float64Array ? "float64" : "int64";
 }
 
 /** A field of bytes or of a message: its key and length before the parts of its content. */
@@ -121,10 +133,15 @@ function toNode(node: GraphNode): NodeProto {
   });
 }
 
-function toAttribute(name: string, value: { readonly int: number } | { readonly float: number }): AttributeProto {
-  return "int" in value
-    ? create(AttributeProtoSchema, { name, i: BigInt(value.int), type: AttributeProto_AttributeType.INT })
-    : create(AttributeProtoSchema, { name, f: value.float, type: AttributeProto_AttributeType.FLOAT });
+function toAttribute(name: string, value: GraphAttribute): AttributeProto {
+  if ("int" in value) {
+    return create(AttributeProtoSchema, { name, i: BigInt(value.int), type: AttributeProto_AttributeType.INT });
+  }
+  if ("float" in value) {
+    return create(AttributeProtoSchema, { name, f: value.float, type: AttributeProto_AttributeType.FLOAT });
+  }
+  const ints = value.ints.map(BigInt);
+  return create(AttributeProtoSchema, { name, ints, type: AttributeProto_AttributeType.INTS });
 }
 
 function toValueInfo({ name, type, shape }: GraphValue): ValueInfoProto {
