@@ -27,10 +27,9 @@ export function createTrainGraph(shape: TrainShape, batchSize: number, type: Rea
   const parameters = declareParameters(builder, shape);
   const representation = encode(builder, shape, parameters, batchSize);
   const targets = builder.input("targets", [batchSize, shape.labels]);
-  const loss =
-    shape.objective === "zeroshot"
-      ? crossEntropy(builder, toCosines(builder, shape, parameters, representation), targets)
-      : binaryCrossEntropy(builder, toLogits(builder, parameters, representation), targets);
+  const scores = toScores(builder, shape, parameters, representation);
+  const toLoss = shape.objective === "zeroshot" ? crossEntropy : binaryCrossEntropy;
+  const loss = toLoss(builder, scores, targets);
   builder.output("loss", loss);
   const names = [...parameters.keys()];
   const gradients = builder.gradients(loss, [...parameters.values()]);
@@ -38,13 +37,17 @@ export function createTrainGraph(shape: TrainShape, batchSize: number, type: Rea
   return builder.toGraph("train");
 }
 
-/** The graph from layers to representations e [n, r_T]: inputs as those of {@link createTrainGraph}; output `representation`. */
-export function createEncodeGraph(shape: TrainShape, batchSize: number): Graph {
+/**
+ * The graph from layers to what an expert says of them; inputs as those of {@link createTrainGraph}, without targets.
+ * Outputs: `representation` [n, r_T], and `scores` [n, labels]: cosines with the texts' images, or logits.
+ */
+export function createScoreGraph(shape: TrainShape, batchSize: number): Graph {
   const builder = new GraphBuilder();
-  const encoders = [...toParameterShapes(shape)].filter(([name]) => !name.includes("_head."));
-  const parameters = new Map(encoders.map(([name, extents]) => [name, builder.input(name, extents)]));
-  builder.output("representation", encode(builder, shape, parameters, batchSize));
-  return builder.toGraph("encode");
+  const parameters = declareParameters(builder, shape);
+  const representation = encode(builder, shape, parameters, batchSize);
+  builder.output("representation", representation);
+  builder.output("scores", toScores(builder, shape, parameters, representation));
+  return builder.toGraph("score");
 }
 
 type Parameters = ReadonlyMap<string, Value>;
@@ -82,6 +85,12 @@ function encode(builder: GraphBuilder, shape: TrainShape, parameters: Parameters
   const hidden = builder.relu(builder.reshape(responses, [batchSize, probes * projection]));
   const encoded = builder.gemm(hidden, take(parameters, "per_probe_encoders.weight"), { b: true });
   return builder.add(encoded, take(parameters, "per_probe_encoders.bias"));
+}
+
+function toScores(builder: GraphBuilder, shape: TrainShape, parameters: Parameters, representation: Value): Value {
+  return shape.objective === "zeroshot"
+    ? toCosines(builder, shape, parameters, representation)
+    : toLogits(builder, parameters, representation);
 }
 
 function toCosines(builder: GraphBuilder, shape: TrainShape, parameters: Parameters, representation: Value): Value {

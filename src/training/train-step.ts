@@ -1,6 +1,7 @@
-import { InferenceSession, Tensor } from "onnxruntime-node";
+import { InferenceSession } from "onnxruntime-node";
 import { encodeGraph } from "../onnx/graph.js";
-import { type Adam, type AdamSettings, openAdam } from "./adam.js";
+import { type AdamSettings, openAdam } from "./adam.js";
+import { toLayerFeeds, toParameterFeeds, toTensor } from "./feeds.js";
 import { createParameterMemory, type ParameterMemory } from "./parameter-memory.js";
 import { createTrainGraph, gradientPrefix } from "./train-graph.js";
 import { type ParameterShapes, type TrainShape, toParameterShapes } from "./train-shape.js";
@@ -32,9 +33,9 @@ export interface Trainer {
 /** How a {@link Trainer} is opened. */
 export interface TrainerOptions {
   /** labels × d_text, the candidates of zero-shot training. */
-  readonly texts?: Float32Array;
+  readonly texts?: Float32Array | undefined;
   /** Threads of each product. Default 2. */
-  readonly threads?: number;
+  readonly threads?: number | undefined;
 }
 
 /**
@@ -48,15 +49,11 @@ export async function openTrainer(shape: TrainShape, options: TrainerOptions = {
   const { texts = new Float32Array(0), threads = 2 } = options;
   const shapes = toParameterShapes(shape);
   const memory = createParameterMemory(shapes);
-  const adam: Adam = await openAdam(memory.memory);
+  const adam = await openAdam(memory.memory);
   const sessions = new Map<number, InferenceSession>();
   const times = { gradientsMs: 0, adamMs: 0 };
-  const fixed: Record<string, Tensor> = {};
-  const gradients: Record<string, Tensor> = {};
-  for (const [name, extents] of shapes) {
-    fixed[name] = toTensor(memory.parameters.get(name), extents);
-    gradients[`${gradientPrefix}${name}`] = toTensor(memory.gradients.get(name), extents);
-  }
+  const fixed = toParameterFeeds(shapes, memory.parameters);
+  const gradients = toParameterFeeds(shapes, memory.gradients, gradientPrefix);
   if (shape.objective === "zeroshot") fixed["texts"] = toTensor(texts, [shape.labels, shape.textWidth ?? 0]);
 
   const sessionFor = async (batchSize: number): Promise<InferenceSession> => {
@@ -79,11 +76,7 @@ export async function openTrainer(shape: TrainShape, options: TrainerOptions = {
     gradients: async ({ size, layers, targets }) => {
       const session = await sessionFor(size);
       const started = performance.now();
-      const feeds: Record<string, Tensor> = { ...fixed, targets: toTensor(targets, [size, shape.labels]) };
-      for (const [name, values] of layers) {
-        const width = name === "up" ? shape.layer.rows : shape.layer.columns;
-        feeds[name] = toTensor(values, [values.length / width, width]);
-      }
+      const feeds = { ...fixed, ...toLayerFeeds(shape, layers), targets: toTensor(targets, [size, shape.labels]) };
       const { loss } = await session.run(feeds, { loss: null, ...gradients });
       times.gradientsMs += performance.now() - started;
       return Number(loss?.data[0]);
@@ -100,8 +93,4 @@ export async function openTrainer(shape: TrainShape, options: TrainerOptions = {
     },
   };
   return trainer;
-}
-
-function toTensor(values: Float32Array | undefined, shape: readonly number[]): Tensor {
-  return new Tensor("float32", values ?? new Float32Array(0), [...shape]);
 }
