@@ -1,9 +1,11 @@
+import { createHash } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
-import { InvalidInputError } from "../errors/probestream-error.js";
+import { CorruptDataError, InvalidInputError } from "../errors/probestream-error.js";
 import { Random } from "../linalg/random.js";
 import { toLabelAccuracy, toTopAccuracy } from "./accuracy.js";
 import type { LayerSet, Split } from "./datasets/layer-set.js";
 import { initialise } from "./initialise.js";
+import { type RunState, readRunState, writeRunState } from "./run-state.js";
 import { openScorer, type Scorer } from "./score-models.js";
 import type { TrainSettings } from "./train-settings.js";
 import type { TrainShape } from "./train-shape.js";
@@ -62,11 +64,23 @@ export interface FitOptions {
   readonly threads?: number;
   /** Splits whose accuracy is reported besides val and val_holdout, which choose the best. */
   readonly alsoEvaluate?: readonly Split[];
+  /**
+   * A file to keep the run's state in. A run that finds one goes on after its last epoch and ends with the same
+   * parameters, bit for bit, as one that was never stopped.
+   */
+  readonly statePath?: string;
+  /** Least time between two writes of the state, in milliseconds. Default 10,000: it takes 20 bytes per parameter. */
+  readonly saveEveryMs?: number;
   readonly signal?: AbortSignal;
+  /** Hears of each epoch; after going on, of those before as well. */
   readonly onEpoch?: (report: EpochReport) => void;
 }
 
+const defaultSaveEveryMs = 10_000;
+
 const choosing = ["val", "val_holdout"] as const;
+
+type Best = Map<(typeof choosing)[number], Snapshot>;
 
 /**
  * Trains one expert: the authors' loop. Batches in an order drawn anew each epoch, Adam, and the best parameters on the
@@ -79,10 +93,10 @@ const choosing = ["val", "val_holdout"] as const;
  * @see Horwitz et al., CVPR 2025, https://arxiv.org/abs/2410.13569
  */
 export async function fitExpert(shape: TrainShape, data: TrainData, options: FitOptions): Promise<FittedExpert> {
-  const { settings, threads, signal } = options;
+  const { settings, threads, signal, statePath, saveEveryMs = defaultSaveEveryMs } = options;
   const bySplit = groupBySplit(shape, data);
   const train = bySplit.get("train") ?? [];
-  const random = new Random(settings.seed);
+  let random = new Random(settings.seed);
   const trainer = await openTrainer(shape, { texts: data.texts, threads });
   initialise(trainer.shapes, trainer.memory.parameters, random);
   const { parameters } = trainer.memory;
@@ -92,10 +106,15 @@ export async function fitExpert(shape: TrainShape, data: TrainData, options: Fit
   const heldOutScorer =
     heldOutShape.labels > 0 ? openScorer(heldOutShape, parameters, data.heldOutTexts, threads) : undefined;
   const evaluated = [...new Set([...choosing, ...(options.alsoEvaluate ?? [])])].filter((split) => bySplit.has(split));
-  const best = new Map<(typeof choosing)[number], Snapshot>();
+  const best: Best = new Map();
   const reports: EpochReport[] = [];
+  const fingerprint = toFingerprint(shape, data, settings);
   try {
-    for (let epoch = 0; epoch < settings.epochs; epoch++) {
+    const saved = statePath === undefined ? undefined : await readRunState(statePath, fingerprint);
+    if (saved !== undefined) random = restore(saved, trainer, best, reports);
+    for (const report of reports) options.onEpoch?.(report);
+    let lastSaved = performance.now();
+    for (let epoch = reports.length; epoch < settings.epochs; epoch++) {
       const loss = await trainEpoch(shape, data, train, trainer, random, settings, signal);
       const accuracies: Partial<Record<Split, number>> = {};
       if (epoch % settings.evaluateEvery === 0 || epoch === settings.epochs - 1) {
@@ -108,6 +127,9 @@ export async function fitExpert(shape: TrainShape, data: TrainData, options: Fit
       const report = { epoch, loss, accuracies };
       reports.push(report);
       options.onEpoch?.(report);
+      if (statePath === undefined || performance.now() - lastSaved < saveEveryMs) continue;
+      await writeRunState(statePath, { fingerprint, ...toState(trainer, best, reports, random) });
+      lastSaved = performance.now();
     }
     return { best, reports, times: { ...trainer.times }, steps: trainer.steps };
   } finally {
@@ -155,7 +177,7 @@ async function evaluate(
 }
 
 function keepBest(
-  best: Map<(typeof choosing)[number], Snapshot>,
+  best: Best,
   epoch: number,
   accuracies: EpochReport["accuracies"],
   parameters: ReadonlyMap<string, Float32Array>,
@@ -166,6 +188,58 @@ function keepBest(
     const copies = new Map([...parameters].map(([name, values]) => [name, values.slice()]));
     best.set(split, { epoch, accuracy, parameters: copies });
   }
+}
+
+/** What of a state is no array of float32 numbers. */
+interface Facts {
+  readonly steps: number;
+  readonly random: number;
+  readonly reports: readonly EpochReport[];
+  readonly best: readonly (Pick<Snapshot, "epoch" | "accuracy"> & { readonly split: (typeof choosing)[number] })[];
+}
+
+function toState(
+  { memory, steps }: Trainer,
+  best: Best,
+  reports: readonly EpochReport[],
+  random: Random,
+): Pick<RunState, "facts" | "arrays"> {
+  const arrays = new Map<string, Float32Array>();
+  for (const [name, values] of memory.parameters) arrays.set(`now.${name}`, values);
+  for (const [index, values] of memory.moments.entries()) arrays.set(`moment.${index}`, values);
+  for (const [split, { parameters }] of best) {
+    for (const [name, values] of parameters) arrays.set(`${split}.${name}`, values);
+  }
+  const kept = [...best].map(([split, { epoch, accuracy }]) => ({ split, epoch, accuracy }));
+  return { facts: { steps, random: random.state, reports, best: kept } satisfies Facts, arrays };
+}
+
+/** Puts a state back and gives the random order as it stood. */
+function restore({ facts, arrays }: RunState, trainer: Trainer, best: Best, reports: EpochReport[]): Random {
+  const { steps, random, reports: done, best: kept } = facts as Facts;
+  const take = (name: string): Float32Array => {
+    const values = arrays.get(name);
+    if (values === undefined) throw new CorruptDataError("CORRUPT", `the state of the run lacks ${name}`);
+    return values;
+  };
+  for (const [name, values] of trainer.memory.parameters) values.set(take(`now.${name}`));
+  for (const [index, values] of trainer.memory.moments.entries()) values.set(take(`moment.${index}`));
+  for (const { split, ...snapshot } of kept) {
+    const names = [...trainer.memory.parameters.keys()];
+    best.set(split, { ...snapshot, parameters: new Map(names.map((name) => [name, take(`${split}.${name}`)])) });
+  }
+  trainer.steps = steps;
+  reports.push(...done);
+  return new Random(random);
+}
+
+/** Settings and data, but for the layers' numbers. */
+function toFingerprint(shape: TrainShape, { models, texts, heldOutTexts }: TrainData, settings: TrainSettings): string {
+  const hash = createHash("sha256").update(JSON.stringify([shape, settings, models]));
+  for (const values of [texts, heldOutTexts]) {
+    if (values !== undefined) hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+  }
+  return hash.digest("hex");
 }
 
 function isHeldOut(split: Split): boolean {

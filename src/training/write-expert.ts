@@ -1,10 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { InvalidInputError, ProbestreamError, UnavailableError } from "../errors/probestream-error.js";
+import { InvalidInputError } from "../errors/probestream-error.js";
 import type { ExpertManifest } from "../experts/expert-manifest.js";
 import { expertFormat } from "../experts/expert-manifest.js";
 import { encodeSafetensors, float32Bytes } from "../weights/safetensors-writer.js";
+import { toWriteError } from "./to-write-error.js";
 import type { ParameterShapes } from "./train-shape.js";
 
 /** What an expert folder is to hold. */
@@ -41,18 +42,8 @@ export async function writeExpert(folder: string, { manifest, shapes, parameters
     await writeFile(join(unfinished, "expert.json"), `${JSON.stringify(toJson(manifest), undefined, 2)}\n`);
     await rename(unfinished, folder);
   } catch (error) {
-    await rm(unfinished, { recursive: true, force: true });
-    if (error instanceof ProbestreamError) throw error;
-    const code = error instanceof Error && "code" in error ? String(error.code) : "unknown";
-    if (["ENOTEMPTY", "EEXIST"].includes(code)) {
-      throw new InvalidInputError("FIELD_INVALID", `${folder} exists already; give another name`, {}, { cause: error });
-    }
-    throw new UnavailableError(
-      "SOURCE_UNAVAILABLE",
-      `the expert could not be written to ${folder} (${code}); check the path and the disk`,
-      { path: folder, code },
-      { cause: error },
-    );
+    await rm(unfinished, { recursive: true, force: true }).catch(() => {});
+    throw toWriteError(error, folder);
   }
 }
 
