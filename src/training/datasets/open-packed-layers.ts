@@ -1,0 +1,110 @@
+import { open } from "node:fs/promises";
+import { CorruptDataError, InvalidInputError } from "../../errors/probestream-error.js";
+import type { LayerSet } from "./layer-set.js";
+import type { PackedLayers, PackedRecord } from "./pack-layers.js";
+
+/** Packed layers that are ready for training. */
+export interface OpenedLayers {
+  readonly layers: LayerSet;
+  /** Which records the set holds, in their order: the indices that they have in `PackedLayers.records`. */
+  readonly kept: readonly number[];
+  /** Why the others are left out. */
+  readonly refused: readonly { readonly index: number; readonly reason: string }[];
+  close(): Promise<void>;
+}
+
+type Present = Extract<PackedRecord, { offset: number }>;
+
+/**
+ * Opens packed layers as a set of one shape: that of most models; the others are refused. LoRA layers of lower rank are
+ * filled up with zeros, which leaves B·A as it is. Layers are read from the file when they are asked for.
+ *
+ * @throws InvalidInputError `SHAPE_MISMATCH` if no layer is there at all.
+ */
+export async function openPackedLayers({ rule, path, records }: PackedLayers): Promise<OpenedLayers> {
+  const shape = toCommonShape(records);
+  if (shape === undefined) {
+    const [example] = records;
+    const reason = example !== undefined && "refused" in example ? `; of the first: ${example.refused}` : "";
+    throw new InvalidInputError(
+      "SHAPE_MISMATCH",
+      `none of the ${records.length} models has a layer "${rule.module}" that can be read${reason}`,
+      { module: rule.module },
+    );
+  }
+  const kept: number[] = [];
+  const present: Present[] = [];
+  const refused: { index: number; reason: string }[] = [];
+  for (const [index, record] of records.entries()) {
+    if ("refused" in record) refused.push({ index, reason: record.refused });
+    else if (toShapeText(record) !== shape) {
+      refused.push({ index, reason: `the layer is ${toShapeText(record)}, that of most models ${shape}` });
+    } else {
+      kept.push(index);
+      present.push(record);
+    }
+  }
+  const [{ rows, columns }] = present as [Present, ...Present[]];
+  const ranks = present.flatMap(({ rank }) => (rank === undefined ? [] : [rank]));
+  const rank = ranks.reduce((most, next) => Math.max(most, next), 0);
+  const file = await open(path);
+  const read = async (target: Float32Array, at: number, count: number, offset: number): Promise<void> => {
+    const bytes = new Uint8Array(target.buffer, target.byteOffset + at * 4, count * 4);
+    const { bytesRead } = await file.read(bytes, 0, bytes.byteLength, offset);
+    if (bytesRead < bytes.byteLength) {
+      throw new CorruptDataError("CORRUPT", `${path} ends at ${offset + bytesRead}; delete it to pack the layers anew`);
+    }
+  };
+  const take = (index: number): Present => {
+    const record = present[index];
+    if (record === undefined) throw new InvalidInputError("FIELD_INVALID", `there is no layer ${index}`);
+    return record;
+  };
+  return {
+    kept,
+    refused,
+    layers: {
+      count: present.length,
+      layer: rule.kind === "lora" ? { rows, columns, rank } : { rows, columns },
+      read: async (indices) => {
+        const picked = Array.from(indices, take);
+        if (rule.kind === "dense") {
+          const x = new Float32Array(picked.length * rows * columns);
+          await Promise.all(picked.map(({ offset }, i) => read(x, i * rows * columns, rows * columns, offset)));
+          return new Map([["X", x]]);
+        }
+        const down = new Float32Array(picked.length * rank * columns);
+        const up = new Float32Array(picked.length * rank * rows);
+        await Promise.all(
+          picked.flatMap(({ offset, rank: own = 0 }, i) => [
+            read(down, i * rank * columns, own * columns, offset),
+            read(up, i * rank * rows, own * rows, offset + own * columns * 4),
+          ]),
+        );
+        return new Map([
+          ["down", down],
+          ["up", up],
+        ]);
+      },
+    },
+    close: () => file.close(),
+  };
+}
+
+function toShapeText({ rows, columns }: Present): string {
+  return `${rows} × ${columns}`;
+}
+
+/** The shape that most layers have; of equally common ones the first that comes. */
+function toCommonShape(records: readonly PackedRecord[]): string | undefined {
+  const counts = new Map<string, number>();
+  for (const record of records) {
+    if ("refused" in record) continue;
+    const shape = toShapeText(record);
+    counts.set(shape, (counts.get(shape) ?? 0) + 1);
+  }
+  return [...counts].reduce<[string | undefined, number]>(
+    (most, next) => (next[1] > most[1] ? next : most),
+    [undefined, 0],
+  )[0];
+}
