@@ -37,6 +37,13 @@ export function parseCount(text: string): number {
   throw new InvalidArgumentError("It must be a whole number from 1 on.");
 }
 
+/** Reads a number from 0 on. */
+export function parseNumber(text: string): number {
+  const number = Number(text);
+  if (/^[\d.]/.test(text) && Number.isFinite(number)) return number;
+  throw new InvalidArgumentError("It must be a number from 0 on, for example 0.002 or 2e-3.");
+}
+
 /** Reads the name of a compute backend, or `auto`. */
 export function parseBackend(text: string): BackendName | "auto" {
   if (text === "auto" || isBackendName(text)) return text;

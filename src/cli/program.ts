@@ -5,6 +5,7 @@ import { addEmbed } from "./commands/embed.js";
 import { addExperts } from "./commands/experts.js";
 import { addInspect } from "./commands/inspect.js";
 import { addServe } from "./commands/serve.js";
+import { addTrain } from "./commands/train.js";
 
 const help = `
 Environment: PROBESTREAM_SERVER (HOST:PORT of the server), HF_TOKEN (token of Hugging Face,
@@ -35,5 +36,6 @@ export function createProgram(context: CommandContext): Command {
   addInspect(program, context);
   addExperts(program, context);
   addServe(program, context);
+  addTrain(program, context);
   return program;
 }

@@ -233,16 +233,18 @@ function restore({ facts, arrays }: RunState, trainer: Trainer, best: Best, repo
   return new Random(random);
 }
 
-/** Settings and data, but for the layers' numbers. */
-function toFingerprint(shape: TrainShape, { models, texts, heldOutTexts }: TrainData, settings: TrainSettings): string {
-  const hash = createHash("sha256").update(JSON.stringify([shape, settings, models]));
+/** What decides how a run goes: settings and data. */
+function toFingerprint(shape: TrainShape, data: TrainData, settings: TrainSettings): string {
+  const { layers, models, texts, heldOutTexts } = data;
+  const hash = createHash("sha256").update(JSON.stringify([shape, settings, layers.identity, models]));
   for (const values of [texts, heldOutTexts]) {
     if (values !== undefined) hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
   }
   return hash.digest("hex");
 }
 
-function isHeldOut(split: Split): boolean {
+/** Whether the labels of a split are those that no model of `train` has. */
+export function isHeldOut(split: Split): boolean {
   return split === "val_holdout" || split === "test_holdout";
 }
 

@@ -56,5 +56,10 @@ test("a state belongs to its run", async (t) => {
   const { shape, data } = createConceptModels("zeroshot");
   const settings = { ...defaultTrainSettings.zeroshot, epochs: 1 };
   await t.throwsAsync(fitExpert(shape, data, { settings, statePath: path }), { instanceOf: InvalidInputError });
+  // Another layer of the same models is another run.
+  const own = `${path}-own`;
+  await fitExpert(shape, data, { settings, statePath: own, saveEveryMs: 0 });
+  const other = { ...data, layers: { ...data.layers, identity: "other" } };
+  await t.throwsAsync(fitExpert(shape, other, { settings, statePath: own }), { message: /other settings or data/ });
   await t.throwsAsync(writeRunState(join(path, "below"), state), { message: /could not be written/ });
 });

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { TrainShape } from "../train-shape.js";
 
 /** Part of a dataset that a model belongs to: those named `holdout` have labels that no model of `train` has. */
@@ -7,6 +8,8 @@ export type Split = "train" | "val" | "test" | "val_holdout" | "test_holdout";
 export interface LayerSet {
   readonly count: number;
   readonly layer: TrainShape["layer"];
+  /** SHA-256, hex, of what the numbers come from: sets with the same one hold the same layers. */
+  readonly identity: string;
   /**
    * Reads the layers of some models, in the order asked for, as the inputs of a training graph: `X`
    * [n·d_H, d_W], or `down` (A) [n·rank, d_W] and `up` (Bᵀ) [n·rank, d_H].
@@ -20,9 +23,14 @@ export function createMemoryLayerSet(
   layer: TrainShape["layer"],
   inputs: ReadonlyMap<string, Float32Array>,
 ): LayerSet {
+  const hash = createHash("sha256").update(JSON.stringify([count, layer]));
+  for (const { buffer, byteOffset, byteLength } of inputs.values()) {
+    hash.update(new Uint8Array(buffer, byteOffset, byteLength));
+  }
   return {
     count,
     layer,
+    identity: hash.digest("hex"),
     read: async (indices) =>
       new Map(
         [...inputs].map(([name, values]) => {

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { open } from "node:fs/promises";
 import { CorruptDataError, InvalidInputError } from "../../errors/probestream-error.js";
 import type { LayerSet } from "./layer-set.js";
@@ -65,6 +66,9 @@ export async function openPackedLayers({ rule, path, records }: PackedLayers): P
     refused,
     layers: {
       count: present.length,
+      identity: createHash("sha256")
+        .update(JSON.stringify([rule, present]))
+        .digest("hex"),
       layer: rule.kind === "lora" ? { rows, columns, rank } : { rows, columns },
       read: async (indices) => {
         const picked = Array.from(indices, take);

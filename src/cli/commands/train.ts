@@ -1,0 +1,244 @@
+import { access, rm } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { type Command, Option } from "commander";
+import type { Objective } from "../../experts/checkpoint.js";
+import type { LayerRule } from "../../training/datasets/describe-layer.js";
+import { detectLayerKind } from "../../training/datasets/detect-layer-kind.js";
+import { openPackedLayers } from "../../training/datasets/open-packed-layers.js";
+import { packLayers } from "../../training/datasets/pack-layers.js";
+import { type Dataset, scanDataset } from "../../training/datasets/scan-dataset.js";
+import { type EpochReport, fitExpert } from "../../training/fit-expert.js";
+import { toTrainData } from "../../training/to-train-data.js";
+import { defaultTrainSettings } from "../../training/train-settings.js";
+import { type TrainShape, toParameterShapes } from "../../training/train-shape.js";
+import { writeExpert } from "../../training/write-expert.js";
+import type { CommandContext } from "../command-context.js";
+import { formatClock } from "../duration.js";
+import { exitCodes, usageError } from "../exit-codes.js";
+import { parseCount, parseNumber } from "../option-values.js";
+import { toScanLines } from "../scan-report.js";
+import { toPlain } from "../table.js";
+import { readTexts } from "../texts-file.js";
+
+interface TrainOptions {
+  readonly layer: string;
+  readonly out: string;
+  readonly labelKey: string;
+  readonly separator?: string;
+  readonly splitKey: string;
+  readonly objective: Objective;
+  readonly texts?: string;
+  readonly layout: LayerRule["layout"];
+  readonly loraScale: LayerRule["loraScale"];
+  readonly cache?: string;
+  readonly epochs: number;
+  readonly batchSize: number;
+  readonly learningRate?: number;
+  readonly weightDecay?: number;
+  readonly probes: number;
+  readonly projection: number;
+  readonly representation: number;
+  readonly seed: number;
+  readonly dryRun?: boolean;
+}
+
+const help = `
+A zero-shot expert (the default) needs --texts: a safetensors file with a vector for each
+label, its names in the metadata "labels". A classification expert needs none; --separator
+splits a header's text into several labels, lists in brackets are split anyway.
+
+Splits come from the headers (--split-key) or from folders called train, val, test,
+val_holdout and test_holdout; where a file says none, all are made: a fifth of the labels
+is held out, of the others an eighth of the models is for val and another for test.
+
+Layers are read once and kept in --cache. A run that is stopped goes on where it was when
+the same command is given again. The expert that is written is the best on val.
+
+Exit codes: 0 trained; 1 trained, but some files could not be used; 2 the command line is
+wrong; 3 nothing could be trained; 130 stopped, to go on later.
+
+Examples:
+  $ probestream train models/ --label-key concept --layer lm.blocks.1.attn.to_out \\
+      --texts labels.safetensors --out experts/mine --dry-run
+      what is there? files, labels, splits, and what cannot be used
+  $ probestream train models/ --label-key concept --layer lm.blocks.1.attn.to_out \\
+      --texts labels.safetensors --out experts/mine
+  $ probestream serve --experts experts/
+`;
+
+const { zeroshot, classification } = defaultTrainSettings;
+
+/** Adds `train`. */
+export function addTrain(program: Command, context: CommandContext): void {
+  program
+    .command("train")
+    .summary("train an expert on a folder of models that something is known about")
+    .description("Trains an expert on one layer of many models and on what their headers say of them.")
+    .argument("<folder>", "folder of models, searched with all folders in it")
+    .requiredOption("--layer <module>", "module whose weights are read, for example lm.blocks.1.attn.to_out")
+    .requiredOption("--out <folder>", "expert folder that is made; it must not exist")
+    .requiredOption("--label-key <key>", "metadata key that holds a model's label, or its labels")
+    .option("--separator <text>", "between the labels of one model")
+    .option("--split-key <key>", "metadata key that holds a model's split", "split")
+    .addOption(
+      new Option("--objective <objective>", "what the expert learns to tell")
+        .choices(["zeroshot", "classification"])
+        .default("zeroshot"),
+    )
+    .option("--texts <file>", "vectors of the labels' texts, for zero-shot")
+    .addOption(
+      new Option("--layout <layout>", "how a dense layer is stored")
+        .choices(["linear", "transposed", "conv", "vector"])
+        .default("linear"),
+    )
+    .addOption(
+      new Option("--lora-scale <rule>", "whether LoRA layers are scaled by alpha / rank")
+        .choices(["apply", "none"])
+        .default("apply"),
+    )
+    .option("--cache <folder>", "where packed layers are kept (default: .probestream beside --out)")
+    .option("--epochs <n>", "times that each model is seen", parseCount, zeroshot.epochs)
+    .option("--batch-size <n>", "models per step", parseCount, zeroshot.batchSize)
+    .option(
+      "--learning-rate <x>",
+      `Adam's (default: ${zeroshot.learningRate}, for classification ${classification.learningRate})`,
+      parseNumber,
+    )
+    .option(
+      "--weight-decay <x>",
+      `added to the gradient (default: ${zeroshot.weightDecay}, for classification ${classification.weightDecay})`,
+      parseNumber,
+    )
+    .option("--probes <n>", "probes r_U", parseCount, 128)
+    .option("--projection <n>", "width r_V of the shared projection", parseCount, 128)
+    .option("--representation <n>", "width r_T of a representation", parseCount, 128)
+    .option("--seed <n>", "draws first weights, orders and splits", parseCount, 1)
+    .option("--dry-run", "say what is there, and train nothing")
+    .addHelpText("after", help)
+    .action(async (folder: string, options: TrainOptions) => {
+      context.exit(await train(folder, options, context));
+    });
+}
+
+async function train(folder: string, options: TrainOptions, context: CommandContext): Promise<number> {
+  const { signal, terminal } = context;
+  const { objective, seed, layer: module } = options;
+  if (objective === "zeroshot" && options.texts === undefined) {
+    throw usageError("a zero-shot expert needs --texts; --objective classification needs none");
+  }
+  const exists = await access(options.out).then(
+    () => true,
+    () => false,
+  );
+  if (exists) throw usageError(`--out: ${options.out} exists already; give another name`);
+  const texts = options.texts === undefined ? undefined : await readTexts(options.texts, signal);
+  const { labelKey, separator, splitKey } = options;
+  const dataset = await scanDataset(folder, {
+    labelKey,
+    splitKey,
+    seed,
+    signal,
+    ...(separator !== undefined && { separator }),
+  });
+  for (const line of toScanLines(dataset)) await terminal.print(line);
+  const rule = await toRule(dataset, options, signal);
+  if (options.dryRun === true) return dataset.refused.length > 0 ? exitCodes.someFailed : exitCodes.success;
+
+  const cache = options.cache ?? join(dirname(resolve(options.out)), ".probestream");
+  const locations = dataset.models.map(({ location }) => location);
+  const [packed] = await packLayers(locations, [rule], {
+    folder: cache,
+    signal,
+    onProgress: (done, total) => terminal.showStatus(`layers: ${done} of ${total} models`),
+  });
+  terminal.showStatus("");
+  if (packed === undefined) return exitCodes.unusable;
+  const opened = await openPackedLayers(packed);
+  try {
+    if (opened.refused.length > 0) terminal.remark(`${opened.refused.length} models have no usable layer "${module}":`);
+    for (const { index, reason } of opened.refused.slice(0, examples)) {
+      terminal.remark(toPlain(`  ${dataset.models[index]?.path}: ${reason}`));
+    }
+    const models = opened.kept.flatMap((index) => dataset.models[index] ?? []);
+    const { data, labels } = toTrainData(objective, opened.layers, models, texts);
+    const shape: TrainShape = {
+      objective,
+      layer: opened.layers.layer,
+      probes: options.probes,
+      projection: options.projection,
+      representation: options.representation,
+      labels: labels.length,
+      ...(texts !== undefined && objective === "zeroshot" && { textWidth: texts.vectors.columns }),
+    };
+    const { learningRate, weightDecay } = { ...defaultTrainSettings[objective], ...toGiven(options) };
+    const { epochs, batchSize } = options;
+    const settings = { ...defaultTrainSettings[objective], epochs, batchSize, learningRate, weightDecay, seed };
+    const statePath = join(cache, `run-${toRunName(options.out)}.safetensors`);
+    const startedAt = performance.now();
+    const { best, reports } = await fitExpert(shape, data, {
+      settings,
+      statePath,
+      signal,
+      alsoEvaluate: ["test", "test_holdout"],
+      onEpoch: (report) => showEpoch(report, epochs, performance.now() - startedAt, context),
+    });
+    terminal.showStatus("");
+    const chosen = best.get("val");
+    if (chosen === undefined) return exitCodes.unusable;
+    const { rows, columns } = opened.layers.layer;
+    await writeExpert(options.out, {
+      manifest: {
+        objective,
+        layer: { ...rule, shape: { rows, columns } },
+        labels,
+        extra: { provenance: { settings, epoch: chosen.epoch, reports: reports.filter(isEvaluated) } },
+      },
+      shapes: toParameterShapes(shape),
+      parameters: chosen.parameters,
+    });
+    await rm(statePath, { force: true });
+    const report = reports[chosen.epoch];
+    if (report !== undefined) await terminal.print(`best on val: ${toEpochText(report, epochs)}`);
+    await terminal.print(`the expert is in ${options.out}`);
+    return dataset.refused.length + opened.refused.length > 0 ? exitCodes.someFailed : exitCodes.success;
+  } finally {
+    await opened.close();
+  }
+}
+
+/** Models without a usable layer that are named. */
+const examples = 5;
+
+function toGiven({ learningRate, weightDecay }: TrainOptions): { learningRate?: number; weightDecay?: number } {
+  return { ...(learningRate !== undefined && { learningRate }), ...(weightDecay !== undefined && { weightDecay }) };
+}
+
+/** The layer as most models have it: as LoRA factors, or dense. */
+async function toRule({ models }: Dataset, options: TrainOptions, signal: AbortSignal): Promise<LayerRule> {
+  const { layer: module, layout, loraScale } = options;
+  if (models.length === 0) throw usageError(`no model has a label in its metadata under "${options.labelKey}"`);
+  const locations = models.map(({ location }) => location);
+  const kind = await detectLayerKind(locations, module, signal);
+  if (kind === "lora") return { module, kind, layout: "linear", loraScale };
+  return { module, kind, layout, loraScale: "none" };
+}
+
+/** A run belongs to the expert that it makes. */
+function toRunName(out: string): string {
+  return Buffer.from(resolve(out)).toString("base64url").slice(-40);
+}
+
+function showEpoch(report: EpochReport, epochs: number, elapsedMs: number, { terminal }: CommandContext): void {
+  const left = (elapsedMs / 1000 / (report.epoch + 1)) * (epochs - report.epoch - 1);
+  if (terminal.hasStatus) terminal.showStatus(`${toEpochText(report, epochs)}  ${formatClock(left)} left`);
+  else if (isEvaluated(report)) terminal.remark(`${toEpochText(report, epochs)}, ${formatClock(left)} left`);
+}
+
+function isEvaluated({ accuracies }: EpochReport): boolean {
+  return Object.keys(accuracies).length > 0;
+}
+
+function toEpochText({ epoch, loss, accuracies }: EpochReport, epochs: number): string {
+  const shares = Object.entries(accuracies).map(([split, share]) => `${split} ${(100 * share).toFixed(1)}%`);
+  return [`epoch ${epoch + 1} of ${epochs}`, `loss ${loss.toFixed(3)}`, ...shares].join("  ");
+}

@@ -1,0 +1,80 @@
+import { readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import test from "ava";
+import { makeExampleFolder, parseLines, runCli } from "./run-cli.js";
+
+let cwd = "";
+test.before(async () => {
+  cwd = await makeExampleFolder();
+});
+test.after.always(() => rm(cwd, { recursive: true, force: true }));
+
+const data = ["train", "models", "--label-key", "concept", "--layer", "lm.blocks.1.attn.to_out"];
+const sizes = ["--probes", "8", "--projection", "8", "--representation", "16", "--epochs", "12", "--batch-size", "4"];
+const zeroshot = ["--texts", "texts.safetensors", ...sizes];
+
+test("a trained expert is served like any other", async (t) => {
+  const { code, stdout, stderr } = await runCli([...data, ...zeroshot, "--out", "trained/mine"], { cwd });
+  // Two of the models are whole ones, without the LoRA layer.
+  t.is(code, 1, stderr);
+  t.regex(stdout, /26 models with labels; splits made by lot/);
+  t.regex(
+    stderr,
+    /2 models have no usable layer "lm\.blocks\.1\.attn\.to_out":\n +[\w-]+-full\.safetensors: The model has no/,
+  );
+  t.regex(stderr, /epoch 1 of 12 +loss \d\.\d+ +val \d+\.\d%/);
+  t.regex(stdout, /best on val: epoch \d+ of 12/);
+  t.regex(stdout, /the expert is in trained\/mine/);
+  const manifest = JSON.parse(await readFile(join(cwd, "trained/mine/expert.json"), "utf8"));
+  t.is(manifest.provenance.settings.epochs, 12);
+  t.is(manifest.labels.length, 7);
+  const embedded = await runCli(
+    ["embed", "models", "--local", "--experts", "trained", "--texts", "texts.safetensors", "--json"],
+    { cwd },
+  );
+  const results = parseLines<{ representation?: number[] }>(embedded.stdout);
+  t.is(results.filter(({ representation }) => representation?.length === 16).length, 24);
+});
+
+test("the same command gives the same expert", async (t) => {
+  const weights = async (out: string) => {
+    t.is((await runCli([...data, ...zeroshot, "--out", out], { cwd })).code, 1);
+    return readFile(join(cwd, out, "expert.safetensors"));
+  };
+  t.true((await weights("again/one")).equals(await weights("again/two")));
+});
+
+test("a classification expert needs no texts", async (t) => {
+  const words = [...data, ...sizes, "--objective", "classification", "--out", "labels/mine"];
+  const { code, stdout, stderr } = await runCli(words, { cwd });
+  t.is(code, 1, stderr);
+  t.regex(stdout, /the expert is in labels\/mine/);
+});
+
+test("a dry run says what is there and makes nothing", async (t) => {
+  const { code, stdout } = await runCli([...data, ...zeroshot, "--out", "dry/mine", "--dry-run"], { cwd });
+  t.is(code, 0);
+  t.regex(stdout, /train +\d+ +7 /);
+  await t.throwsAsync(readFile(join(cwd, "dry/mine/expert.json")));
+});
+
+test("what cannot be trained ends with what to do", async (t) => {
+  const cases: readonly (readonly [readonly string[], number, RegExp])[] = [
+    [[...data, "--out", "x/y"], 2, /a zero-shot expert needs --texts/],
+    [[...data, ...zeroshot, "--out", "models"], 2, /--out: models exists already/],
+    [[...data, ...zeroshot, "--out", "x/y", "--learning-rate", "fast"], 2, /number from 0 on/],
+    [["train", "models", "--label-key", "kind", "--layer", "z", ...zeroshot, "--out", "x/y"], 2, /under "kind"/],
+    [["train", "models", "--label-key", "concept", "--layer", "z", ...zeroshot, "--out", "x/y"], 2, /none of the 26/],
+    [["train", "absent", "--label-key", "concept", "--layer", "z", ...zeroshot, "--out", "x/y"], 3, /no file "absent"/],
+    [
+      ["train", "models", "--label-key", "format", "--layer", "lm.blocks.1.attn.to_out", ...zeroshot, "--out", "x/y"],
+      2,
+      /one label, "pt"/,
+    ],
+  ];
+  for (const [words, wanted, message] of cases) {
+    const { code, stderr } = await runCli(words, { cwd });
+    t.is(code, wanted, stderr);
+    t.regex(stderr, message);
+  }
+});
