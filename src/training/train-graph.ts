@@ -1,3 +1,4 @@
+import { InternalError } from "../errors/probestream-error.js";
 import type { Graph } from "../onnx/graph.js";
 import { GraphBuilder, type Real, type Value } from "../onnx/graph-builder.js";
 import { type TrainShape, toParameterShapes } from "./train-shape.js";
@@ -58,7 +59,7 @@ function declareParameters(builder: GraphBuilder, shape: TrainShape): Parameters
 
 function take(parameters: Parameters, name: string): Value {
   const value = parameters.get(name);
-  if (value === undefined) throw new Error(`there is no parameter ${name}`);
+  if (value === undefined) throw new InternalError("INTERNAL", `there is no parameter ${name}`);
   return value;
 }
 

@@ -1,5 +1,6 @@
 import { basename, dirname, relative, sep } from "node:path";
 import { toProbestreamError } from "../../errors/plain-error.js";
+import { InvalidInputError } from "../../errors/probestream-error.js";
 import { findModels } from "../../weights/find-models.js";
 import { mapConcurrently } from "../../weights/map-concurrently.js";
 import { openModel } from "../../weights/model-file.js";
@@ -114,10 +115,10 @@ async function readKnown(
     const text = model.metadata.get(labelKey);
     if (text === undefined) {
       const keys = [...model.metadata.keys()].slice(0, 8).join(", ") || "no keys";
-      throw new Error(`its metadata has no "${labelKey}"; it has ${keys}`);
+      throw new InvalidInputError("FIELD_INVALID", `its metadata has no "${labelKey}"; it has ${keys}`);
     }
     const labels = parseLabels(text, separator);
-    if (labels.length === 0) throw new Error(`its "${labelKey}" is empty`);
+    if (labels.length === 0) throw new InvalidInputError("FIELD_INVALID", `its "${labelKey}" is empty`);
     return { labels, split: toSplit(model.metadata.get(splitKey)) ?? toFolderSplit(path) };
   } finally {
     await model.close();
