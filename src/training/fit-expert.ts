@@ -100,11 +100,11 @@ export async function fitExpert(shape: TrainShape, data: TrainData, options: Fit
   const trainer = await openTrainer(shape, { texts: data.texts, threads });
   initialise(trainer.shapes, trainer.memory.parameters, random);
   const { parameters } = trainer.memory;
-  const seenScorer = openScorer(shape, parameters, data.texts, threads);
+  const seenScorer = await openScorer(shape, parameters, data.texts, threads);
   const heldOutShape = { ...shape, labels: toHeldOutCount(shape, data) };
   // Without labels that are held out there is nothing to rank.
   const heldOutScorer =
-    heldOutShape.labels > 0 ? openScorer(heldOutShape, parameters, data.heldOutTexts, threads) : undefined;
+    heldOutShape.labels > 0 ? await openScorer(heldOutShape, parameters, data.heldOutTexts, threads) : undefined;
   const evaluated = [...new Set([...choosing, ...(options.alsoEvaluate ?? [])])].filter((split) => bySplit.has(split));
   const best: Best = new Map();
   const reports: EpochReport[] = [];

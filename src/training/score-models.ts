@@ -1,7 +1,7 @@
-import { InferenceSession } from "onnxruntime-node";
+import type { InferenceSession } from "onnxruntime-node";
 import { encodeGraph } from "../onnx/graph.js";
 import type { LayerSet } from "./datasets/layer-set.js";
-import { toLayerFeeds, toParameterFeeds, toTensor } from "./feeds.js";
+import { loadTrainingRuntime, toLayerFeeds, toParameterFeeds, toTensor } from "./feeds.js";
 import { createScoreGraph } from "./train-graph.js";
 import { type TrainShape, toParameterShapes } from "./train-shape.js";
 
@@ -28,20 +28,21 @@ export interface Scorer {
  * @param parameters one view per parameter, by its name.
  * @param texts labels × d_text, for zero-shot.
  */
-export function openScorer(
+export async function openScorer(
   shape: TrainShape,
   parameters: ReadonlyMap<string, Float32Array>,
   texts: Float32Array | undefined,
   threads = 2,
-): Scorer {
+): Promise<Scorer> {
+  const runtime = await loadTrainingRuntime();
   const sessions = new Map<number, InferenceSession>();
-  const fixed = toParameterFeeds(toParameterShapes(shape), parameters);
-  if (texts !== undefined) fixed["texts"] = toTensor(texts, [shape.labels, shape.textWidth ?? 0]);
+  const fixed = toParameterFeeds(runtime, toParameterShapes(shape), parameters);
+  if (texts !== undefined) fixed["texts"] = toTensor(runtime, texts, [shape.labels, shape.textWidth ?? 0]);
 
   const sessionFor = async (size: number): Promise<InferenceSession> => {
     const open = sessions.get(size);
     if (open !== undefined) return open;
-    const session = await InferenceSession.create(encodeGraph(createScoreGraph(shape, size)), {
+    const session = await runtime.InferenceSession.create(encodeGraph(createScoreGraph(shape, size)), {
       executionProviders: ["cpu"],
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
@@ -57,7 +58,7 @@ export function openScorer(
       for (let begin = 0; begin < indices.length; begin += batchSize) {
         signal?.throwIfAborted();
         const batch = indices.slice(begin, begin + batchSize);
-        const feeds = { ...fixed, ...toLayerFeeds(shape, await layers.read(batch)) };
+        const feeds = { ...fixed, ...toLayerFeeds(runtime, shape, await layers.read(batch)) };
         const session = await sessionFor(batch.length);
         const found = await session.run(feeds);
         representations.set(found["representation"]?.data as Float32Array, begin * shape.representation);

@@ -1,7 +1,7 @@
-import { InferenceSession } from "onnxruntime-node";
+import type { InferenceSession } from "onnxruntime-node";
 import { encodeGraph } from "../onnx/graph.js";
 import { type AdamSettings, openAdam } from "./adam.js";
-import { toLayerFeeds, toParameterFeeds, toTensor } from "./feeds.js";
+import { loadTrainingRuntime, toLayerFeeds, toParameterFeeds, toTensor } from "./feeds.js";
 import { createParameterMemory, type ParameterMemory } from "./parameter-memory.js";
 import { createTrainGraph, gradientPrefix } from "./train-graph.js";
 import { type ParameterShapes, type TrainShape, toParameterShapes } from "./train-shape.js";
@@ -47,19 +47,20 @@ export interface TrainerOptions {
  */
 export async function openTrainer(shape: TrainShape, options: TrainerOptions = {}): Promise<Trainer> {
   const { texts = new Float32Array(0), threads = 2 } = options;
+  const runtime = await loadTrainingRuntime();
   const shapes = toParameterShapes(shape);
   const memory = createParameterMemory(shapes);
   const adam = await openAdam(memory.memory);
   const sessions = new Map<number, InferenceSession>();
   const times = { gradientsMs: 0, adamMs: 0 };
-  const fixed = toParameterFeeds(shapes, memory.parameters);
-  const gradients = toParameterFeeds(shapes, memory.gradients, gradientPrefix);
-  if (shape.objective === "zeroshot") fixed["texts"] = toTensor(texts, [shape.labels, shape.textWidth ?? 0]);
+  const fixed = toParameterFeeds(runtime, shapes, memory.parameters);
+  const gradients = toParameterFeeds(runtime, shapes, memory.gradients, gradientPrefix);
+  if (shape.objective === "zeroshot") fixed["texts"] = toTensor(runtime, texts, [shape.labels, shape.textWidth ?? 0]);
 
   const sessionFor = async (batchSize: number): Promise<InferenceSession> => {
     const open = sessions.get(batchSize);
     if (open !== undefined) return open;
-    const session = await InferenceSession.create(encodeGraph(createTrainGraph(shape, batchSize)), {
+    const session = await runtime.InferenceSession.create(encodeGraph(createTrainGraph(shape, batchSize)), {
       executionProviders: ["cpu"],
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
@@ -76,7 +77,11 @@ export async function openTrainer(shape: TrainShape, options: TrainerOptions = {
     gradients: async ({ size, layers, targets }) => {
       const session = await sessionFor(size);
       const started = performance.now();
-      const feeds = { ...fixed, ...toLayerFeeds(shape, layers), targets: toTensor(targets, [size, shape.labels]) };
+      const feeds = {
+        ...fixed,
+        ...toLayerFeeds(runtime, shape, layers),
+        targets: toTensor(runtime, targets, [size, shape.labels]),
+      };
       const { loss } = await session.run(feeds, { loss: null, ...gradients });
       times.gradientsMs += performance.now() - started;
       return Number(loss?.data[0]);

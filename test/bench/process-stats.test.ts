@@ -10,8 +10,9 @@ const MIB = 1024 ** 2;
 linux("work on the main thread counts as its own", async (t) => {
   const pid = await startBusyChild(t, "burn();");
   const { mainThreadSeconds, totalSeconds } = await readProcessCpu(pid);
-  t.true(mainThreadSeconds >= 0.2);
-  t.true(totalSeconds >= mainThreadSeconds);
+  t.true(mainThreadSeconds >= 0.2, `${mainThreadSeconds}`);
+  // Each is a sum of two times that the system rounds to ticks of 10 ms by itself.
+  t.true(totalSeconds >= mainThreadSeconds - 0.02, `${totalSeconds} beside ${mainThreadSeconds}`);
 });
 
 linux("work of another thread counts in the total only", async (t) => {

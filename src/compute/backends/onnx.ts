@@ -6,11 +6,10 @@ import { transpose } from "../../linalg/transpose.js";
 import { widen } from "../../linalg/widen.js";
 import { encodeGraph, type Graph } from "../../onnx/graph.js";
 import type { ComputeBackend, Matrix, Product, ProductSides, RowBlock, RunningSum } from "../compute-backend.js";
+import { loadOnnxRuntime, type OnnxRuntime } from "../load-onnxruntime.js";
 import { toMissingPackage } from "../missing-package.js";
 import { assertBlockFits, type Extents, toSumShape } from "../product-shape.js";
 import { createUseCounter, type UseCounter } from "../use-counter.js";
-
-type Runtime = typeof import("onnxruntime-node");
 
 /** Below this many numbers a table look-up in JavaScript beats the cost of one more `run` (some 15 µs). */
 const castInGraphFrom = 16_384;
@@ -37,7 +36,7 @@ const providers: Readonly<Record<OnnxProvider, { readonly name: string; readonly
  * finds no device.
  */
 export async function createOnnxBackend(provider: OnnxProvider = "cpu"): Promise<ComputeBackend> {
-  const runtime = await loadRuntime();
+  const runtime = await loadOnnxRuntime(toMissingPackage("onnx", "onnxruntime-node"));
   const sessions = createSessions(runtime, provider);
   if (provider !== "cpu") await proveProvider(sessions, provider);
   const version = runtime.env.versions.node ?? runtime.env.versions.common;
@@ -56,22 +55,6 @@ export async function createOnnxBackend(provider: OnnxProvider = "cpu"): Promise
     load: (sides) => createProduct(shared, sides),
     dispose: () => sessions.dispose(),
   };
-}
-
-async function loadRuntime(): Promise<Runtime> {
-  try {
-    const runtime = await import("onnxruntime-node");
-    // What it logs as an error it throws as well, and a provider that is not there is none.
-    runtime.env.logLevel = "fatal";
-    return runtime;
-  } catch (cause) {
-    throw new UnavailableError(
-      "BACKEND_UNAVAILABLE",
-      toMissingPackage("onnx", "onnxruntime-node"),
-      { backend: "onnx" },
-      { cause },
-    );
-  }
 }
 
 /** Graphs without constants, shared by all products of a backend and made at first use. */
@@ -122,7 +105,7 @@ function toLastSentence(error: unknown): string {
   return line.replace(/^.*? was false\. /, "").slice(0, 200);
 }
 
-function createSessions(runtime: Runtime, provider: OnnxProvider): Sessions {
+function createSessions(runtime: OnnxRuntime, provider: OnnxProvider): Sessions {
   const open = new Set<InferenceSession>();
   const create = async (graph: Graph): Promise<InferenceSession> => {
     const session = await runtime.InferenceSession.create(encodeGraph(graph), {
@@ -205,7 +188,7 @@ export function bothGraph(left: Pick<Matrix, "columns">, right: Matrix): Graph {
 
 /** What the products and sums of a backend have in common. */
 interface Shared {
-  readonly runtime: Runtime;
+  readonly runtime: OnnxRuntime;
   readonly sessions: Sessions;
   readonly toFloat32: Widening;
   readonly zeros: Zeros;
@@ -243,7 +226,7 @@ type Widening = (block: RowBlock) => Promise<Float32Array>;
  * Gives a block's numbers as float32: a view where they are that already, else in one buffer, used again by all sums: a
  * backend belongs to one caller at a time, and 64 experts that read one 8-bit layer must not keep 64 buffers.
  */
-function createWidening(runtime: Runtime, sessions: Sessions): Widening {
+function createWidening(runtime: OnnxRuntime, sessions: Sessions): Widening {
   let scratch = new Float32Array(0);
   return async ({ bytes, dtype, rowCount, columnCount }) => {
     const count = rowCount * columnCount;
@@ -267,7 +250,7 @@ function createWidening(runtime: Runtime, sessions: Sessions): Widening {
 /** Gives tensors of zeros that nobody writes to: all sums of a backend begin with the same. */
 type Zeros = (rows: number, columns: number) => Tensor;
 
-function createZeros(runtime: Runtime): Zeros {
+function createZeros(runtime: OnnxRuntime): Zeros {
   let zeros = new Float32Array(0);
   return (rows, columns) => {
     const count = rows * columns;
