@@ -6,19 +6,27 @@ import { projection } from "./projection.js";
 import { resume } from "./resume.js";
 import { roundTrip } from "./round-trip.js";
 import { soak } from "./soak.js";
+import { trainingOptions } from "./training-options.js";
 import { worker } from "./worker.js";
 
-const benches = { ingest, memory, models, projection, resume, "round-trip": roundTrip, soak, worker } satisfies Record<
-  string,
-  Bench
->;
+const benches = {
+  ingest,
+  memory,
+  models,
+  projection,
+  resume,
+  "round-trip": roundTrip,
+  soak,
+  "training-options": trainingOptions,
+  worker,
+} satisfies Record<string, Bench>;
 
 /** Runs one bench by name; the exit code is 1 if something that it wanted was not met. */
 async function main([name = "--help", ...args]: readonly string[]): Promise<void> {
   const bench = new Map<string, Bench>(Object.entries(benches)).get(name);
   if (bench === undefined) {
     console.log("usage: npm run bench -- NAME [options], or NAME --help\n");
-    for (const [each, { summary }] of Object.entries(benches)) console.log(`  ${each.padEnd(12)}${summary}`);
+    for (const [each, { summary }] of Object.entries(benches)) console.log(`  ${each.padEnd(18)}${summary}`);
     if (!["--help", "-h", "help"].includes(name)) process.exitCode = 2;
     return;
   }

@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { version } from "../rpc/server.js";
 import type { CommandContext } from "./command-context.js";
 import { addEmbed } from "./commands/embed.js";
+import { addEval } from "./commands/eval.js";
 import { addExperts } from "./commands/experts.js";
 import { addInspect } from "./commands/inspect.js";
 import { addServe } from "./commands/serve.js";
@@ -37,5 +38,6 @@ export function createProgram(context: CommandContext): Command {
   addExperts(program, context);
   addServe(program, context);
   addTrain(program, context);
+  addEval(program, context);
   return program;
 }

@@ -7,6 +7,7 @@ import type { LayerSet, Split } from "./datasets/layer-set.js";
 import { initialise } from "./initialise.js";
 import { type RunState, readRunState, writeRunState } from "./run-state.js";
 import { openScorer, type Scorer } from "./score-models.js";
+import { foldFactor, scaleLayers, toStandardFactor } from "./standardise.js";
 import type { TrainSettings } from "./train-settings.js";
 import type { TrainShape } from "./train-shape.js";
 import { openTrainer, type Trainer } from "./train-step.js";
@@ -92,10 +93,12 @@ type Best = Map<(typeof choosing)[number], Snapshot>;
  * @throws InvalidInputError `FIELD_INVALID` if no model is for training, or a label is out of range.
  * @see Horwitz et al., CVPR 2025, https://arxiv.org/abs/2410.13569
  */
-export async function fitExpert(shape: TrainShape, data: TrainData, options: FitOptions): Promise<FittedExpert> {
+export async function fitExpert(shape: TrainShape, given: TrainData, options: FitOptions): Promise<FittedExpert> {
   const { settings, threads, signal, statePath, saveEveryMs = defaultSaveEveryMs } = options;
-  const bySplit = groupBySplit(shape, data);
+  const bySplit = groupBySplit(shape, given);
   const train = bySplit.get("train") ?? [];
+  const factor = settings.standardise ? await toStandardFactor(shape, given.layers, train) : 1;
+  const data = factor === 1 ? given : { ...given, layers: scaleLayers(given.layers, factor) };
   let random = new Random(settings.seed);
   const trainer = await openTrainer(shape, { texts: data.texts, threads });
   initialise(trainer.shapes, trainer.memory.parameters, random);
@@ -115,6 +118,7 @@ export async function fitExpert(shape: TrainShape, data: TrainData, options: Fit
     for (const report of reports) options.onEpoch?.(report);
     let lastSaved = performance.now();
     for (let epoch = reports.length; epoch < settings.epochs; epoch++) {
+      if (isExhausted(reports, settings.patience)) break;
       const loss = await trainEpoch(shape, data, train, trainer, random, settings, signal);
       const accuracies: Partial<Record<Split, number>> = {};
       if (epoch % settings.evaluateEvery === 0 || epoch === settings.epochs - 1) {
@@ -131,6 +135,7 @@ export async function fitExpert(shape: TrainShape, data: TrainData, options: Fit
       await writeRunState(statePath, { fingerprint, ...toState(trainer, best, reports, random) });
       lastSaved = performance.now();
     }
+    for (const { parameters: kept } of best.values()) foldFactor(kept, factor);
     return { best, reports, times: { ...trainer.times }, steps: trainer.steps };
   } finally {
     await Promise.all([trainer.dispose(), seenScorer.dispose(), heldOutScorer?.dispose()]);
@@ -147,6 +152,7 @@ async function trainEpoch(
   signal: AbortSignal | undefined,
 ): Promise<number> {
   const order = random.order(train.length);
+  const stepsPerEpoch = Math.ceil(order.length / settings.batchSize);
   let sum = 0;
   for (let begin = 0; begin < order.length; begin += settings.batchSize) {
     // A run blocks this thread: whoever waits for it, a signal above all, gets a turn in between.
@@ -158,10 +164,28 @@ async function trainEpoch(
       for (const label of models[index]?.labels ?? []) targets[row * shape.labels + label] = 1;
     }
     const loss = await trainer.gradients({ size: picked.length, layers: await layers.read(picked), targets });
-    trainer.move(settings);
+    trainer.move({
+      ...settings,
+      learningRate: toLearningRate(settings, trainer.steps, stepsPerEpoch * settings.epochs),
+    });
     sum += loss * picked.length;
   }
   return sum / order.length;
+}
+
+/** The rate of a step, counted from 0. */
+function toLearningRate({ learningRate, schedule }: TrainSettings, step: number, steps: number): number {
+  return schedule === "constant" ? learningRate : (learningRate * (1 + Math.cos((Math.PI * step) / steps))) / 2;
+}
+
+/** Whether the last `patience` evaluations brought nothing better on any split that chooses. */
+function isExhausted(reports: readonly EpochReport[], patience: number): boolean {
+  const evaluated = reports.filter(({ accuracies }) => accuracies.val !== undefined);
+  if (patience === 0 || evaluated.length <= patience) return false;
+  const most = (some: readonly EpochReport[], split: Split): number =>
+    Math.max(...some.map(({ accuracies }) => accuracies[split] ?? 0));
+  const [before, since] = [evaluated.slice(0, -patience), evaluated.slice(-patience)];
+  return choosing.every((split) => most(since, split) <= most(before, split));
 }
 
 async function evaluate(
@@ -261,7 +285,7 @@ function groupBySplit(shape: TrainShape, data: TrainData): Map<Split, number[]> 
   const heldOut = toHeldOutCount(shape, data);
   const groups = new Map<Split, number[]>();
   for (const [index, { split, labels }] of models.entries()) {
-    const count = isHeldOut(split) ? heldOut : shape.labels;
+    const count = shape.objective === "zeroshot" && isHeldOut(split) ? heldOut : shape.labels;
     const wrong = labels.find((label) => !Number.isInteger(label) || label < 0 || label >= count);
     if (wrong !== undefined || (shape.objective === "zeroshot" && labels.length !== 1)) {
       throw new InvalidInputError(

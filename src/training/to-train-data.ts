@@ -34,13 +34,42 @@ export function toTrainData(
   models: readonly DatasetModel[],
   texts: LabelTexts | undefined,
 ): NamedTrainData {
-  const namesOf = (heldOut: boolean): string[] =>
-    [...new Set(models.filter(({ split }) => isHeldOut(split) === heldOut).flatMap(({ labels }) => labels))].sort();
-  const labels = namesOf(false);
-  const heldOutLabels = objective === "zeroshot" ? namesOf(true) : [];
+  const labels = toNames(models, false);
   assertEnough(models, labels);
-  const places = [labels, heldOutLabels].map((names) => new Map(names.map((name, place) => [name, place])));
-  const [seenPlaces, heldOutPlaces] = places as [Map<string, number>, Map<string, number>];
+  return place(objective, layers, models, texts, labels);
+}
+
+/**
+ * The same for models that an expert is to be judged by: any splits will do.
+ *
+ * @param bank labels of a classification expert in the order of its answers. Others that models have are left out.
+ * @throws InvalidInputError `FIELD_INVALID` as {@link toTrainData} does.
+ */
+export function toEvaluationData(
+  objective: Objective,
+  layers: LayerSet,
+  models: readonly DatasetModel[],
+  texts: LabelTexts | undefined,
+  bank: readonly string[],
+): NamedTrainData {
+  return place(objective, layers, models, texts, objective === "classification" ? bank : toNames(models, false));
+}
+
+function toNames(models: readonly DatasetModel[], heldOut: boolean): string[] {
+  const own = models.filter(({ split }) => isHeldOut(split) === heldOut);
+  return [...new Set(own.flatMap(({ labels }) => labels))].sort();
+}
+
+function place(
+  objective: Objective,
+  layers: LayerSet,
+  models: readonly DatasetModel[],
+  texts: LabelTexts | undefined,
+  labels: readonly string[],
+): NamedTrainData {
+  const heldOutLabels = objective === "zeroshot" ? toNames(models, true) : [];
+  const toPlaces = (names: readonly string[]): Map<string, number> => new Map(names.map((name, at) => [name, at]));
+  const [seenPlaces, heldOutPlaces] = [toPlaces(labels), toPlaces(heldOutLabels)];
   const placed = models.map((model): TrainModel => {
     const { path, split, labels: own } = model;
     if (objective === "zeroshot" && own.length !== 1) {
@@ -49,13 +78,13 @@ export function toTrainData(
         `${path} has ${own.length} labels (${own.join(", ")}); a zero-shot expert takes one text per model: train a classification expert, or give no separator`,
       );
     }
-    const known = isHeldOut(split) ? heldOutPlaces : seenPlaces;
+    const known = objective === "zeroshot" && isHeldOut(split) ? heldOutPlaces : seenPlaces;
     return { split, labels: own.flatMap((label) => known.get(label) ?? []) };
   });
   const data: TrainData = { layers, models: placed };
   if (objective === "classification") return { data, labels, heldOutLabels };
   if (texts === undefined) {
-    throw new InvalidInputError("FIELD_INVALID", "a zero-shot expert is trained with the vectors of its labels' texts");
+    throw new InvalidInputError("FIELD_INVALID", "a zero-shot expert works with the vectors of its labels' texts");
   }
   const withTexts = { ...data, texts: pickTexts(texts, labels), heldOutTexts: pickTexts(texts, heldOutLabels) };
   return { data: withTexts, labels, heldOutLabels };

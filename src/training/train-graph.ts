@@ -1,7 +1,7 @@
 import { InternalError } from "../errors/probestream-error.js";
 import type { Graph } from "../onnx/graph.js";
 import { GraphBuilder, type Real, type Value } from "../onnx/graph-builder.js";
-import { type TrainShape, toParameterShapes } from "./train-shape.js";
+import { logitScaleName, type TrainShape, toParameterShapes } from "./train-shape.js";
 
 /** Prefix of the outputs that are gradients; the parameter's name follows. */
 export const gradientPrefix = "gradient.";
@@ -18,7 +18,8 @@ const leastSquaredNorm = 1e-24;
  * up to 1 (zero-shot), or 0 and 1 (classification). `texts` [labels, d_text] for zero-shot. Outputs: `loss` [1, 1] and
  * `gradient.NAME`.
  *
- * Zero-shot: cross-entropy over raw cosines between representations and the images H·t + c of all texts. Classification:
+ * Zero-shot: cross-entropy over raw cosines between representations and the images H·t + c of all texts (times a learned
+ * scale, if the shape asks for one). Classification:
  * binary cross-entropy with logits, its mean over batch and labels.
  *
  * @see Horwitz et al., CVPR 2025, https://arxiv.org/abs/2410.13569
@@ -30,7 +31,9 @@ export function createTrainGraph(shape: TrainShape, batchSize: number, type: Rea
   const targets = builder.input("targets", [batchSize, shape.labels]);
   const scores = toScores(builder, shape, parameters, representation);
   const toLoss = shape.objective === "zeroshot" ? crossEntropy : binaryCrossEntropy;
-  const loss = toLoss(builder, scores, targets);
+  const scale = parameters.get(logitScaleName);
+  const logits = scale === undefined ? scores : builder.multiply(scores, builder.exp(scale));
+  const loss = toLoss(builder, logits, targets);
   builder.output("loss", loss);
   const names = [...parameters.keys()];
   const gradients = builder.gradients(loss, [...parameters.values()]);

@@ -15,7 +15,12 @@ export interface TrainShape {
   readonly labels: number;
   /** d_text; zero-shot only. */
   readonly textWidth?: number;
+  /** Zero-shot only: the loss is over cosines times a number that is learned too, as in CLIP. Default: raw cosines. */
+  readonly temperature?: "learned";
 }
+
+/** Parameter of a learned temperature: the logarithm of what cosines are multiplied by in the loss. CLIP's name. */
+export const logitScaleName = "logit_scale";
 
 /** Extents of each parameter under the authors' names, in the order of their state dict. */
 export type ParameterShapes = ReadonlyMap<string, readonly number[]>;
@@ -25,13 +30,14 @@ export function toParameterShapes(shape: TrainShape): ParameterShapes {
   const { layer, probes, projection, representation, labels, textWidth = 0 } = shape;
   const head = shape.objective === "zeroshot" ? [representation, textWidth] : [labels, representation];
   const name = shape.objective === "zeroshot" ? "regression_head" : "classification_head";
-  return new Map([
+  return new Map<string, readonly number[]>([
     ["probes.weight", [layer.columns, probes]],
     ["shared_probe_proj.weight", [projection, layer.rows]],
     ["per_probe_encoders.weight", [representation, probes * projection]],
     ["per_probe_encoders.bias", [representation]],
     [`${name}.weight`, head],
     [`${name}.bias`, head.slice(0, 1)],
+    ...(shape.temperature === "learned" ? [[logitScaleName, [1]] as const] : []),
   ]);
 }
 

@@ -21,6 +21,14 @@ const shapes: Readonly<Record<string, TrainShape>> = {
     labels: 4,
     textWidth: 3,
   },
+  "zero-shot with a learned temperature": {
+    objective: "zeroshot",
+    layer: { rows: 6, columns: 7, rank: 2 },
+    ...sizes,
+    labels: 4,
+    textWidth: 3,
+    temperature: "learned",
+  },
   "classification on dense layers": {
     objective: "classification",
     layer: { rows: 6, columns: 7 },

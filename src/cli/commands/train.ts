@@ -4,37 +4,35 @@ import { type Command, Option } from "commander";
 import type { Objective } from "../../experts/checkpoint.js";
 import type { LayerRule } from "../../training/datasets/describe-layer.js";
 import { detectLayerKind } from "../../training/datasets/detect-layer-kind.js";
-import { openPackedLayers } from "../../training/datasets/open-packed-layers.js";
-import { packLayers } from "../../training/datasets/pack-layers.js";
 import { type Dataset, scanDataset } from "../../training/datasets/scan-dataset.js";
 import { type EpochReport, fitExpert } from "../../training/fit-expert.js";
 import { toTrainData } from "../../training/to-train-data.js";
-import { defaultTrainSettings } from "../../training/train-settings.js";
+import { defaultTrainSettings, type TrainSettings } from "../../training/train-settings.js";
 import { type TrainShape, toParameterShapes } from "../../training/train-shape.js";
 import { writeExpert } from "../../training/write-expert.js";
 import type { CommandContext } from "../command-context.js";
+import { addDatasetOptions, type DatasetOptions } from "../dataset-options.js";
 import { formatClock } from "../duration.js";
 import { exitCodes, usageError } from "../exit-codes.js";
+import { openLayers } from "../open-layers.js";
 import { parseCount, parseNumber } from "../option-values.js";
 import { toScanLines } from "../scan-report.js";
-import { toPlain } from "../table.js";
 import { readTexts } from "../texts-file.js";
 
-interface TrainOptions {
+interface TrainOptions extends DatasetOptions {
   readonly layer: string;
   readonly out: string;
-  readonly labelKey: string;
-  readonly separator?: string;
-  readonly splitKey: string;
   readonly objective: Objective;
-  readonly texts?: string;
   readonly layout: LayerRule["layout"];
   readonly loraScale: LayerRule["loraScale"];
-  readonly cache?: string;
   readonly epochs: number;
   readonly batchSize: number;
   readonly learningRate?: number;
   readonly weightDecay?: number;
+  readonly schedule: TrainSettings["schedule"];
+  readonly patience?: number;
+  readonly standardise?: boolean;
+  readonly temperature: "fixed" | "learned";
   readonly probes: number;
   readonly projection: number;
   readonly representation: number;
@@ -70,22 +68,18 @@ const { zeroshot, classification } = defaultTrainSettings;
 
 /** Adds `train`. */
 export function addTrain(program: Command, context: CommandContext): void {
-  program
+  const command = program
     .command("train")
     .summary("train an expert on a folder of models that something is known about")
     .description("Trains an expert on one layer of many models and on what their headers say of them.")
     .argument("<folder>", "folder of models, searched with all folders in it")
     .requiredOption("--layer <module>", "module whose weights are read, for example lm.blocks.1.attn.to_out")
     .requiredOption("--out <folder>", "expert folder that is made; it must not exist")
-    .requiredOption("--label-key <key>", "metadata key that holds a model's label, or its labels")
-    .option("--separator <text>", "between the labels of one model")
-    .option("--split-key <key>", "metadata key that holds a model's split", "split")
     .addOption(
       new Option("--objective <objective>", "what the expert learns to tell")
         .choices(["zeroshot", "classification"])
         .default("zeroshot"),
     )
-    .option("--texts <file>", "vectors of the labels' texts, for zero-shot")
     .addOption(
       new Option("--layout <layout>", "how a dense layer is stored")
         .choices(["linear", "transposed", "conv", "vector"])
@@ -95,8 +89,8 @@ export function addTrain(program: Command, context: CommandContext): void {
       new Option("--lora-scale <rule>", "whether LoRA layers are scaled by alpha / rank")
         .choices(["apply", "none"])
         .default("apply"),
-    )
-    .option("--cache <folder>", "where packed layers are kept (default: .probestream beside --out)")
+    );
+  addDatasetOptions(command)
     .option("--epochs <n>", "times that each model is seen", parseCount, zeroshot.epochs)
     .option("--batch-size <n>", "models per step", parseCount, zeroshot.batchSize)
     .option(
@@ -108,6 +102,18 @@ export function addTrain(program: Command, context: CommandContext): void {
       "--weight-decay <x>",
       `added to the gradient (default: ${zeroshot.weightDecay}, for classification ${classification.weightDecay})`,
       parseNumber,
+    )
+    .addOption(
+      new Option("--schedule <schedule>", "whether the learning rate stays or falls to 0 along a cosine")
+        .choices(["constant", "cosine"])
+        .default(zeroshot.schedule),
+    )
+    .option("--patience <n>", "end after so many evaluations without a better one (default: never)", parseCount)
+    .option("--standardise", "scale layers so that the first responses have a variance of 1")
+    .addOption(
+      new Option("--temperature <rule>", "of cosines in the zero-shot loss")
+        .choices(["fixed", "learned"])
+        .default("fixed"),
     )
     .option("--probes <n>", "probes r_U", parseCount, 128)
     .option("--projection <n>", "width r_V of the shared projection", parseCount, 128)
@@ -122,7 +128,7 @@ export function addTrain(program: Command, context: CommandContext): void {
 
 async function train(folder: string, options: TrainOptions, context: CommandContext): Promise<number> {
   const { signal, terminal } = context;
-  const { objective, seed, layer: module } = options;
+  const { objective, seed } = options;
   if (objective === "zeroshot" && options.texts === undefined) {
     throw usageError("a zero-shot expert needs --texts; --objective classification needs none");
   }
@@ -133,33 +139,24 @@ async function train(folder: string, options: TrainOptions, context: CommandCont
   if (exists) throw usageError(`--out: ${options.out} exists already; give another name`);
   const texts = options.texts === undefined ? undefined : await readTexts(options.texts, signal);
   const { labelKey, separator, splitKey } = options;
+  if (labelKey === undefined) throw usageError("--label-key: say which metadata key holds a model's label");
   const dataset = await scanDataset(folder, {
     labelKey,
-    splitKey,
     seed,
+    holdsOut: objective === "zeroshot",
     signal,
     ...(separator !== undefined && { separator }),
+    ...(splitKey !== undefined && { splitKey }),
   });
   for (const line of toScanLines(dataset)) await terminal.print(line);
   const rule = await toRule(dataset, options, signal);
   if (options.dryRun === true) return dataset.refused.length > 0 ? exitCodes.someFailed : exitCodes.success;
 
   const cache = options.cache ?? join(dirname(resolve(options.out)), ".probestream");
-  const locations = dataset.models.map(({ location }) => location);
-  const [packed] = await packLayers(locations, [rule], {
-    folder: cache,
-    signal,
-    onProgress: (done, total) => terminal.showStatus(`layers: ${done} of ${total} models`),
-  });
-  terminal.showStatus("");
-  if (packed === undefined) return exitCodes.unusable;
-  const opened = await openPackedLayers(packed);
+  const [layers] = await openLayers(dataset, [rule], cache, context);
+  if (layers === undefined) return exitCodes.unusable;
+  const { opened, models } = layers;
   try {
-    if (opened.refused.length > 0) terminal.remark(`${opened.refused.length} models have no usable layer "${module}":`);
-    for (const { index, reason } of opened.refused.slice(0, examples)) {
-      terminal.remark(toPlain(`  ${dataset.models[index]?.path}: ${reason}`));
-    }
-    const models = opened.kept.flatMap((index) => dataset.models[index] ?? []);
     const { data, labels } = toTrainData(objective, opened.layers, models, texts);
     const shape: TrainShape = {
       objective,
@@ -168,11 +165,18 @@ async function train(folder: string, options: TrainOptions, context: CommandCont
       projection: options.projection,
       representation: options.representation,
       labels: labels.length,
-      ...(texts !== undefined && objective === "zeroshot" && { textWidth: texts.vectors.columns }),
+      ...(texts !== undefined &&
+        objective === "zeroshot" && {
+          textWidth: texts.vectors.columns,
+          ...(options.temperature === "learned" && { temperature: "learned" as const }),
+        }),
     };
     const { learningRate, weightDecay } = { ...defaultTrainSettings[objective], ...toGiven(options) };
-    const { epochs, batchSize } = options;
-    const settings = { ...defaultTrainSettings[objective], epochs, batchSize, learningRate, weightDecay, seed };
+    const { epochs, batchSize, schedule, patience = 0, standardise = false } = options;
+    const settings: TrainSettings = {
+      ...defaultTrainSettings[objective],
+      ...{ epochs, batchSize, learningRate, weightDecay, schedule, patience, standardise, seed },
+    };
     const statePath = join(cache, `run-${toRunName(options.out)}.safetensors`);
     const startedAt = performance.now();
     const { best, reports } = await fitExpert(shape, data, {
@@ -191,7 +195,9 @@ async function train(folder: string, options: TrainOptions, context: CommandCont
         objective,
         layer: { ...rule, shape: { rows, columns } },
         labels,
-        extra: { provenance: { settings, epoch: chosen.epoch, reports: reports.filter(isEvaluated) } },
+        extra: {
+          provenance: { data: { labelKey, separator, splitKey, seed }, settings, epoch: chosen.epoch, reports },
+        },
       },
       shapes: toParameterShapes(shape),
       parameters: chosen.parameters,
@@ -205,9 +211,6 @@ async function train(folder: string, options: TrainOptions, context: CommandCont
     await opened.close();
   }
 }
-
-/** Models without a usable layer that are named. */
-const examples = 5;
 
 function toGiven({ learningRate, weightDecay }: TrainOptions): { learningRate?: number; weightDecay?: number } {
   return { ...(learningRate !== undefined && { learningRate }), ...(weightDecay !== undefined && { weightDecay }) };

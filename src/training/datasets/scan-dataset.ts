@@ -38,6 +38,8 @@ export interface ScanOptions {
   /** Draws splits where files say none. Default 0. */
   readonly seed?: number;
   readonly shares?: SplitShares;
+  /** Whether splits that are made hold labels out. Default true; otherwise models are drawn alike, whatever they have. */
+  readonly holdsOut?: boolean;
   readonly signal?: AbortSignal;
   readonly onProgress?: (done: number) => void;
 }
@@ -61,7 +63,7 @@ const splits: readonly Split[] = ["train", "val", "test", "val_holdout", "test_h
  * @throws NotFoundError `FILE_NOT_FOUND` if there is no such folder.
  */
 export async function scanDataset(folder: string, options: ScanOptions): Promise<Dataset> {
-  const { seed = 0, shares, signal, onProgress } = options;
+  const { seed = 0, shares = {}, holdsOut = true, signal, onProgress } = options;
   const found: Known[] = [];
   const refused: { path: string; reason: string }[] = [];
   const look = async (locations: readonly string[]): Promise<void> => {
@@ -97,9 +99,9 @@ export async function scanDataset(folder: string, options: ScanOptions): Promise
     return { models: found as DatasetModel[], refused, splitSource: "files" };
   }
   const made = makeSplits(
-    found.map(({ path, labels }) => ({ path, label: labels[0] ?? "" })),
+    found.map(({ path, labels }) => ({ path, label: holdsOut ? (labels[0] ?? "") : "" })),
     seed,
-    shares,
+    holdsOut ? shares : { ...shares, heldOutLabels: 0 },
   );
   const models = found.map((model, index) => ({ ...model, split: made[index] ?? "train" }));
   return { models, refused, splitSource: "made" };

@@ -1,0 +1,174 @@
+import { access, constants, readFile, writeFile } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import type { Command } from "commander";
+import { loadExpert, manifestName } from "../../experts/expert.js";
+import { parseExpertManifest } from "../../experts/expert-manifest.js";
+import { scanDataset } from "../../training/datasets/scan-dataset.js";
+import { evaluateExpert } from "../../training/evaluation/evaluate-expert.js";
+import type { EpochReport } from "../../training/fit-expert.js";
+import { toHtml } from "../../training/report/to-html.js";
+import { toParameters } from "../../training/to-parameters.js";
+import { toEvaluationData } from "../../training/to-train-data.js";
+import type { CommandContext } from "../command-context.js";
+import { addDatasetOptions, type DatasetOptions } from "../dataset-options.js";
+import { toEvaluationLines } from "../evaluation-table.js";
+import { exitCodes, usageError } from "../exit-codes.js";
+import { openLayers } from "../open-layers.js";
+import { parseCount } from "../option-values.js";
+import { toScanLines } from "../scan-report.js";
+import { readTexts } from "../texts-file.js";
+
+interface EvalOptions extends DatasetOptions {
+  readonly seed?: number;
+  readonly report?: string;
+  readonly json?: boolean;
+}
+
+const help = `
+Labels and splits are found as \`train\` found them: an expert that \`train\` made remembers
+--label-key, --separator, --split-key and --seed. A zero-shot expert needs --texts.
+
+What is measured, on each split but train, with 95 % intervals over models: top-1 and top-5
+(label accuracy for classification), retrieval (each label ranks all models: mAP), one-class
+AUC, calibration, each label by itself; beside the expert the nearest neighbours of its
+representations, a linear model of all weights, one of weight statistics, and chance.
+
+Exit codes: 0 evaluated; 1 evaluated, but some files could not be used; 2 the command line
+is wrong; 3 nothing could be evaluated.
+
+Examples:
+  $ probestream eval experts/mine models/ --texts labels.safetensors --report mine.html
+      a table here, and a page with pictures to open in a browser
+  $ probestream eval experts/mine models/ --texts labels.safetensors --json | jq .splits[1]
+`;
+
+/** Adds `eval`. */
+export function addEval(program: Command, context: CommandContext): void {
+  const command = program
+    .command("eval")
+    .summary("say how good an expert is, beside what needs no expert")
+    .description("Evaluates an expert on a folder of models that something is known about.")
+    .argument("<expert>", "expert folder")
+    .argument("<folder>", "folder of models, searched with all folders in it");
+  addDatasetOptions(command)
+    .option("--seed <n>", "draws splits where files say none (default: that of the training)", parseCount)
+    .option("--report <file.html>", "write a page with learning curves, confusions and a map as well")
+    .option("--json", "one JSON object instead of the table")
+    .addHelpText("after", help)
+    .action(async (expert: string, folder: string, options: EvalOptions) => {
+      context.exit(await evaluate(expert, folder, options, context));
+    });
+}
+
+async function evaluate(
+  expertFolder: string,
+  folder: string,
+  options: EvalOptions,
+  context: CommandContext,
+): Promise<number> {
+  const { signal, terminal } = context;
+  const startedAt = performance.now();
+  const { expert, checkpoint } = await loadExpert(expertFolder, signal);
+  const training = await readTraining(expertFolder);
+  const { labelKey, separator, splitKey } = { ...training.data, ...options };
+  if (labelKey === undefined) throw usageError("--label-key: the expert does not say where its labels came from");
+  const { objective } = expert;
+  if (objective === "zeroshot" && options.texts === undefined) {
+    throw usageError("a zero-shot expert is evaluated with --texts, the vectors of the labels' texts");
+  }
+  if (objective === "classification" && expert.labels.length === 0) {
+    throw usageError(
+      `${expertFolder} names no labels: add "labels" to its ${manifestName}, in the order of its answers`,
+    );
+  }
+  if (options.report !== undefined) {
+    await access(dirname(resolve(options.report)), constants.W_OK).catch(() => {
+      throw usageError(`--report: the folder of ${options.report} cannot be written to`);
+    });
+  }
+  const texts = options.texts === undefined ? undefined : await readTexts(options.texts, signal);
+  const dataset = await scanDataset(folder, {
+    labelKey,
+    seed: options.seed ?? training.data.seed ?? 1,
+    holdsOut: objective === "zeroshot",
+    signal,
+    ...(separator !== undefined && { separator }),
+    ...(splitKey !== undefined && { splitKey }),
+  });
+  if (options.json !== true) for (const line of toScanLines(dataset)) await terminal.print(line);
+  if (dataset.models.length === 0) throw usageError(`no model has a label in its metadata under "${labelKey}"`);
+  const cache = options.cache ?? join(dirname(resolve(expertFolder)), ".probestream");
+  const [layers] = await openLayers(dataset, [expert.layer], cache, context);
+  if (layers === undefined) return exitCodes.unusable;
+  const { opened, models } = layers;
+  try {
+    const named = toEvaluationData(objective, opened.layers, models, texts, expert.labels);
+    const { shape, parameters } = toParameters(checkpoint, opened.layers, named.labels.length);
+    assertFits(shape.layer, expert.layer.shape, folder);
+    const evaluation = await evaluateExpert(shape, parameters, named, {
+      signal,
+      onStage: (stage) => terminal.showStatus(`${stage} …`),
+    });
+    terminal.showStatus("");
+    if (options.json === true) await terminal.print(JSON.stringify({ spaceId: expert.spaceId, ...evaluation }));
+    else for (const line of toEvaluationLines(evaluation)) await terminal.print(line);
+    if (options.report !== undefined) {
+      const seconds = ((performance.now() - startedAt) / 1000).toFixed(0);
+      const { module, kind } = expert.layer;
+      const { architecture, representationWidth } = expert;
+      const page = toHtml({
+        title: `${basename(resolve(expertFolder))}, evaluated`,
+        facts: [
+          ["expert", expertFolder],
+          ["space id", expert.spaceId],
+          ["objective", objective === "zeroshot" ? "zero-shot: compares with texts" : "classification"],
+          ["layer", `${module} (${kind}), ${expert.layer.shape.rows} × ${expert.layer.shape.columns}`],
+          [
+            "size",
+            `${architecture.probeCount} probes × ${architecture.projectionWidth}, representation ${representationWidth}`,
+          ],
+          ["models", `${models.length} of ${dataset.models.length + dataset.refused.length} files in ${folder}`],
+          ["evaluated", `${new Date().toISOString().slice(0, 10)}, in ${seconds} s`],
+        ],
+        evaluation,
+        epochs: training.reports,
+      });
+      await writeFile(options.report, page).catch((cause: unknown) => {
+        throw usageError(`--report: ${options.report} could not be written: ${String(cause)}`);
+      });
+      if (options.json !== true) await terminal.print(`the report is in ${options.report}`);
+    }
+    return dataset.refused.length + opened.refused.length > 0 ? exitCodes.someFailed : exitCodes.success;
+  } finally {
+    await opened.close();
+  }
+}
+
+interface Extent {
+  readonly rows: number;
+  readonly columns: number;
+}
+
+function assertFits(found: Extent, wanted: Extent, folder: string): void {
+  if (found.rows === wanted.rows && found.columns === wanted.columns) return;
+  const [own, theirs] = [wanted, found].map(({ rows, columns }) => `${rows} × ${columns}`);
+  throw usageError(`the expert reads layers of ${own}, those of most models in ${folder} are ${theirs}`);
+}
+
+/** What an expert that `train` made remembers of its training; of others nothing is known. */
+interface Training {
+  readonly data: {
+    readonly labelKey?: string;
+    readonly separator?: string;
+    readonly splitKey?: string;
+    readonly seed?: number;
+  };
+  readonly reports: readonly EpochReport[];
+}
+
+async function readTraining(folder: string): Promise<Training> {
+  const path = join(folder, manifestName);
+  const { extra } = parseExpertManifest(await readFile(path, "utf8"), path);
+  const { data = {}, reports = [] } = (extra["provenance"] ?? {}) as Partial<Training>;
+  return { data, reports: Array.isArray(reports) ? reports : [] };
+}

@@ -1,0 +1,20 @@
+import type { Command } from "commander";
+
+/** Options of commands that read a folder of models and what is known about them. */
+export interface DatasetOptions {
+  readonly labelKey?: string;
+  readonly separator?: string;
+  readonly splitKey?: string;
+  readonly texts?: string;
+  readonly cache?: string;
+}
+
+/** Adds the options of {@link DatasetOptions}. */
+export function addDatasetOptions(command: Command): Command {
+  return command
+    .option("--label-key <key>", "metadata key that holds a model's label, or its labels")
+    .option("--separator <text>", "between the labels of one model")
+    .option("--split-key <key>", "metadata key that holds a model's split (default: split)")
+    .option("--texts <file>", "vectors of the labels' texts, for zero-shot")
+    .option("--cache <folder>", "where packed layers are kept (default: .probestream beside the expert)");
+}

@@ -1,0 +1,47 @@
+import { readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import test from "ava";
+import { makeExampleFolder, parseLines, runCli } from "./run-cli.js";
+
+let cwd = "";
+test.before(async () => {
+  cwd = await makeExampleFolder();
+});
+test.after.always(() => rm(cwd, { recursive: true, force: true }));
+
+const data = ["train", "models", "--label-key", "concept", "--layer", "lm.blocks.1.attn.to_out"];
+const sizes = ["--probes", "8", "--projection", "8", "--representation", "16", "--epochs", "12", "--batch-size", "4"];
+const zeroshot = ["--texts", "texts.safetensors", ...sizes];
+
+test("an expert is evaluated with what its training knew, as a table, as JSON, and as a page", async (t) => {
+  const made = await runCli([...data, ...zeroshot, "--out", "judged/mine"], { cwd });
+  t.is(made.code, 1, made.stderr);
+  const words = ["eval", "judged/mine", "models", "--texts", "texts.safetensors"];
+  const { code, stdout, stderr } = await runCli([...words, "--report", "mine.html"], { cwd });
+  t.is(code, 1, stderr);
+  t.regex(stdout, /test +expert +\d/);
+  t.regex(stdout, /the report is in mine\.html/);
+  const page = await readFile(join(cwd, "mine.html"), "utf8");
+  t.regex(page, /How it was trained/);
+  const json = await runCli([...words, "--json"], { cwd });
+  const [evaluation] = parseLines<{ splits: { split: string; models: number }[] }>(json.stdout);
+  t.deepEqual(
+    evaluation?.splits.map(({ split }) => split),
+    ["val", "test", "val_holdout"],
+  );
+});
+
+test("what cannot be evaluated ends with what to do", async (t) => {
+  t.is((await runCli([...data, ...zeroshot, "--epochs", "1", "--out", "unjudged/mine"], { cwd })).code, 1);
+  const cases: readonly (readonly [readonly string[], number, RegExp])[] = [
+    [["eval", "unjudged/mine", "models"], 2, /evaluated with --texts/],
+    [["eval", "absent", "models"], 3, /absent is not an expert folder/],
+    [["eval", "unjudged/mine", "models", "--texts", "texts.safetensors", "--report", "no/where.html"], 2, /--report/],
+    [["eval", "unjudged/mine", "models", "--texts", "texts.safetensors", "--label-key", "kind"], 2, /under "kind"/],
+  ];
+  for (const [words, wanted, message] of cases) {
+    const { code, stderr } = await runCli(words, { cwd });
+    t.is(code, wanted, stderr);
+    t.regex(stderr, message);
+  }
+});
