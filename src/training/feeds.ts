@@ -1,5 +1,5 @@
 import type { Tensor } from "onnxruntime-node";
-import { loadOnnxRuntime, type OnnxRuntime } from "../compute/load-onnxruntime.js";
+import { loadOnnxRuntime, type OnnxRuntime } from "../onnx/load-onnxruntime.js";
 import type { ParameterShapes, TrainShape } from "./train-shape.js";
 
 /** Tensors by the names of a graph's inputs or outputs. */
