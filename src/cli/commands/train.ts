@@ -2,6 +2,7 @@ import { access, rm } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { type Command, Option } from "commander";
 import type { Objective } from "../../experts/checkpoint.js";
+import { assertLayersDiffer } from "../../training/datasets/assert-layers-differ.js";
 import type { LayerRule } from "../../training/datasets/describe-layer.js";
 import { detectLayerKind } from "../../training/datasets/detect-layer-kind.js";
 import { openPackedLayers } from "../../training/datasets/open-packed-layers.js";
@@ -15,9 +16,9 @@ import { writeExpert } from "../../training/write-expert.js";
 import type { CommandContext } from "../command-context.js";
 import { formatClock } from "../duration.js";
 import { exitCodes, usageError } from "../exit-codes.js";
+import { toLayerLines } from "../layer-report.js";
 import { parseCount, parseNumber } from "../option-values.js";
 import { toScanLines } from "../scan-report.js";
-import { toPlain } from "../table.js";
 import { readTexts } from "../texts-file.js";
 
 interface TrainOptions {
@@ -155,10 +156,8 @@ async function train(folder: string, options: TrainOptions, context: CommandCont
   if (packed === undefined) return exitCodes.unusable;
   const opened = await openPackedLayers(packed);
   try {
-    if (opened.refused.length > 0) terminal.remark(`${opened.refused.length} models have no usable layer "${module}":`);
-    for (const { index, reason } of opened.refused.slice(0, examples)) {
-      terminal.remark(toPlain(`  ${dataset.models[index]?.path}: ${reason}`));
-    }
+    for (const line of toLayerLines(opened.refused, dataset.models, module)) terminal.remark(line);
+    await assertLayersDiffer(opened.layers, module, signal);
     const models = opened.kept.flatMap((index) => dataset.models[index] ?? []);
     const { data, labels } = toTrainData(objective, opened.layers, models, texts);
     const shape: TrainShape = {
@@ -205,9 +204,6 @@ async function train(folder: string, options: TrainOptions, context: CommandCont
     await opened.close();
   }
 }
-
-/** Models without a usable layer that are named. */
-const examples = 5;
 
 function toGiven({ learningRate, weightDecay }: TrainOptions): { learningRate?: number; weightDecay?: number } {
   return { ...(learningRate !== undefined && { learningRate }), ...(weightDecay !== undefined && { weightDecay }) };
