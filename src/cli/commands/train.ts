@@ -16,16 +16,15 @@ import { writeExpert } from "../../training/write-expert.js";
 import type { CommandContext } from "../command-context.js";
 import { formatClock } from "../duration.js";
 import { exitCodes, usageError } from "../exit-codes.js";
+import { type LabelOptions, readLabelSource } from "../labels-file.js";
 import { toLayerLines } from "../layer-report.js";
 import { parseCount, parseNumber } from "../option-values.js";
-import { toScanLines } from "../scan-report.js";
+import { hasUnusable, toScanLines } from "../scan-report.js";
 import { readTexts } from "../texts-file.js";
 
-interface TrainOptions {
+interface TrainOptions extends LabelOptions {
   readonly layer: string;
   readonly out: string;
-  readonly labelKey: string;
-  readonly separator?: string;
   readonly splitKey: string;
   readonly objective: Objective;
   readonly texts?: string;
@@ -44,19 +43,25 @@ interface TrainOptions {
 }
 
 const help = `
-A zero-shot expert (the default) needs --texts: a safetensors file with a vector for each
-label, its names in the metadata "labels". A classification expert needs none; --separator
-splits a header's text into several labels, lists in brackets are split anyway.
+Labels come from the files' headers (--label-key) or from a file beside them (--labels),
+.csv or .jsonl, with the fields "path" (below the folder, below that of the label file, or
+absolute), one of "label", "labels" (a list) and "text" (a caption), and "split" if you
+like. --separator splits a text into several labels; lists in brackets are split anyway.
+Of kohya's ss_tag_frequency come the tags at least half as frequent as the most frequent.
 
-Splits come from the headers (--split-key) or from folders called train, val, test,
-val_holdout and test_holdout; where a file says none, all are made: a fifth of the labels
-is held out, of the others an eighth of the models is for val and another for test.
+A zero-shot expert (the default) needs --texts: a safetensors file with a vector for each
+label, its names in the metadata "labels". A classification expert needs none.
+
+Splits come from --labels, from the headers (--split-key) or from folders called train,
+val, test, val_holdout and test_holdout; where a model has none, all are made: a fifth of
+the labels is held out, of the others an eighth of the models is for val and another for
+test.
 
 Layers are read once and kept in --cache. A run that is stopped goes on where it was when
 the same command is given again. The expert that is written is the best on val.
 
-Exit codes: 0 trained; 1 trained, but some files could not be used; 2 the command line is
-wrong; 3 nothing could be trained; 130 stopped, to go on later.
+Exit codes: 0 trained; 1 trained, but some files or rows could not be used; 2 the command
+line or the data are wrong; 3 nothing could be trained; 130 stopped, to go on later.
 
 Examples:
   $ probestream train models/ --label-key concept --layer lm.blocks.1.attn.to_out \\
@@ -64,6 +69,8 @@ Examples:
       what is there? files, labels, splits, and what cannot be used
   $ probestream train models/ --label-key concept --layer lm.blocks.1.attn.to_out \\
       --texts labels.safetensors --out experts/mine
+  $ probestream train models/ --labels labels.csv --layer lm.blocks.1.attn.to_out \\
+      --objective classification --separator "|" --out experts/mine
   $ probestream serve --experts experts/
 `;
 
@@ -78,7 +85,8 @@ export function addTrain(program: Command, context: CommandContext): void {
     .argument("<folder>", "folder of models, searched with all folders in it")
     .requiredOption("--layer <module>", "module whose weights are read, for example lm.blocks.1.attn.to_out")
     .requiredOption("--out <folder>", "expert folder that is made; it must not exist")
-    .requiredOption("--label-key <key>", "metadata key that holds a model's label, or its labels")
+    .option("--label-key <key>", "metadata key that holds a model's label, or its labels")
+    .option("--labels <file>", "CSV or JSON lines that say each model's label, in place of --label-key")
     .option("--separator <text>", "between the labels of one model")
     .option("--split-key <key>", "metadata key that holds a model's split", "split")
     .addOption(
@@ -132,18 +140,12 @@ async function train(folder: string, options: TrainOptions, context: CommandCont
     () => false,
   );
   if (exists) throw usageError(`--out: ${options.out} exists already; give another name`);
+  const source = await readLabelSource(options, signal);
   const texts = options.texts === undefined ? undefined : await readTexts(options.texts, signal);
-  const { labelKey, separator, splitKey } = options;
-  const dataset = await scanDataset(folder, {
-    labelKey,
-    splitKey,
-    seed,
-    signal,
-    ...(separator !== undefined && { separator }),
-  });
+  const dataset = await scanDataset(folder, { ...source, splitKey: options.splitKey, seed, signal });
   for (const line of toScanLines(dataset)) await terminal.print(line);
   const rule = await toRule(dataset, options, signal);
-  if (options.dryRun === true) return dataset.refused.length > 0 ? exitCodes.someFailed : exitCodes.success;
+  if (options.dryRun === true) return hasUnusable(dataset) ? exitCodes.someFailed : exitCodes.success;
 
   const cache = options.cache ?? join(dirname(resolve(options.out)), ".probestream");
   const locations = dataset.models.map(({ location }) => location);
@@ -199,7 +201,7 @@ async function train(folder: string, options: TrainOptions, context: CommandCont
     const report = reports[chosen.epoch];
     if (report !== undefined) await terminal.print(`best on val: ${toEpochText(report, epochs)}`);
     await terminal.print(`the expert is in ${options.out}`);
-    return dataset.refused.length + opened.refused.length > 0 ? exitCodes.someFailed : exitCodes.success;
+    return hasUnusable(dataset) || opened.refused.length > 0 ? exitCodes.someFailed : exitCodes.success;
   } finally {
     await opened.close();
   }
@@ -212,7 +214,11 @@ function toGiven({ learningRate, weightDecay }: TrainOptions): { learningRate?: 
 /** The layer as most models have it: as LoRA factors, or dense. */
 async function toRule({ models }: Dataset, options: TrainOptions, signal: AbortSignal): Promise<LayerRule> {
   const { layer: module, layout, loraScale } = options;
-  if (models.length === 0) throw usageError(`no model has a label in its metadata under "${options.labelKey}"`);
+  if (models.length === 0) {
+    const { labels, labelKey } = options;
+    const place = labels === undefined ? `its metadata under "${labelKey}"` : `"${labels}" that can be used`;
+    throw usageError(`no model has a label in ${place}`);
+  }
   const locations = models.map(({ location }) => location);
   const kind = await detectLayerKind(locations, module, signal);
   if (kind === "lora") return { module, kind, layout: "linear", loraScale };
