@@ -1,9 +1,8 @@
 import type { Command } from "commander";
+import type { LabelOptions } from "./labels-file.js";
 
 /** Options of commands that read a folder of models and what is known about them. */
-export interface DatasetOptions {
-  readonly labelKey?: string;
-  readonly separator?: string;
+export interface DatasetOptions extends LabelOptions {
   readonly splitKey?: string;
   readonly texts?: string;
   readonly cache?: string;
@@ -13,6 +12,7 @@ export interface DatasetOptions {
 export function addDatasetOptions(command: Command): Command {
   return command
     .option("--label-key <key>", "metadata key that holds a model's label, or its labels")
+    .option("--labels <file>", "CSV or JSON lines that say each model's label, in place of --label-key")
     .option("--separator <text>", "between the labels of one model")
     .option("--split-key <key>", "metadata key that holds a model's split (default: split)")
     .option("--texts <file>", "vectors of the labels' texts, for zero-shot")

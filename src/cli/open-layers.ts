@@ -3,7 +3,7 @@ import { type OpenedLayers, openPackedLayers } from "../training/datasets/open-p
 import { packLayers } from "../training/datasets/pack-layers.js";
 import type { Dataset, DatasetModel } from "../training/datasets/scan-dataset.js";
 import type { CommandContext } from "./command-context.js";
-import { toPlain } from "./table.js";
+import { toLayerLines } from "./layer-report.js";
 
 /** One layer of a dataset's models, with the models that have it. */
 export interface DatasetLayers {
@@ -12,9 +12,6 @@ export interface DatasetLayers {
   /** One per layer of the set. */
   readonly models: readonly DatasetModel[];
 }
-
-/** Models without a usable layer that are named. */
-const examples = 5;
 
 /** Reads layers of all models in one pass, or finds them in the cache, and opens them. Each must be closed. */
 export async function openLayers(
@@ -36,12 +33,7 @@ export async function openLayers(
   const found: DatasetLayers[] = [];
   for (const layers of packed) {
     const opened = await openPackedLayers(layers);
-    if (opened.refused.length > 0) {
-      terminal.remark(`${opened.refused.length} models have no usable layer "${layers.rule.module}":`);
-    }
-    for (const { index, reason } of opened.refused.slice(0, examples)) {
-      terminal.remark(toPlain(`  ${models[index]?.path}: ${reason}`));
-    }
+    for (const line of toLayerLines(opened.refused, models, layers.rule.module)) terminal.remark(line);
     found.push({ rule: layers.rule, opened, models: opened.kept.flatMap((index) => models[index] ?? []) });
   }
   return found;

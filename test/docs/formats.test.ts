@@ -8,6 +8,7 @@ import { makeExample } from "../../scripts/example.js";
 import { openCatalogue } from "../../src/experts/catalogue.js";
 import { parseExpertManifest } from "../../src/experts/expert-manifest.js";
 import { readTexts } from "../../src/search/read-texts.js";
+import { readLabelFile } from "../../src/training/datasets/read-label-file.js";
 import { readTensors } from "../../src/weights/safetensors-file.js";
 import { encodeSafetensors } from "../../src/weights/safetensors-writer.js";
 import { selectLayer } from "../../src/weights/select-layer.js";
@@ -202,4 +203,24 @@ test("lines of embed --json have the fields of the samples", async (t) => {
   const error: unknown = failure?.["error"];
   const sample: unknown = JSON.parse(findBlock(blocks, "json", '"error"'));
   t.deepEqual(toShape(sample), toShape({ ...failure, error: { ...Object(error), facts: { experts: 2 } } }));
+});
+
+test("the label files of the document say what stands there", async (t) => {
+  const folder = await createTemporaryFolder(t);
+  const read = async (language: string) => {
+    const path = join(folder, `labels.${language}`);
+    await writeFile(path, findBlock(blocks, language, "path"));
+    const { rows, malformed } = await readLabelFile(path, { separator: "|" });
+    t.deepEqual(malformed, []);
+    return rows.map(({ path, content }) => ("labels" in content ? [path, content.labels, content.split] : content));
+  };
+  t.deepEqual(await read("csv"), [
+    ["cats, small/1.safetensors", ["cat", "small"], "train"],
+    ["dogs/2.safetensors", ["dog", "owner's"], "val"],
+    ["dogs/3.safetensors", ["dog"], undefined],
+  ]);
+  t.deepEqual(await read("jsonl"), [
+    ["cats, small/1.safetensors", ["cat", "small"], "train"],
+    ["dogs/2.safetensors", ["a photo of a dog, asleep"], undefined],
+  ]);
 });

@@ -13,9 +13,10 @@ import type { CommandContext } from "../command-context.js";
 import { addDatasetOptions, type DatasetOptions } from "../dataset-options.js";
 import { toEvaluationLines } from "../evaluation-table.js";
 import { exitCodes, usageError } from "../exit-codes.js";
+import { type LabelOptions, readLabelSource } from "../labels-file.js";
 import { openLayers } from "../open-layers.js";
 import { parseCount } from "../option-values.js";
-import { toScanLines } from "../scan-report.js";
+import { hasUnusable, toScanLines } from "../scan-report.js";
 import { readTexts } from "../texts-file.js";
 
 interface EvalOptions extends DatasetOptions {
@@ -70,8 +71,9 @@ async function evaluate(
   const startedAt = performance.now();
   const { expert, checkpoint } = await loadExpert(expertFolder, signal);
   const training = await readTraining(expertFolder);
-  const { labelKey, separator, splitKey } = { ...training.data, ...options };
-  if (labelKey === undefined) throw usageError("--label-key: the expert does not say where its labels came from");
+  const hasSource = options.labelKey !== undefined || options.labels !== undefined;
+  const source = await readLabelSource(hasSource ? options : { ...training.data, ...options }, signal);
+  const { splitKey } = { ...training.data, ...options };
   const { objective } = expert;
   if (objective === "zeroshot" && options.texts === undefined) {
     throw usageError("a zero-shot expert is evaluated with --texts, the vectors of the labels' texts");
@@ -88,15 +90,14 @@ async function evaluate(
   }
   const texts = options.texts === undefined ? undefined : await readTexts(options.texts, signal);
   const dataset = await scanDataset(folder, {
-    labelKey,
+    ...source,
     seed: options.seed ?? training.data.seed ?? 1,
     holdsOut: objective === "zeroshot",
     signal,
-    ...(separator !== undefined && { separator }),
     ...(splitKey !== undefined && { splitKey }),
   });
   if (options.json !== true) for (const line of toScanLines(dataset)) await terminal.print(line);
-  if (dataset.models.length === 0) throw usageError(`no model has a label in its metadata under "${labelKey}"`);
+  if (dataset.models.length === 0) throw usageError(`no model in ${folder} has a label that is known`);
   const cache = options.cache ?? join(dirname(resolve(expertFolder)), ".probestream");
   const [layers] = await openLayers(dataset, [expert.layer], cache, context);
   if (layers === undefined) return exitCodes.unusable;
@@ -138,7 +139,7 @@ async function evaluate(
       });
       if (options.json !== true) await terminal.print(`the report is in ${options.report}`);
     }
-    return dataset.refused.length + opened.refused.length > 0 ? exitCodes.someFailed : exitCodes.success;
+    return hasUnusable(dataset) || opened.refused.length > 0 ? exitCodes.someFailed : exitCodes.success;
   } finally {
     await opened.close();
   }
@@ -157,9 +158,7 @@ function assertFits(found: Extent, wanted: Extent, folder: string): void {
 
 /** What an expert that `train` made remembers of its training; of others nothing is known. */
 interface Training {
-  readonly data: {
-    readonly labelKey?: string;
-    readonly separator?: string;
+  readonly data: LabelOptions & {
     readonly splitKey?: string;
     readonly seed?: number;
   };

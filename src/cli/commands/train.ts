@@ -2,6 +2,7 @@ import { access, rm } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { type Command, Option } from "commander";
 import type { Objective } from "../../experts/checkpoint.js";
+import { assertLayersDiffer } from "../../training/datasets/assert-layers-differ.js";
 import type { LayerRule } from "../../training/datasets/describe-layer.js";
 import { detectLayerKind } from "../../training/datasets/detect-layer-kind.js";
 import { type Dataset, scanDataset } from "../../training/datasets/scan-dataset.js";
@@ -14,9 +15,10 @@ import type { CommandContext } from "../command-context.js";
 import { addDatasetOptions, type DatasetOptions } from "../dataset-options.js";
 import { formatClock } from "../duration.js";
 import { exitCodes, usageError } from "../exit-codes.js";
+import { readLabelSource } from "../labels-file.js";
 import { openLayers } from "../open-layers.js";
 import { parseCount, parseNumber } from "../option-values.js";
-import { toScanLines } from "../scan-report.js";
+import { hasUnusable, toScanLines } from "../scan-report.js";
 import { readTexts } from "../texts-file.js";
 
 interface TrainOptions extends DatasetOptions {
@@ -41,19 +43,25 @@ interface TrainOptions extends DatasetOptions {
 }
 
 const help = `
-A zero-shot expert (the default) needs --texts: a safetensors file with a vector for each
-label, its names in the metadata "labels". A classification expert needs none; --separator
-splits a header's text into several labels, lists in brackets are split anyway.
+Labels come from the files' headers (--label-key) or from a file beside them (--labels),
+.csv or .jsonl, with the fields "path" (below the folder, below that of the label file, or
+absolute), one of "label", "labels" (a list) and "text" (a caption), and "split" if you
+like. --separator splits a text into several labels; lists in brackets are split anyway.
+Of kohya's ss_tag_frequency come the tags at least half as frequent as the most frequent.
 
-Splits come from the headers (--split-key) or from folders called train, val, test,
-val_holdout and test_holdout; where a file says none, all are made: a fifth of the labels
-is held out, of the others an eighth of the models is for val and another for test.
+A zero-shot expert (the default) needs --texts: a safetensors file with a vector for each
+label, its names in the metadata "labels". A classification expert needs none.
+
+Splits come from --labels, from the headers (--split-key) or from folders called train,
+val, test, val_holdout and test_holdout; where a model has none, all are made: a fifth of
+the labels is held out, of the others an eighth of the models is for val and another for
+test.
 
 Layers are read once and kept in --cache. A run that is stopped goes on where it was when
 the same command is given again. The expert that is written is the best on val.
 
-Exit codes: 0 trained; 1 trained, but some files could not be used; 2 the command line is
-wrong; 3 nothing could be trained; 130 stopped, to go on later.
+Exit codes: 0 trained; 1 trained, but some files or rows could not be used; 2 the command
+line or the data are wrong; 3 nothing could be trained; 130 stopped, to go on later.
 
 Examples:
   $ probestream train models/ --label-key concept --layer lm.blocks.1.attn.to_out \\
@@ -61,6 +69,8 @@ Examples:
       what is there? files, labels, splits, and what cannot be used
   $ probestream train models/ --label-key concept --layer lm.blocks.1.attn.to_out \\
       --texts labels.safetensors --out experts/mine
+  $ probestream train models/ --labels labels.csv --layer lm.blocks.1.attn.to_out \\
+      --objective classification --separator "|" --out experts/mine
   $ probestream serve --experts experts/
 `;
 
@@ -137,26 +147,26 @@ async function train(folder: string, options: TrainOptions, context: CommandCont
     () => false,
   );
   if (exists) throw usageError(`--out: ${options.out} exists already; give another name`);
+  const { labelKey, labels: labelFile, separator, splitKey } = options;
+  const source = await readLabelSource(options, signal);
   const texts = options.texts === undefined ? undefined : await readTexts(options.texts, signal);
-  const { labelKey, separator, splitKey } = options;
-  if (labelKey === undefined) throw usageError("--label-key: say which metadata key holds a model's label");
   const dataset = await scanDataset(folder, {
-    labelKey,
+    ...source,
     seed,
     holdsOut: objective === "zeroshot",
     signal,
-    ...(separator !== undefined && { separator }),
     ...(splitKey !== undefined && { splitKey }),
   });
   for (const line of toScanLines(dataset)) await terminal.print(line);
   const rule = await toRule(dataset, options, signal);
-  if (options.dryRun === true) return dataset.refused.length > 0 ? exitCodes.someFailed : exitCodes.success;
+  if (options.dryRun === true) return hasUnusable(dataset) ? exitCodes.someFailed : exitCodes.success;
 
   const cache = options.cache ?? join(dirname(resolve(options.out)), ".probestream");
   const [layers] = await openLayers(dataset, [rule], cache, context);
   if (layers === undefined) return exitCodes.unusable;
   const { opened, models } = layers;
   try {
+    await assertLayersDiffer(opened.layers, rule.module, signal);
     const { data, labels } = toTrainData(objective, opened.layers, models, texts);
     const shape: TrainShape = {
       objective,
@@ -196,7 +206,12 @@ async function train(folder: string, options: TrainOptions, context: CommandCont
         layer: { ...rule, shape: { rows, columns } },
         labels,
         extra: {
-          provenance: { data: { labelKey, separator, splitKey, seed }, settings, epoch: chosen.epoch, reports },
+          provenance: {
+            data: { labelKey, labels: labelFile, separator, splitKey, seed },
+            settings,
+            epoch: chosen.epoch,
+            reports,
+          },
         },
       },
       shapes: toParameterShapes(shape),
@@ -206,7 +221,7 @@ async function train(folder: string, options: TrainOptions, context: CommandCont
     const report = reports[chosen.epoch];
     if (report !== undefined) await terminal.print(`best on val: ${toEpochText(report, epochs)}`);
     await terminal.print(`the expert is in ${options.out}`);
-    return dataset.refused.length + opened.refused.length > 0 ? exitCodes.someFailed : exitCodes.success;
+    return hasUnusable(dataset) || opened.refused.length > 0 ? exitCodes.someFailed : exitCodes.success;
   } finally {
     await opened.close();
   }
@@ -219,7 +234,11 @@ function toGiven({ learningRate, weightDecay }: TrainOptions): { learningRate?: 
 /** The layer as most models have it: as LoRA factors, or dense. */
 async function toRule({ models }: Dataset, options: TrainOptions, signal: AbortSignal): Promise<LayerRule> {
   const { layer: module, layout, loraScale } = options;
-  if (models.length === 0) throw usageError(`no model has a label in its metadata under "${options.labelKey}"`);
+  if (models.length === 0) {
+    const { labels, labelKey } = options;
+    const place = labels === undefined ? `its metadata under "${labelKey}"` : `"${labels}" that can be used`;
+    throw usageError(`no model has a label in ${place}`);
+  }
   const locations = models.map(({ location }) => location);
   const kind = await detectLayerKind(locations, module, signal);
   if (kind === "lora") return { module, kind, layout: "linear", loraScale };

@@ -2,7 +2,15 @@ import { createHash } from "node:crypto";
 import { open } from "node:fs/promises";
 import { CorruptDataError, InvalidInputError } from "../../errors/probestream-error.js";
 import type { LayerSet } from "./layer-set.js";
-import type { PackedLayers, PackedRecord } from "./pack-layers.js";
+import type { LayerRefusal, PackedLayers, PackedRecord } from "./pack-layers.js";
+
+/** A model whose layer cannot be used. */
+export interface RefusedLayer {
+  /** The index that it has in `PackedLayers.records`. */
+  readonly index: number;
+  readonly kind: LayerRefusal;
+  readonly reason: string;
+}
 
 /** Packed layers that are ready for training. */
 export interface OpenedLayers {
@@ -10,7 +18,7 @@ export interface OpenedLayers {
   /** Which records the set holds, in their order: the indices that they have in `PackedLayers.records`. */
   readonly kept: readonly number[];
   /** Why the others are left out. */
-  readonly refused: readonly { readonly index: number; readonly reason: string }[];
+  readonly refused: readonly RefusedLayer[];
   close(): Promise<void>;
 }
 
@@ -35,11 +43,12 @@ export async function openPackedLayers({ rule, path, records }: PackedLayers): P
   }
   const kept: number[] = [];
   const present: Present[] = [];
-  const refused: { index: number; reason: string }[] = [];
+  const refused: RefusedLayer[] = [];
   for (const [index, record] of records.entries()) {
-    if ("refused" in record) refused.push({ index, reason: record.refused });
+    if ("refused" in record) refused.push({ index, kind: record.kind, reason: record.refused });
     else if (toShapeText(record) !== shape) {
-      refused.push({ index, reason: `the layer is ${toShapeText(record)}, that of most models ${shape}` });
+      const reason = `the layer is ${toShapeText(record)}, that of most models ${shape}`;
+      refused.push({ index, kind: "SHAPE_MISMATCH", reason });
     } else {
       kept.push(index);
       present.push(record);

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { mkdir, open, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { ErrorReason } from "../../errors/error-reason.js";
 import { toProbestreamError } from "../../errors/plain-error.js";
 import { mapConcurrently } from "../../weights/map-concurrently.js";
 import { openModel } from "../../weights/model-file.js";
@@ -8,10 +9,13 @@ import { toWriteError } from "../to-write-error.js";
 import { describeLayer, type LayerRule } from "./describe-layer.js";
 import { readLayer } from "./read-layer.js";
 
+/** Why a layer cannot be used: the reason of the error that its reading ended in, or that all its numbers are one. */
+export type LayerRefusal = ErrorReason | "CONSTANT";
+
 /** A layer of one model in the packed file, or why there is none. */
 export type PackedRecord = { readonly location: string; readonly size: number; readonly mtimeMs: number } & (
   | { readonly rows: number; readonly columns: number; readonly rank?: number; readonly offset: number }
-  | { readonly refused: string }
+  | { readonly refused: string; readonly kind: LayerRefusal }
 );
 
 /** One layer of many models, in a file of its own. */
@@ -37,7 +41,7 @@ const modelsAtOnce = 8;
 /** Models after which their layers are written. */
 const modelsPerWrite = 64;
 /** Bump it when what is packed changes. */
-const format = 1;
+const format = 2;
 
 /**
  * Packs layers of many models into one file per layer, so that training reads no model file again. All layers are read
@@ -159,7 +163,8 @@ async function readModel(
   if (before.every((record) => record !== undefined)) return before.map((record) => ({ record, values: [] }));
   const refuse = (error: unknown): ReadLayer => {
     signal?.throwIfAborted();
-    return { record: { ...file, refused: toProbestreamError(error).message }, values: [] };
+    const { message, reason } = toProbestreamError(error);
+    return { record: { ...file, refused: message, kind: reason }, values: [] };
   };
   try {
     const model = await openModel(location, { signal });
@@ -191,7 +196,7 @@ async function readPart(
   const values = [...inputs.values()];
   if (values.some((part) => part.every((value) => value === part[0]))) {
     const message = `all numbers of the layer "${rule.module}" are ${values[0]?.[0]}: it was never trained`;
-    return { record: { ...file, refused: message }, values: [] };
+    return { record: { ...file, refused: message, kind: "CONSTANT" }, values: [] };
   }
   const { rows, columns } = spec.shape;
   const down = inputs.get("down");

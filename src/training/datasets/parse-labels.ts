@@ -29,7 +29,10 @@ const isList = /^(?:\[\s*['"\d\]-]|\(\s*['"\d)-])/;
 /** One element of a list and what follows it. */
 const element = /\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|(-?\d+(?:\.\d+)?))\s*(,|[\])]$)/sy;
 
-const escapes: Readonly<Record<string, string>> = { n: "\n", t: "\t", r: "\r" };
+const escapes: Readonly<Record<string, string>> = { n: "\n", t: "\t", r: "\r", b: "\b", f: "\f", v: "\v", a: "\x07" };
+
+/** An escape of Python or JSON: of a code, or of one character. */
+const escapePattern = /\\(?:u([\da-fA-F]{4})|x([\da-fA-F]{2})|U(0010[\da-fA-F]{4}|000[\da-fA-F]{5})|(.))/gs;
 
 function parseList(text: string): string[] {
   const close = text.startsWith("[") ? "]" : ")";
@@ -43,11 +46,20 @@ function parseList(text: string): string[] {
     const match = element.exec(text);
     if (match === null) throw wrong(text, `something other than a text or a number at character ${at + 1}`);
     const [whole, single, double, number = ""] = match;
-    labels.push((single ?? double)?.replace(/\\(.)/gs, (_, escaped: string) => escapes[escaped] ?? escaped) ?? number);
+    labels.push((single ?? double)?.replace(escapePattern, toUnescaped) ?? number);
     at += whole.length;
     if (!whole.endsWith(",")) return labels;
   }
   throw wrong(text, `a list that is not closed by ${close}`);
+}
+
+/** What stands for an escape; halves of a surrogate pair come one after the other. */
+function toUnescaped(_: string, four?: string, two?: string, eight?: string, character = ""): string {
+  const code = four ?? two ?? eight;
+  if (code === undefined) return escapes[character] ?? character;
+  return eight === undefined
+    ? String.fromCharCode(Number.parseInt(code, 16))
+    : String.fromCodePoint(Number.parseInt(code, 16));
 }
 
 function wrong(text: string, found: string): InvalidInputError {

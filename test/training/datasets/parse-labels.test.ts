@@ -17,6 +17,16 @@ test("lists come in brackets or parentheses, with a comma at the end or not", (t
   t.deepEqual(parseLabels("[]"), []);
 });
 
+test("escapes of Python and of JSON stand for their characters", (t) => {
+  t.deepEqual(parseLabels('["caf\\u00e9", "\\ud83d\\udc36", "a\\/b"]'), ["café", "🐶", "a/b"]);
+  t.deepEqual(parseLabels("['\\x1b[0m', '\\U0001f436', '\\u00E9', '\\Uffffffff']"), [
+    "\u001b[0m",
+    "🐶",
+    "é",
+    "Uffffffff",
+  ]);
+});
+
 test("what is no list of texts and numbers is refused", (t) => {
   for (const text of ["['a'", "['a' 'b']", "[1, os.remove('x')]", "['a',,'b']", "['a']]", "[[1]]"]) {
     if (text === "[[1]]") t.deepEqual(parseLabels(text), [text]);
@@ -37,7 +47,7 @@ test("every list that Python or JSON writes comes back", (t) => {
 test("whatever stands there is parsed or refused, never more", (t) => {
   fc.assert(
     fc.property(
-      fc.string({ unit: fc.constantFrom("[", "]", "(", ")", "'", '"', "\\", ",", " ", "1", "a") }),
+      fc.string({ unit: fc.constantFrom("[", "]", "(", ")", "'", '"', "\\", ",", " ", "1", "a", "u", "U") }),
       (text) => {
         try {
           t.true(Array.isArray(parseLabels(text)));

@@ -2,6 +2,7 @@ import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import test from "ava";
 import { NotFoundError } from "../../../src/errors/probestream-error.js";
+import { readLabelFile } from "../../../src/training/datasets/read-label-file.js";
 import { scanDataset } from "../../../src/training/datasets/scan-dataset.js";
 import { encodeSafetensors } from "../../../src/weights/safetensors-writer.js";
 import { createTemporaryFolder, type Teardown } from "../../helpers/temporary-folder.js";
@@ -100,4 +101,135 @@ test("without splits in the files they are made, the same each time", async (t) 
 test("a folder that is not there is refused", async (t) => {
   const folder = await createTemporaryFolder(t);
   await t.throwsAsync(scanDataset(join(folder, "absent"), { labelKey: "concept" }), { instanceOf: NotFoundError });
+});
+
+test("a label file says what headers do not, its splits before those of headers and folders", async (t) => {
+  const folder = await writeDataset(t, {
+    "a.safetensors": {},
+    "test/b.safetensors": { split: "val" },
+    "test/c.safetensors": { split: "val" },
+    "val/d.safetensors": {},
+    "lists/labels.csv": [
+      "path,label,split",
+      "a.safetensors,cat,train",
+      "test/b.safetensors,dog,train",
+      "../test/c.safetensors,dog,",
+      "../val/d.safetensors,cat,",
+    ].join("\n"),
+  });
+  const labelFile = await readLabelFile(join(folder, "lists/labels.csv"));
+  const { models, refused, rowProblems, splitSource } = await scanDataset(folder, { labelFile });
+  t.is(splitSource, "files");
+  t.deepEqual([refused, rowProblems], [[], []]);
+  t.deepEqual(
+    models.map(({ path, labels, split }) => [path, labels.join(), split]),
+    [
+      ["a.safetensors", "cat", "train"],
+      ["test/b.safetensors", "dog", "train"],
+      ["test/c.safetensors", "dog", "val"],
+      ["val/d.safetensors", "cat", "val"],
+    ],
+  );
+});
+
+test("paths are absolute, below the folder, or below that of the label file, the folder first", async (t) => {
+  const folder = await writeDataset(t, {
+    "x/a.safetensors": {},
+    "x/x/a.safetensors": {},
+    "x/b.safetensors": {},
+    "c.safetensors": {},
+  });
+  const lines = ["x/a.safetensors", "x/x/a.safetensors", "b.safetensors", join(folder, "c.safetensors")];
+  await writeFile(
+    join(folder, "x/labels.jsonl"),
+    lines.map((path, i) => JSON.stringify({ path, label: i })).join("\n"),
+  );
+  const labelFile = await readLabelFile(join(folder, "x/labels.jsonl"));
+  const { models, refused, rowProblems } = await scanDataset(folder, { labelFile });
+  t.deepEqual([refused, rowProblems], [[], []]);
+  t.deepEqual(Object.fromEntries(models.map(({ path, labels }) => [path, labels[0]])), {
+    "x/a.safetensors": "0",
+    "x/x/a.safetensors": "1",
+    "x/b.safetensors": "2",
+    "c.safetensors": "3",
+  });
+});
+
+test("rows and files that do not fit are named, each with its line", async (t) => {
+  const folder = await writeDataset(t, {
+    "once.safetensors": {},
+    "twice.safetensors": {},
+    "both.safetensors": {},
+    "none.safetensors": {},
+    "empty.safetensors": {},
+    "odd.safetensors": {},
+    "broken.safetensors": "not a model",
+    "labels.csv": [
+      "path,label,split",
+      "once.safetensors,cat,",
+      "twice.safetensors,cat,",
+      "both.safetensors,cat,",
+      "absent.safetensors,cat,",
+      "./twice.safetensors,cat,",
+      "both.safetensors,dog,",
+      "empty.safetensors,,",
+      "odd.safetensors,cat,valid",
+      "broken.safetensors,cat,",
+      'stray,"ca"t,',
+    ].join("\r\n"),
+  });
+  const labelFile = await readLabelFile(join(folder, "labels.csv"));
+  const { models, refused, rowProblems } = await scanDataset(folder, { labelFile });
+  t.deepEqual(
+    models.map(({ path }) => path),
+    ["once.safetensors", "twice.safetensors"],
+  );
+  t.deepEqual(Object.fromEntries(refused.map(({ path, kind }) => [path, kind])), {
+    "both.safetensors": "contradiction",
+    "broken.safetensors": "unreadable",
+    "empty.safetensors": "no-label",
+    "none.safetensors": "no-row",
+    "odd.safetensors": "unknown-split",
+  });
+  const reasons = new Map(refused.map(({ path, reason }) => [path, reason]));
+  t.is(reasons.get("both.safetensors"), "lines 4 and 7 of labels.csv contradict each other");
+  t.is(reasons.get("empty.safetensors"), "line 8 of labels.csv has no label");
+  t.regex(reasons.get("odd.safetensors") ?? "", /line 9 of labels\.csv has the split "valid"; splits are train, val/);
+  t.deepEqual(
+    rowProblems.map(({ kind, line, reason }) => [kind, line, reason]),
+    [
+      ["absent-file", 5, '"absent.safetensors"'],
+      ["repeated", 6, '"./twice.safetensors", as line 3 says'],
+      ["malformed", 11, "something behind a closing quote; quotes inside quotes are doubled"],
+    ],
+  );
+});
+
+test("splits that only some models say are not taken, and counted", async (t) => {
+  const folder = await writeDataset(t, {
+    "a.safetensors": { concept: "cat", split: "test" },
+    "b.safetensors": { concept: "cat" },
+  });
+  const { splitSource, splitsFound } = await scanDataset(folder, { labelKey: "concept" });
+  t.deepEqual([splitSource, splitsFound], ["made", 1]);
+});
+
+test("kohya's tag frequencies are labels by their key", async (t) => {
+  const folder = await writeDataset(t, {
+    "a.safetensors": { ss_tag_frequency: '{"5_fox": {"fox": 8, "snow": 4, "tree": 3}}' },
+    "b.safetensors": { ss_tag_frequency: "{}" },
+    "c.safetensors": { ss_tag_frequency: "fox" },
+  });
+  const { models, refused } = await scanDataset(folder, { labelKey: "ss_tag_frequency" });
+  t.deepEqual(
+    models.map(({ labels }) => labels),
+    [["fox", "snow"]],
+  );
+  t.deepEqual(
+    refused.map(({ path, kind }) => [path, kind]),
+    [
+      ["b.safetensors", "no-label"],
+      ["c.safetensors", "no-label"],
+    ],
+  );
 });
