@@ -1,10 +1,10 @@
 import type { Command } from "commander";
+import type { TextOptions } from "./label-texts.js";
 import type { LabelOptions } from "./labels-file.js";
 
 /** Options of commands that read a folder of models and what is known about them. */
-export interface DatasetOptions extends LabelOptions {
+export interface DatasetOptions extends LabelOptions, TextOptions {
   readonly splitKey?: string;
-  readonly texts?: string;
   readonly cache?: string;
 }
 
@@ -15,6 +15,8 @@ export function addDatasetOptions(command: Command): Command {
     .option("--labels <file>", "CSV or JSON lines that say each model's label, in place of --label-key")
     .option("--separator <text>", "between the labels of one model")
     .option("--split-key <key>", "metadata key that holds a model's split (default: split)")
-    .option("--texts <file>", "vectors of the labels' texts, for zero-shot")
+    .option("--text-encoder <folder>", "model.onnx and tokenizer.json that encode the labels' texts, for zero-shot")
+    .option("--prompt <text>", "what is encoded, with {} for the label (default: {})")
+    .option("--texts <file>", "vectors of the labels' texts, in place of --text-encoder")
     .option("--cache <folder>", "where packed layers are kept (default: .probestream beside the expert)");
 }

@@ -34,7 +34,7 @@ test("an expert is evaluated with what its training knew, as a table, as JSON, a
 test("what cannot be evaluated ends with what to do", async (t) => {
   t.is((await runCli([...data, ...zeroshot, "--epochs", "1", "--out", "unjudged/mine"], { cwd })).code, 1);
   const cases: readonly (readonly [readonly string[], number, RegExp])[] = [
-    [["eval", "unjudged/mine", "models"], 2, /evaluated with --texts/],
+    [["eval", "unjudged/mine", "models"], 2, /needs --text-encoder or --texts/],
     [["eval", "absent", "models"], 3, /absent is not an expert folder/],
     [["eval", "unjudged/mine", "models", "--texts", "texts.safetensors", "--report", "no/where.html"], 2, /--report/],
     [["eval", "unjudged/mine", "models", "--texts", "texts.safetensors", "--label-key", "kind"], 2, /under "kind"/],

@@ -1,6 +1,8 @@
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import test from "ava";
+import { Random } from "../../src/linalg/random.js";
+import { writeWordEncoder } from "../../src/text/write-word-encoder.js";
 import { makeExampleFolder, parseLines, runCli } from "./run-cli.js";
 
 let cwd = "";
@@ -60,7 +62,7 @@ test("a dry run says what is there and makes nothing", async (t) => {
 
 test("what cannot be trained ends with what to do", async (t) => {
   const cases: readonly (readonly [readonly string[], number, RegExp])[] = [
-    [[...data, "--out", "x/y"], 2, /a zero-shot expert needs --texts/],
+    [[...data, "--out", "x/y"], 2, /a zero-shot expert needs --text-encoder or --texts/],
     [[...data, ...zeroshot, "--out", "models"], 2, /--out: models exists already/],
     [[...data, ...zeroshot, "--out", "x/y", "--learning-rate", "fast"], 2, /number from 0 on/],
     [["train", "models", "--label-key", "kind", "--layer", "z", ...zeroshot, "--out", "x/y"], 2, /under "kind"/],
@@ -76,5 +78,35 @@ test("what cannot be trained ends with what to do", async (t) => {
     const { code, stderr } = await runCli(words, { cwd });
     t.is(code, wanted, stderr);
     t.regex(stderr, message);
+  }
+});
+
+test("labels are encoded by a text encoder, which the expert names, and the best layer is found", async (t) => {
+  const words = ["astronomy", "birds", "chess", "cooking", "gardening", "jazz", "sailing", "weaving", "about"];
+  const vectors = new Random(8).spread(words.length * 16, 1);
+  await writeWordEncoder(join(cwd, "encoder"), { words, vectors, width: 16 });
+  const encoder = ["--text-encoder", "encoder", "--prompt", "about {}"];
+  const base = ["train", "models", "--label-key", "concept", ...sizes, ...encoder];
+  const { code, stdout, stderr } = await runCli([...base, "--layer", "auto", "--out", "auto/mine"], { cwd });
+  t.is(code, 1, stderr);
+  t.regex(stdout, /4 layers, 10 epochs of a small expert on each:/);
+  t.regex(stdout, /the best layer is lm\.blocks\.1\.attn\.to_/);
+  t.regex(stderr, /val \d+\.\d% .*lm\.blocks\.1\.attn\.to_out/);
+  const manifest = JSON.parse(await readFile(join(cwd, "auto/mine/expert.json"), "utf8"));
+  t.regex(manifest.text.encoder, /^[0-9a-f]{64}$/);
+  t.is(manifest.text.prompt, "about {}");
+  const judged = await runCli(["eval", "auto/mine", "models", "--text-encoder", "encoder"], { cwd });
+  t.is(judged.code, 1, judged.stderr);
+  await writeWordEncoder(join(cwd, "other"), { words, vectors: vectors.map((value) => -value), width: 16 });
+  const wrong = await runCli(["eval", "auto/mine", "models", "--text-encoder", "other"], { cwd });
+  t.is(wrong.code, 2);
+  t.regex(wrong.stderr, /--text-encoder: its model\.onnx is [0-9a-f]{12}…, the expert was trained with/);
+  for (const [more, message] of [
+    [["--texts", "texts.safetensors"], /one of the two; both are there/],
+    [["--prompt", "about"], /has no \{\}/],
+  ] as const) {
+    const refused = await runCli([...base, "--layer", "auto", "--out", "x/y", ...more], { cwd });
+    t.is(refused.code, 2);
+    t.regex(refused.stderr, message);
   }
 });

@@ -1,23 +1,23 @@
 import { access, constants, readFile, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
-import { loadExpert, manifestName } from "../../experts/expert.js";
+import { type Expert, loadExpert, manifestName } from "../../experts/expert.js";
 import { parseExpertManifest } from "../../experts/expert-manifest.js";
-import { scanDataset } from "../../training/datasets/scan-dataset.js";
+import { type Dataset, type LabelSource, scanDataset } from "../../training/datasets/scan-dataset.js";
 import { evaluateExpert } from "../../training/evaluation/evaluate-expert.js";
 import type { EpochReport } from "../../training/fit-expert.js";
 import { toHtml } from "../../training/report/to-html.js";
 import { toParameters } from "../../training/to-parameters.js";
-import { toEvaluationData } from "../../training/to-train-data.js";
+import { type LabelTexts, toEvaluationData } from "../../training/to-train-data.js";
 import type { CommandContext } from "../command-context.js";
 import { addDatasetOptions, type DatasetOptions } from "../dataset-options.js";
 import { toEvaluationLines } from "../evaluation-table.js";
 import { exitCodes, usageError } from "../exit-codes.js";
+import { assertTextOptions, readLabelTexts } from "../label-texts.js";
 import { type LabelOptions, readLabelSource } from "../labels-file.js";
 import { openLayers } from "../open-layers.js";
 import { parseCount } from "../option-values.js";
 import { hasUnusable, toScanLines } from "../scan-report.js";
-import { readTexts } from "../texts-file.js";
 
 interface EvalOptions extends DatasetOptions {
   readonly seed?: number;
@@ -27,7 +27,8 @@ interface EvalOptions extends DatasetOptions {
 
 const help = `
 Labels and splits are found as \`train\` found them: an expert that \`train\` made remembers
---label-key, --separator, --split-key and --seed. A zero-shot expert needs --texts.
+--label-key or --labels, --separator, --split-key and --seed. A zero-shot expert needs --text-encoder
+or --texts, those of the training; the prompt is that of the training unless one is given.
 
 What is measured, on each split but train, with 95 % intervals over models: top-1 and top-5
 (label accuracy for classification), retrieval (each label ranks all models: mAP), one-class
@@ -75,9 +76,7 @@ async function evaluate(
   const source = await readLabelSource(hasSource ? options : { ...training.data, ...options }, signal);
   const { splitKey } = { ...training.data, ...options };
   const { objective } = expert;
-  if (objective === "zeroshot" && options.texts === undefined) {
-    throw usageError("a zero-shot expert is evaluated with --texts, the vectors of the labels' texts");
-  }
+  if (objective === "zeroshot") assertTextOptions(options);
   if (objective === "classification" && expert.labels.length === 0) {
     throw usageError(
       `${expertFolder} names no labels: add "labels" to its ${manifestName}, in the order of its answers`,
@@ -88,7 +87,6 @@ async function evaluate(
       throw usageError(`--report: the folder of ${options.report} cannot be written to`);
     });
   }
-  const texts = options.texts === undefined ? undefined : await readTexts(options.texts, signal);
   const dataset = await scanDataset(folder, {
     ...source,
     seed: options.seed ?? training.data.seed ?? 1,
@@ -97,7 +95,8 @@ async function evaluate(
     ...(splitKey !== undefined && { splitKey }),
   });
   if (options.json !== true) for (const line of toScanLines(dataset)) await terminal.print(line);
-  if (dataset.models.length === 0) throw usageError(`no model in ${folder} has a label that is known`);
+  if (dataset.models.length === 0) throw usageError(`no model in ${folder} has a label ${toPlace(source)}`);
+  const texts = objective === "zeroshot" ? await readExpertTexts(expert, dataset, options, signal) : undefined;
   const cache = options.cache ?? join(dirname(resolve(expertFolder)), ".probestream");
   const [layers] = await openLayers(dataset, [expert.layer], cache, context);
   if (layers === undefined) return exitCodes.unusable;
@@ -143,6 +142,32 @@ async function evaluate(
   } finally {
     await opened.close();
   }
+}
+
+function toPlace(source: LabelSource): string {
+  return "labelKey" in source ? `in its metadata under "${source.labelKey}"` : "in the file of labels that can be used";
+}
+
+/** Vectors of the labels' texts, made as those that the expert was trained with. */
+async function readExpertTexts(
+  { textEncoder, prompt }: Expert,
+  { models }: Dataset,
+  options: EvalOptions,
+  signal: AbortSignal,
+): Promise<LabelTexts> {
+  const labels = [...new Set(models.flatMap((model) => model.labels))];
+  const own = options.prompt ?? (prompt === "" ? undefined : prompt);
+  const { texts, text } = await readLabelTexts(
+    { ...options, ...(own !== undefined && { prompt: own }) },
+    labels,
+    signal,
+  );
+  if (text !== undefined && textEncoder !== "" && text.encoder !== textEncoder) {
+    throw usageError(
+      `--text-encoder: its model.onnx is ${text.encoder.slice(0, 12)}…, the expert was trained with ${textEncoder.slice(0, 12)}…`,
+    );
+  }
+  return texts;
 }
 
 interface Extent {

@@ -1,13 +1,16 @@
 import { access, rm } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { type Command, Option } from "commander";
+import { ProbestreamError } from "../../errors/probestream-error.js";
 import type { Objective } from "../../experts/checkpoint.js";
 import { assertLayersDiffer } from "../../training/datasets/assert-layers-differ.js";
 import type { LayerRule } from "../../training/datasets/describe-layer.js";
 import { detectLayerKind } from "../../training/datasets/detect-layer-kind.js";
+import { findLayers } from "../../training/datasets/find-layers.js";
 import { type Dataset, scanDataset } from "../../training/datasets/scan-dataset.js";
 import { type EpochReport, fitExpert } from "../../training/fit-expert.js";
-import { toTrainData } from "../../training/to-train-data.js";
+import { sweepLayers, toSweepSettings } from "../../training/sweep-layers.js";
+import { type NamedTrainData, toTrainData } from "../../training/to-train-data.js";
 import { defaultTrainSettings, type TrainSettings } from "../../training/train-settings.js";
 import { type TrainShape, toParameterShapes } from "../../training/train-shape.js";
 import { writeExpert } from "../../training/write-expert.js";
@@ -15,11 +18,12 @@ import type { CommandContext } from "../command-context.js";
 import { addDatasetOptions, type DatasetOptions } from "../dataset-options.js";
 import { formatClock } from "../duration.js";
 import { exitCodes, usageError } from "../exit-codes.js";
+import { assertTextOptions, type EncodedLabels, readLabelTexts } from "../label-texts.js";
 import { readLabelSource } from "../labels-file.js";
-import { openLayers } from "../open-layers.js";
+import { type DatasetLayers, openLayers } from "../open-layers.js";
 import { parseCount, parseNumber } from "../option-values.js";
 import { hasUnusable, toScanLines } from "../scan-report.js";
-import { readTexts } from "../texts-file.js";
+import { toPlain } from "../table.js";
 
 interface TrainOptions extends DatasetOptions {
   readonly layer: string;
@@ -39,6 +43,7 @@ interface TrainOptions extends DatasetOptions {
   readonly projection: number;
   readonly representation: number;
   readonly seed: number;
+  readonly bestOn: "val" | "val_holdout";
   readonly dryRun?: boolean;
 }
 
@@ -49,8 +54,9 @@ absolute), one of "label", "labels" (a list) and "text" (a caption), and "split"
 like. --separator splits a text into several labels; lists in brackets are split anyway.
 Of kohya's ss_tag_frequency come the tags at least half as frequent as the most frequent.
 
-A zero-shot expert (the default) needs --texts: a safetensors file with a vector for each
-label, its names in the metadata "labels". A classification expert needs none.
+A zero-shot expert (the default) needs to know what labels mean: --text-encoder, a folder
+with model.onnx and tokenizer.json, or --texts, a safetensors file with a vector for each
+label, its names in the metadata "labels". A classification expert needs neither.
 
 Splits come from --labels, from the headers (--split-key) or from folders called train,
 val, test, val_holdout and test_holdout; where a model has none, all are made: a fifth of
@@ -58,7 +64,9 @@ the labels is held out, of the others an eighth of the models is for val and ano
 test.
 
 Layers are read once and kept in --cache. A run that is stopped goes on where it was when
-the same command is given again. The expert that is written is the best on val.
+the same command is given again. The expert that is written is the best on --best-on:
+val for labels that it was trained on, val_holdout for those that it never saw. Then judge
+it: \`probestream eval\`.
 
 Exit codes: 0 trained; 1 trained, but some files or rows could not be used; 2 the command
 line or the data are wrong; 3 nothing could be trained; 130 stopped, to go on later.
@@ -74,6 +82,9 @@ Examples:
   $ probestream serve --experts experts/
 `;
 
+/** What `--layer` says where no layer is named. */
+const autoLayer = "auto";
+
 const { zeroshot, classification } = defaultTrainSettings;
 
 /** Adds `train`. */
@@ -83,7 +94,7 @@ export function addTrain(program: Command, context: CommandContext): void {
     .summary("train an expert on a folder of models that something is known about")
     .description("Trains an expert on one layer of many models and on what their headers say of them.")
     .argument("<folder>", "folder of models, searched with all folders in it")
-    .requiredOption("--layer <module>", "module whose weights are read, for example lm.blocks.1.attn.to_out")
+    .requiredOption("--layer <module>", "module whose weights are read; auto: try all shortly, take the best")
     .requiredOption("--out <folder>", "expert folder that is made; it must not exist")
     .addOption(
       new Option("--objective <objective>", "what the expert learns to tell")
@@ -129,6 +140,11 @@ export function addTrain(program: Command, context: CommandContext): void {
     .option("--projection <n>", "width r_V of the shared projection", parseCount, 128)
     .option("--representation <n>", "width r_T of a representation", parseCount, 128)
     .option("--seed <n>", "draws first weights, orders and splits", parseCount, 1)
+    .addOption(
+      new Option("--best-on <split>", "split that says which epoch is written")
+        .choices(["val", "val_holdout"])
+        .default("val"),
+    )
     .option("--dry-run", "say what is there, and train nothing")
     .addHelpText("after", help)
     .action(async (folder: string, options: TrainOptions) => {
@@ -139,17 +155,14 @@ export function addTrain(program: Command, context: CommandContext): void {
 async function train(folder: string, options: TrainOptions, context: CommandContext): Promise<number> {
   const { signal, terminal } = context;
   const { objective, seed } = options;
-  if (objective === "zeroshot" && options.texts === undefined) {
-    throw usageError("a zero-shot expert needs --texts; --objective classification needs none");
-  }
+  if (objective === "zeroshot") assertTextOptions(options);
   const exists = await access(options.out).then(
     () => true,
     () => false,
   );
   if (exists) throw usageError(`--out: ${options.out} exists already; give another name`);
-  const { labelKey, labels: labelFile, separator, splitKey } = options;
+  const { splitKey } = options;
   const source = await readLabelSource(options, signal);
-  const texts = options.texts === undefined ? undefined : await readTexts(options.texts, signal);
   const dataset = await scanDataset(folder, {
     ...source,
     seed,
@@ -158,91 +171,162 @@ async function train(folder: string, options: TrainOptions, context: CommandCont
     ...(splitKey !== undefined && { splitKey }),
   });
   for (const line of toScanLines(dataset)) await terminal.print(line);
-  const rule = await toRule(dataset, options, signal);
+  const rules = await toRules(dataset, options, context);
   if (options.dryRun === true) return hasUnusable(dataset) ? exitCodes.someFailed : exitCodes.success;
-
+  const labels = [...new Set(dataset.models.flatMap((model) => model.labels))];
+  const encoded = objective === "zeroshot" ? await readLabelTexts(options, labels, signal) : undefined;
   const cache = options.cache ?? join(dirname(resolve(options.out)), ".probestream");
-  const [layers] = await openLayers(dataset, [rule], cache, context);
-  if (layers === undefined) return exitCodes.unusable;
-  const { opened, models } = layers;
+  const layers = await openLayers(dataset, rules, cache, context);
   try {
-    await assertLayersDiffer(opened.layers, rule.module, signal);
-    const { data, labels } = toTrainData(objective, opened.layers, models, texts);
-    const shape: TrainShape = {
-      objective,
-      layer: opened.layers.layer,
-      probes: options.probes,
-      projection: options.projection,
-      representation: options.representation,
-      labels: labels.length,
-      ...(texts !== undefined &&
-        objective === "zeroshot" && {
-          textWidth: texts.vectors.columns,
-          ...(options.temperature === "learned" && { temperature: "learned" as const }),
-        }),
-    };
-    const { learningRate, weightDecay } = { ...defaultTrainSettings[objective], ...toGiven(options) };
-    const { epochs, batchSize, schedule, patience = 0, standardise = false } = options;
-    const settings: TrainSettings = {
-      ...defaultTrainSettings[objective],
-      ...{ epochs, batchSize, learningRate, weightDecay, schedule, patience, standardise, seed },
-    };
-    const statePath = join(cache, `run-${toRunName(options.out)}.safetensors`);
-    const startedAt = performance.now();
-    const { best, reports } = await fitExpert(shape, data, {
-      settings,
-      statePath,
-      signal,
-      alsoEvaluate: ["test", "test_holdout"],
-      onEpoch: (report) => showEpoch(report, epochs, performance.now() - startedAt, context),
-    });
-    terminal.showStatus("");
-    const chosen = best.get("val");
-    if (chosen === undefined) return exitCodes.unusable;
-    const { rows, columns } = opened.layers.layer;
-    await writeExpert(options.out, {
-      manifest: {
-        objective,
-        layer: { ...rule, shape: { rows, columns } },
-        labels,
-        extra: {
-          provenance: {
-            data: { labelKey, labels: labelFile, separator, splitKey, seed },
-            settings,
-            epoch: chosen.epoch,
-            reports,
-          },
-        },
-      },
-      shapes: toParameterShapes(shape),
-      parameters: chosen.parameters,
-    });
-    await rm(statePath, { force: true });
-    const report = reports[chosen.epoch];
-    if (report !== undefined) await terminal.print(`best on val: ${toEpochText(report, epochs)}`);
-    await terminal.print(`the expert is in ${options.out}`);
-    return hasUnusable(dataset) || opened.refused.length > 0 ? exitCodes.someFailed : exitCodes.success;
+    const chosen = await chooseLayer(layers, encoded, options, context);
+    await trainOn(chosen, encoded, cache, options, context);
+    const isWhole = !hasUnusable(dataset) && chosen.layers.opened.refused.length === 0;
+    return isWhole ? exitCodes.success : exitCodes.someFailed;
   } finally {
-    await opened.close();
+    await Promise.all(layers.map(({ opened }) => opened.close()));
   }
+}
+
+/** What an expert can be trained on: a layer, its models, and the sizes that follow. */
+interface Trainable {
+  readonly layers: DatasetLayers;
+  readonly shape: TrainShape;
+  readonly named: NamedTrainData;
+}
+
+async function toTrainable(
+  layers: DatasetLayers,
+  encoded: EncodedLabels | undefined,
+  options: TrainOptions,
+  signal: AbortSignal,
+): Promise<Trainable> {
+  const { objective, probes, projection, representation, temperature } = options;
+  const { opened, models, rule } = layers;
+  await assertLayersDiffer(opened.layers, rule.module, signal);
+  const named = toTrainData(objective, opened.layers, models, encoded?.texts);
+  const shape: TrainShape = {
+    ...{ objective, layer: opened.layers.layer, probes, projection, representation, labels: named.labels.length },
+    ...(encoded !== undefined && {
+      textWidth: encoded.texts.vectors.columns,
+      ...(temperature === "learned" && { temperature }),
+    }),
+  };
+  return { layers, shape, named };
+}
+
+/** The layer that was named, or the one that short runs on all say most of the labels of. */
+async function chooseLayer(
+  layers: readonly DatasetLayers[],
+  encoded: EncodedLabels | undefined,
+  options: TrainOptions,
+  { terminal, signal }: CommandContext,
+): Promise<Trainable> {
+  const [only] = layers;
+  if (only !== undefined && layers.length === 1) return toTrainable(only, encoded, options, signal);
+  const trainable = new Map<string, Trainable>();
+  for (const candidate of layers) {
+    try {
+      trainable.set(candidate.rule.module, await toTrainable(candidate, encoded, options, signal));
+    } catch (error) {
+      if (!(error instanceof ProbestreamError)) throw error;
+      terminal.remark(toPlain(`not a candidate: ${error.message}`));
+    }
+  }
+  const candidates = [...trainable].map(([module, { shape, named }]) => ({ module, shape, data: named.data }));
+  const settings = toSettings(options);
+  const { epochs } = toSweepSettings(settings);
+  await terminal.print(`${candidates.length} layers, ${epochs} epochs of a small expert on each:`);
+  const [best] = await sweepLayers(candidates, settings, {
+    signal,
+    onLayer: ({ module, val, valHoldout }) => {
+      const more = valHoldout === undefined ? "" : `  val_holdout ${toPercent(valHoldout)}`;
+      terminal.remark(toPlain(`  val ${toPercent(val)}${more}  ${module}`));
+    },
+  });
+  const chosen = trainable.get(best?.module ?? "");
+  if (chosen === undefined) throw usageError("--layer auto: no layer can be trained on; name one with --layer");
+  await terminal.print(toPlain(`the best layer is ${best?.module}`));
+  return chosen;
+}
+
+async function trainOn(
+  { layers, shape, named }: Trainable,
+  encoded: EncodedLabels | undefined,
+  cache: string,
+  options: TrainOptions,
+  context: CommandContext,
+): Promise<void> {
+  const { signal, terminal } = context;
+  const { objective, labelKey, labels, separator, splitKey, seed } = options;
+  const settings = toSettings(options);
+  const statePath = join(cache, `run-${toRunName(options.out)}.safetensors`);
+  const startedAt = performance.now();
+  const { best, reports } = await fitExpert(shape, named.data, {
+    settings,
+    statePath,
+    signal,
+    alsoEvaluate: ["test", "test_holdout"],
+    onEpoch: (report) => showEpoch(report, settings.epochs, performance.now() - startedAt, context),
+  });
+  terminal.showStatus("");
+  const bestOn = best.has(options.bestOn) ? options.bestOn : "val";
+  const chosen = best.get(bestOn);
+  if (chosen === undefined) throw usageError("no epoch was better than none: there is nothing to write");
+  const { rows, columns } = shape.layer;
+  const data = { labelKey, labels, separator, splitKey, seed };
+  await writeExpert(options.out, {
+    manifest: {
+      objective,
+      layer: { ...layers.rule, shape: { rows, columns } },
+      labels: named.labels,
+      ...(encoded?.text !== undefined && { text: encoded.text }),
+      extra: { provenance: { data, settings, bestOn, epoch: chosen.epoch, reports } },
+    },
+    shapes: toParameterShapes(shape),
+    parameters: chosen.parameters,
+  });
+  await rm(statePath, { force: true });
+  const report = reports[chosen.epoch];
+  if (report !== undefined) await terminal.print(`best on ${bestOn}: ${toEpochText(report, settings.epochs)}`);
+  await terminal.print(`the expert is in ${options.out}`);
+}
+
+function toSettings(options: TrainOptions): TrainSettings {
+  const defaults = defaultTrainSettings[options.objective];
+  const { learningRate, weightDecay } = { ...defaults, ...toGiven(options) };
+  const { epochs, batchSize, schedule, patience = 0, standardise = false, seed } = options;
+  return { ...defaults, epochs, batchSize, learningRate, weightDecay, schedule, patience, standardise, seed };
 }
 
 function toGiven({ learningRate, weightDecay }: TrainOptions): { learningRate?: number; weightDecay?: number } {
   return { ...(learningRate !== undefined && { learningRate }), ...(weightDecay !== undefined && { weightDecay }) };
 }
 
-/** The layer as most models have it: as LoRA factors, or dense. */
-async function toRule({ models }: Dataset, options: TrainOptions, signal: AbortSignal): Promise<LayerRule> {
-  const { layer: module, layout, loraScale } = options;
+/** Layers that are tried at most. */
+const mostCandidates = 32;
+
+/** The layer as most models have it, as LoRA factors or dense; with `auto` all that nearly all models have. */
+async function toRules(
+  { models }: Dataset,
+  options: TrainOptions,
+  { terminal, signal }: CommandContext,
+): Promise<LayerRule[]> {
+  const { layer: module, layout, loraScale, labels, labelKey } = options;
   if (models.length === 0) {
-    const { labels, labelKey } = options;
     const place = labels === undefined ? `its metadata under "${labelKey}"` : `"${labels}" that can be used`;
     throw usageError(`no model has a label in ${place}`);
   }
   const locations = models.map(({ location }) => location);
+  if (module === autoLayer) {
+    const found = await findLayers(locations, loraScale, signal);
+    if (found.length === 0) throw usageError("--layer auto: the models have no layer in common; name one with --layer");
+    const stride = Math.ceil(found.length / mostCandidates);
+    if (stride > 1) terminal.remark(`of ${found.length} layers every ${stride}th is tried`);
+    return found.filter((_, index) => index % stride === 0);
+  }
   const kind = await detectLayerKind(locations, module, signal);
-  if (kind === "lora") return { module, kind, layout: "linear", loraScale };
-  return { module, kind, layout, loraScale: "none" };
+  if (kind === "lora") return [{ module, kind, layout: "linear", loraScale }];
+  return [{ module, kind, layout, loraScale: "none" }];
 }
 
 /** A run belongs to the expert that it makes. */
@@ -256,11 +340,15 @@ function showEpoch(report: EpochReport, epochs: number, elapsedMs: number, { ter
   else if (isEvaluated(report)) terminal.remark(`${toEpochText(report, epochs)}, ${formatClock(left)} left`);
 }
 
+function toPercent(share: number): string {
+  return `${(100 * share).toFixed(1)}%`;
+}
+
 function isEvaluated({ accuracies }: EpochReport): boolean {
   return Object.keys(accuracies).length > 0;
 }
 
 function toEpochText({ epoch, loss, accuracies }: EpochReport, epochs: number): string {
-  const shares = Object.entries(accuracies).map(([split, share]) => `${split} ${(100 * share).toFixed(1)}%`);
+  const shares = Object.entries(accuracies).map(([split, share]) => `${split} ${toPercent(share)}`);
   return [`epoch ${epoch + 1} of ${epochs}`, `loss ${loss.toFixed(3)}`, ...shares].join("  ");
 }
