@@ -55,6 +55,31 @@ export { readTexts, type Texts } from "./search/read-texts.js";
 export type { UploadStore } from "./search/upload-store.js";
 export { openDirectoryUploadStore } from "./search/upload-stores/directory.js";
 export { createMemoryUploadStore } from "./search/upload-stores/memory.js";
+export { openTextEncoder, type TextEncoderOptions } from "./text/open-text-encoder.js";
+export type { TextEncoder, TextVectors } from "./text/text-encoder.js";
+export { type WordVectors, writeWordEncoder } from "./text/write-word-encoder.js";
+export type { LayerRule } from "./training/datasets/describe-layer.js";
+export { findLayers } from "./training/datasets/find-layers.js";
+export { createMemoryLayerSet, type LayerSet, type Split } from "./training/datasets/layer-set.js";
+export { type OpenedLayers, openPackedLayers } from "./training/datasets/open-packed-layers.js";
+export { type PackedLayers, packLayers } from "./training/datasets/pack-layers.js";
+export { readLabelFile } from "./training/datasets/read-label-file.js";
+export { type Dataset, type DatasetModel, type ScanOptions, scanDataset } from "./training/datasets/scan-dataset.js";
+export { type EvaluateOptions, type Evaluation, evaluateExpert } from "./training/evaluation/evaluate-expert.js";
+export {
+  type EpochReport,
+  type FitOptions,
+  type FittedExpert,
+  fitExpert,
+  type TrainData,
+} from "./training/fit-expert.js";
+export { type Report, toHtml } from "./training/report/to-html.js";
+export { sweepLayers } from "./training/sweep-layers.js";
+export { toParameters } from "./training/to-parameters.js";
+export { type LabelTexts, type NamedTrainData, toEvaluationData, toTrainData } from "./training/to-train-data.js";
+export { defaultTrainSettings, type TrainSettings } from "./training/train-settings.js";
+export { type TrainShape, toParameterShapes } from "./training/train-shape.js";
+export { writeExpert } from "./training/write-expert.js";
 export { type FindModelsOptions, findModels } from "./weights/find-models.js";
 export type { LayerSpec, SelectedTensor, TensorInfo, TensorRole } from "./weights/layer.js";
 export { findLoraPairs } from "./weights/lora-pairs.js";

@@ -22,11 +22,17 @@ export interface OpenedLayers {
   close(): Promise<void>;
 }
 
+/** Bytes of layers that are kept once they were read: 32,768 LoRA layers of rank 8 and 128 × 128. */
+const mostHeldBytes = 256 * 1024 * 1024;
+
 type Present = Extract<PackedRecord, { offset: number }>;
 
 /**
  * Opens packed layers as a set of one shape: that of most models; the others are refused. LoRA layers of lower rank are
- * filled up with zeros, which leaves B·A as it is. Layers are read from the file when they are asked for.
+ * filled up with zeros, which leaves B·A as it is. Layers are read from the file when they are asked for, and kept as long as there
+ * is room.
+ *
+ * Memory: 256 MiB of layers.
  *
  * @throws InvalidInputError `SHAPE_MISMATCH` if no layer is there at all.
  */
@@ -58,12 +64,22 @@ export async function openPackedLayers({ rule, path, records }: PackedLayers): P
   const ranks = present.flatMap(({ rank }) => (rank === undefined ? [] : [rank]));
   const rank = ranks.reduce((most, next) => Math.max(most, next), 0);
   const file = await open(path);
-  const read = async (target: Float32Array, at: number, count: number, offset: number): Promise<void> => {
-    const bytes = new Uint8Array(target.buffer, target.byteOffset + at * 4, count * 4);
-    const { bytesRead } = await file.read(bytes, 0, bytes.byteLength, offset);
-    if (bytesRead < bytes.byteLength) {
+  const held = new Map<number, Float32Array>();
+  let heldBytes = 0;
+  const read = async (index: number): Promise<Float32Array> => {
+    const known = held.get(index);
+    if (known !== undefined) return known;
+    const { offset, rank: own } = take(index);
+    const values = new Float32Array(own === undefined ? rows * columns : own * (rows + columns));
+    const { bytesRead } = await file.read(new Uint8Array(values.buffer), 0, values.byteLength, offset);
+    if (bytesRead < values.byteLength) {
       throw new CorruptDataError("CORRUPT", `${path} ends at ${offset + bytesRead}; delete it to pack the layers anew`);
     }
+    if (heldBytes + values.byteLength <= mostHeldBytes) {
+      held.set(index, values);
+      heldBytes += values.byteLength;
+    }
+    return values;
   };
   const take = (index: number): Present => {
     const record = present[index];
@@ -80,20 +96,20 @@ export async function openPackedLayers({ rule, path, records }: PackedLayers): P
         .digest("hex"),
       layer: rule.kind === "lora" ? { rows, columns, rank } : { rows, columns },
       read: async (indices) => {
-        const picked = Array.from(indices, take);
+        const picked = await Promise.all(Array.from(indices, read));
         if (rule.kind === "dense") {
           const x = new Float32Array(picked.length * rows * columns);
-          await Promise.all(picked.map(({ offset }, i) => read(x, i * rows * columns, rows * columns, offset)));
+          for (const [i, values] of picked.entries()) x.set(values, i * rows * columns);
           return new Map([["X", x]]);
         }
         const down = new Float32Array(picked.length * rank * columns);
         const up = new Float32Array(picked.length * rank * rows);
-        await Promise.all(
-          picked.flatMap(({ offset, rank: own = 0 }, i) => [
-            read(down, i * rank * columns, own * columns, offset),
-            read(up, i * rank * rows, own * rows, offset + own * columns * 4),
-          ]),
-        );
+        for (const [i, values] of picked.entries()) {
+          // Both factors of one model, of its own rank.
+          const split = (values.length / (rows + columns)) * columns;
+          down.set(values.subarray(0, split), i * rank * columns);
+          up.set(values.subarray(split), i * rank * rows);
+        }
         return new Map([
           ["down", down],
           ["up", up],
