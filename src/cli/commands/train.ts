@@ -1,51 +1,24 @@
+import { createHash } from "node:crypto";
 import { access, rm } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { type Command, Option } from "commander";
-import { ProbestreamError } from "../../errors/probestream-error.js";
-import type { Objective } from "../../experts/checkpoint.js";
-import { assertLayersDiffer } from "../../training/datasets/assert-layers-differ.js";
-import type { LayerRule } from "../../training/datasets/describe-layer.js";
-import { detectLayerKind } from "../../training/datasets/detect-layer-kind.js";
-import { findLayers } from "../../training/datasets/find-layers.js";
-import { type Dataset, scanDataset } from "../../training/datasets/scan-dataset.js";
+import { scanDataset } from "../../training/datasets/scan-dataset.js";
 import { type EpochReport, fitExpert } from "../../training/fit-expert.js";
-import { sweepLayers, toSweepSettings } from "../../training/sweep-layers.js";
-import { type NamedTrainData, toTrainData } from "../../training/to-train-data.js";
-import { defaultTrainSettings, type TrainSettings } from "../../training/train-settings.js";
-import { type TrainShape, toParameterShapes } from "../../training/train-shape.js";
+import { defaultTrainSettings } from "../../training/train-settings.js";
+import { toParameterShapes } from "../../training/train-shape.js";
 import { writeExpert } from "../../training/write-expert.js";
+import { chooseLayer, type Trainable, toRules } from "../choose-layer.js";
 import type { CommandContext } from "../command-context.js";
-import { addDatasetOptions, type DatasetOptions } from "../dataset-options.js";
+import { addDatasetOptions } from "../dataset-options.js";
 import { formatClock } from "../duration.js";
 import { exitCodes, usageError } from "../exit-codes.js";
 import { assertTextOptions, type EncodedLabels, readLabelTexts } from "../label-texts.js";
 import { readLabelSource } from "../labels-file.js";
-import { type DatasetLayers, openLayers } from "../open-layers.js";
+import { openLayers } from "../open-layers.js";
 import { parseCount, parseNumber } from "../option-values.js";
+import { toPercent } from "../percent.js";
 import { hasUnusable, toScanLines } from "../scan-report.js";
-import { toPlain } from "../table.js";
-
-interface TrainOptions extends DatasetOptions {
-  readonly layer: string;
-  readonly out: string;
-  readonly objective: Objective;
-  readonly layout: LayerRule["layout"];
-  readonly loraScale: LayerRule["loraScale"];
-  readonly epochs: number;
-  readonly batchSize: number;
-  readonly learningRate?: number;
-  readonly weightDecay?: number;
-  readonly schedule: TrainSettings["schedule"];
-  readonly patience?: number;
-  readonly standardise?: boolean;
-  readonly temperature: "fixed" | "learned";
-  readonly probes: number;
-  readonly projection: number;
-  readonly representation: number;
-  readonly seed: number;
-  readonly bestOn: "val" | "val_holdout";
-  readonly dryRun?: boolean;
-}
+import { type TrainOptions, toSettings } from "../train-options.js";
 
 const help = `
 Labels come from the files' headers (--label-key) or from a file beside them (--labels),
@@ -81,9 +54,6 @@ Examples:
       --objective classification --separator "|" --out experts/mine
   $ probestream serve --experts experts/
 `;
-
-/** What `--layer` says where no layer is named. */
-const autoLayer = "auto";
 
 const { zeroshot, classification } = defaultTrainSettings;
 
@@ -187,68 +157,6 @@ async function train(folder: string, options: TrainOptions, context: CommandCont
   }
 }
 
-/** What an expert can be trained on: a layer, its models, and the sizes that follow. */
-interface Trainable {
-  readonly layers: DatasetLayers;
-  readonly shape: TrainShape;
-  readonly named: NamedTrainData;
-}
-
-async function toTrainable(
-  layers: DatasetLayers,
-  encoded: EncodedLabels | undefined,
-  options: TrainOptions,
-  signal: AbortSignal,
-): Promise<Trainable> {
-  const { objective, probes, projection, representation, temperature } = options;
-  const { opened, models, rule } = layers;
-  await assertLayersDiffer(opened.layers, rule.module, signal);
-  const named = toTrainData(objective, opened.layers, models, encoded?.texts);
-  const shape: TrainShape = {
-    ...{ objective, layer: opened.layers.layer, probes, projection, representation, labels: named.labels.length },
-    ...(encoded !== undefined && {
-      textWidth: encoded.texts.vectors.columns,
-      ...(temperature === "learned" && { temperature }),
-    }),
-  };
-  return { layers, shape, named };
-}
-
-/** The layer that was named, or the one that short runs on all say most of the labels of. */
-async function chooseLayer(
-  layers: readonly DatasetLayers[],
-  encoded: EncodedLabels | undefined,
-  options: TrainOptions,
-  { terminal, signal }: CommandContext,
-): Promise<Trainable> {
-  const [only] = layers;
-  if (only !== undefined && layers.length === 1) return toTrainable(only, encoded, options, signal);
-  const trainable = new Map<string, Trainable>();
-  for (const candidate of layers) {
-    try {
-      trainable.set(candidate.rule.module, await toTrainable(candidate, encoded, options, signal));
-    } catch (error) {
-      if (!(error instanceof ProbestreamError)) throw error;
-      terminal.remark(toPlain(`not a candidate: ${error.message}`));
-    }
-  }
-  const candidates = [...trainable].map(([module, { shape, named }]) => ({ module, shape, data: named.data }));
-  const settings = toSettings(options);
-  const { epochs } = toSweepSettings(settings);
-  await terminal.print(`${candidates.length} layers, ${epochs} epochs of a small expert on each:`);
-  const [best] = await sweepLayers(candidates, settings, {
-    signal,
-    onLayer: ({ module, val, valHoldout }) => {
-      const more = valHoldout === undefined ? "" : `  val_holdout ${toPercent(valHoldout)}`;
-      terminal.remark(toPlain(`  val ${toPercent(val)}${more}  ${module}`));
-    },
-  });
-  const chosen = trainable.get(best?.module ?? "");
-  if (chosen === undefined) throw usageError("--layer auto: no layer can be trained on; name one with --layer");
-  await terminal.print(toPlain(`the best layer is ${best?.module}`));
-  return chosen;
-}
-
 async function trainOn(
   { layers, shape, named }: Trainable,
   encoded: EncodedLabels | undefined,
@@ -291,57 +199,15 @@ async function trainOn(
   await terminal.print(`the expert is in ${options.out}`);
 }
 
-function toSettings(options: TrainOptions): TrainSettings {
-  const defaults = defaultTrainSettings[options.objective];
-  const { learningRate, weightDecay } = { ...defaults, ...toGiven(options) };
-  const { epochs, batchSize, schedule, patience = 0, standardise = false, seed } = options;
-  return { ...defaults, epochs, batchSize, learningRate, weightDecay, schedule, patience, standardise, seed };
-}
-
-function toGiven({ learningRate, weightDecay }: TrainOptions): { learningRate?: number; weightDecay?: number } {
-  return { ...(learningRate !== undefined && { learningRate }), ...(weightDecay !== undefined && { weightDecay }) };
-}
-
-/** Layers that are tried at most. */
-const mostCandidates = 32;
-
-/** The layer as most models have it, as LoRA factors or dense; with `auto` all that nearly all models have. */
-async function toRules(
-  { models }: Dataset,
-  options: TrainOptions,
-  { terminal, signal }: CommandContext,
-): Promise<LayerRule[]> {
-  const { layer: module, layout, loraScale, labels, labelKey } = options;
-  if (models.length === 0) {
-    const place = labels === undefined ? `its metadata under "${labelKey}"` : `"${labels}" that can be used`;
-    throw usageError(`no model has a label in ${place}`);
-  }
-  const locations = models.map(({ location }) => location);
-  if (module === autoLayer) {
-    const found = await findLayers(locations, loraScale, signal);
-    if (found.length === 0) throw usageError("--layer auto: the models have no layer in common; name one with --layer");
-    const stride = Math.ceil(found.length / mostCandidates);
-    if (stride > 1) terminal.remark(`of ${found.length} layers every ${stride}th is tried`);
-    return found.filter((_, index) => index % stride === 0);
-  }
-  const kind = await detectLayerKind(locations, module, signal);
-  if (kind === "lora") return [{ module, kind, layout: "linear", loraScale }];
-  return [{ module, kind, layout, loraScale: "none" }];
-}
-
 /** A run belongs to the expert that it makes. */
 function toRunName(out: string): string {
-  return Buffer.from(resolve(out)).toString("base64url").slice(-40);
+  return createHash("sha256").update(resolve(out)).digest("hex").slice(0, 16);
 }
 
 function showEpoch(report: EpochReport, epochs: number, elapsedMs: number, { terminal }: CommandContext): void {
   const left = (elapsedMs / 1000 / (report.epoch + 1)) * (epochs - report.epoch - 1);
   if (terminal.hasStatus) terminal.showStatus(`${toEpochText(report, epochs)}  ${formatClock(left)} left`);
   else if (isEvaluated(report)) terminal.remark(`${toEpochText(report, epochs)}, ${formatClock(left)} left`);
-}
-
-function toPercent(share: number): string {
-  return `${(100 * share).toFixed(1)}%`;
 }
 
 function isEvaluated({ accuracies }: EpochReport): boolean {

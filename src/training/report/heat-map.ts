@@ -4,7 +4,7 @@ import { html, type Markup, toPixels } from "./html.js";
 const size = 620;
 /** Labels at most whose names stand beside the picture. */
 const mostNames = 45;
-const nameWidth = 130;
+const nameWidth = 165;
 
 /** Draws how often models of each label (rows) were taken for each (columns): the darker the more of a row's models. */
 export function drawConfusions(confusions: readonly Confusion[], labels: readonly string[]): Markup {

@@ -57,7 +57,7 @@ function drawSummary({ splits, objective }: Evaluation): Markup {
   );
   const first = objective === "zeroshot" ? "top-1 %" : "label accuracy %";
   return html`<h2>How good is it?</h2>
-<p>Beside the expert stand the nearest neighbours of its representations, and what needs no expert: a linear model of all weights, one of simple weight statistics, and chance. Small print: the 95 % interval over models.</p>
+<p>Beside the expert stand the nearest neighbours of its representations (for labels that no training model had, they are other models of the same split), and what needs no expert: a linear model of all weights, one of simple weight statistics, and chance. Small print: the 95 % interval over models.</p>
 <div class="scroll"><table><tr><th>split</th><th></th><th class="number">${first}</th><th class="number">top-5 %</th><th class="number">retrieval mAP %</th><th class="number">one-class AUC %, neighbours</th><th class="number">Ledoit-Wolf</th><th class="number">models / labels</th></tr>${rows}</table></div>
 <p class="note">${splits.map(({ split }) => html`${split}: ${splitTexts[split]}. `)}</p>`;
 }
