@@ -6,7 +6,8 @@ import { type Dtype, dtypeBytes, isDtype } from "../linalg/dtype.js";
 import { widen } from "../linalg/widen.js";
 import { DEFAULT_CHUNK_BYTES } from "../weights/byte-source.js";
 import { type FileSource, openFileSource } from "../weights/file-source.js";
-import { readSafetensorsHeader, type StoredTensor } from "../weights/safetensors-header.js";
+import type { StoredTensor } from "../weights/model-header.js";
+import { readSafetensorsHeader } from "../weights/safetensors-header.js";
 
 /** What an expert was trained to tell: `ProbeXZeroshot` or `ProbeXClassification` of the authors' code. */
 export type Objective = "zeroshot" | "classification";

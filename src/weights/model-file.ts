@@ -9,10 +9,10 @@ import { isHttpUrl, parseHttpUrl, toDisplayUrl } from "./http-url.js";
 import type { TensorInfo } from "./layer.js";
 import { listFolder } from "./list-folder.js";
 import { mapConcurrently } from "./map-concurrently.js";
+import type { ModelHeader, StoredTensor } from "./model-header.js";
 import { assertIndexFits, isIndexName, type ModelIndex, readModelIndex } from "./model-index.js";
 import { quoteName } from "./quote-name.js";
-import { assertSafetensorsFormat } from "./refused-formats.js";
-import { readSafetensorsHeader, type SafetensorsHeader, type StoredTensor } from "./safetensors-header.js";
+import { readModelHeader } from "./read-model-header.js";
 import { SourcePool } from "./source-pool.js";
 import { toFileError } from "./to-file-error.js";
 
@@ -53,12 +53,12 @@ const HEADERS_AT_ONCE = 4;
 const MAX_LISTED = 8;
 
 /**
- * Opens a model and reads its headers, no weights. The location is a path or URL of a `.safetensors` file or of an
- * index of shards (`….index.json`), or a folder that holds exactly one model.
+ * Opens a model and reads its headers, no weights. The location is a path or URL of a `.safetensors` file, of a
+ * PyTorch checkpoint, or of an index of shards (`….index.json`), or a folder that holds exactly one safetensors model.
  *
  * Memory: the headers; at most 16 files are open at once.
  *
- * @throws InvalidInputError `FORMAT_REFUSED` for a pickle and the like, `HEADER_MALFORMED`, or `FIELD_INVALID` for a
+ * @throws InvalidInputError `FORMAT_REFUSED` for other formats and for a pickle that asks for code, `HEADER_MALFORMED`, or `FIELD_INVALID` for a
  * folder with several models; CorruptDataError `CORRUPT` for shards that do not fit their index; NotFoundError,
  * AccessDeniedError and UnavailableError as from `openFileSource` and `openHttpSource`.
  */
@@ -79,7 +79,7 @@ export async function openModel(location: string, options: ModelOptions = {}): P
     const shards = await mapConcurrently(locations, HEADERS_AT_ONCE, async (shard): Promise<Shard> => {
       const source = await pool.acquire(shard, options.signal);
       try {
-        return { location: shard, header: await readSafetensorsHeader(source, options.signal) };
+        return { location: shard, header: await readModelHeader(source, options.signal) };
       } finally {
         pool.release(shard);
       }
@@ -98,7 +98,7 @@ export async function openModel(location: string, options: ModelOptions = {}): P
 
 interface Shard {
   readonly location: string;
-  readonly header: SafetensorsHeader;
+  readonly header: ModelHeader;
 }
 
 interface OpenedParts {
@@ -209,27 +209,24 @@ function assertShardsFit(index: ModelIndex, shards: readonly Shard[], name: stri
   assertIndexFits(index, tensorsOf, name);
 }
 
-/** The file that a path stands for: itself, or the one model of a folder. */
+/** The file that a path stands for: itself, or the one model of a folder; without any, its one PyTorch checkpoint. */
 async function toModelPath(path: string): Promise<string> {
   const stats = await stat(path).catch((cause: unknown) => Promise.reject(toFileError(cause, path)));
   if (!stats.isDirectory()) return path;
-  const models = (await listFolder(path)).filter(({ kind }) => kind === "model");
+  const listed = (await listFolder(path)).filter(({ kind }) => kind === "model").map((model) => model.path);
+  const models = listed.length > 0 ? listed : await listCheckpoints(path);
   const [only, ...others] = models;
-  if (only === undefined) return refuseFolder(path);
-  if (others.length === 0) return only.path;
-  const listed = models
-    .slice(0, MAX_LISTED)
-    .map((model) => quoteName(model.path))
-    .join(", ");
-  const message = `"${path}" holds ${models.length} models; name one of them: ${listed}${models.length > MAX_LISTED ? ", …" : ""}.`;
+  if (only === undefined) {
+    const message = `"${path}" holds no .safetensors file, no index of shards and no PyTorch checkpoint; name a folder or file that does.`;
+    throw new NotFoundError("FILE_NOT_FOUND", message, { path });
+  }
+  if (others.length === 0) return only;
+  const names = models.slice(0, MAX_LISTED).map(quoteName).join(", ");
+  const message = `"${path}" holds ${models.length} models; name one of them: ${names}${models.length > MAX_LISTED ? ", …" : ""}.`;
   throw new InvalidInputError("FIELD_INVALID", message, { path, models: models.length });
 }
 
-/** The error for a folder without a model; a pickle in it is what was probably meant. */
-async function refuseFolder(path: string): Promise<never> {
-  for (const name of (await readdir(path)).sort()) {
-    if (/\.(?:bin|pt|pth|ckpt|pkl)$/i.test(name)) assertSafetensorsFormat(new Uint8Array(), join(path, name));
-  }
-  const message = `"${path}" holds no .safetensors file and no index of shards; name a folder or file that does.`;
-  throw new NotFoundError("FILE_NOT_FOUND", message, { path });
+async function listCheckpoints(folder: string): Promise<string[]> {
+  const names = (await readdir(folder)).filter((name) => /\.(?:bin|pt|pth|ckpt)$/i.test(name));
+  return names.sort().map((name) => join(folder, name));
 }

@@ -37,6 +37,12 @@ const webPage: ForeignFormat = {
     "Give the address of the file itself (on Hugging Face the one with /resolve/ in it), and a token if it needs one.",
 };
 
+/** Whether a file's first {@link FORMAT_PREFIX_BYTES} are those of a zip with a pickle, as PyTorch 1.6 and later write. */
+export function isTorchArchive(prefix: Uint8Array): boolean {
+  const text = toLatin1(prefix);
+  return text.startsWith("PK\x03\x04") && text.includes("data.pkl");
+}
+
 /** Formats by the bytes they start with. Pickle protocols 2 to 5 start with 0x80 and their number. */
 const magics: readonly (readonly [string, ForeignFormat])[] = [
   ["\x80\x02", pickle],
@@ -89,19 +95,23 @@ export function foreignExtensionOf(name: string): string | undefined {
 export function assertSafetensorsFormat(prefix: Uint8Array, name: string): void {
   const format = recogniseForeignFormat(prefix, name);
   if (format === undefined) return;
-  const message = `"${name}" is ${format.what}; only safetensors is read. ${format.advice.replace("PATH", () => name)}`;
+  const message = `"${name}" is ${format.what}; only safetensors and PyTorch's zip archives are read. ${format.advice.replace("PATH", () => name)}`;
   throw new InvalidInputError("FORMAT_REFUSED", message, { file: name, format: format.what });
 }
 
 function recogniseForeignFormat(prefix: Uint8Array, name: string): ForeignFormat | undefined {
   // First, for a safetensors header of 640 bytes starts with 0x80 0x02, as a pickle does.
   if (startsLikeSafetensors(prefix)) return undefined;
-  const text = Buffer.from(prefix.buffer, prefix.byteOffset, prefix.byteLength).toString("latin1");
+  const text = toLatin1(prefix);
   if (text.startsWith("PK\x03\x04")) return text.includes("data.pkl") ? torchArchive : otherArchive;
   // PyTorch before 0.2 wrote a tar of pickles.
   if (text.startsWith("ustar", 257)) return pickle;
   const found = magics.find(([magic]) => text.startsWith(magic));
   return found?.[1] ?? extensions.get(toExtension(name));
+}
+
+function toLatin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
 }
 
 function toExtension(name: string): string {

@@ -4,28 +4,15 @@ import type { ByteSource } from "./byte-source.js";
 import { bitsOf, countElements } from "./dtype-bits.js";
 import { type JsonObject, type JsonValue, parseJson } from "./json-reader.js";
 import type { TensorInfo } from "./layer.js";
+import type { ModelHeader, StoredTensor } from "./model-header.js";
 import { quoteName } from "./quote-name.js";
 import { assertSafetensorsFormat, FORMAT_PREFIX_BYTES } from "./refused-formats.js";
 import { MAX_DIMENSIONS, MAX_HEADER_BYTES, MAX_HEADER_DEPTH, MAX_NAME_CHARACTERS } from "./safetensors-limits.js";
 
-/** A tensor and where its bytes lie in the file. */
-export interface StoredTensor extends TensorInfo {
-  /** First byte, from the start of the file. */
-  readonly begin: number;
-  /** One past the last byte. */
-  readonly end: number;
-}
-
-/** What a safetensors file says about itself. */
-export interface SafetensorsHeader {
-  /** In the order of their bytes. */
-  readonly tensors: readonly StoredTensor[];
-  /** `__metadata__`, in its order. */
-  readonly metadata: ReadonlyMap<string, string>;
+/** What a safetensors file says about itself; its metadata are `__metadata__`. */
+export interface SafetensorsHeader extends ModelHeader {
   /** Bytes before the first tensor: the length field and the header text. */
   readonly headerBytes: number;
-  /** SHA-256 of these bytes, hex. */
-  readonly digest: string;
 }
 
 const LENGTH_FIELD_BYTES = 8;
@@ -40,7 +27,20 @@ const LENGTH_FIELD_BYTES = 8;
  * @throws LimitExceededError `LIMIT_EXCEEDED` for a header, name or shape longer than allowed.
  */
 export async function readSafetensorsHeader(source: ByteSource, signal?: AbortSignal): Promise<SafetensorsHeader> {
-  const prefix = await source.read(0, Math.min(source.size, FORMAT_PREFIX_BYTES), signal);
+  return readHeaderAfter(await readPrefix(source, signal), source, signal);
+}
+
+/** The file's first {@link FORMAT_PREFIX_BYTES}, or all of a shorter one. */
+export function readPrefix(source: ByteSource, signal?: AbortSignal): Promise<Uint8Array> {
+  return source.read(0, Math.min(source.size, FORMAT_PREFIX_BYTES), signal);
+}
+
+/** {@link readSafetensorsHeader} where the prefix has been read. */
+export async function readHeaderAfter(
+  prefix: Uint8Array,
+  source: ByteSource,
+  signal?: AbortSignal,
+): Promise<SafetensorsHeader> {
   assertSafetensorsFormat(prefix, source.name);
   const headerEnd = LENGTH_FIELD_BYTES + readHeaderLength(prefix, source.size, source.name);
   const bytes = headerEnd <= prefix.length ? prefix : await source.read(0, headerEnd, signal);

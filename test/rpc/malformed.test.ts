@@ -1168,7 +1168,7 @@ const rows: readonly Row[] = [
     code: "INVALID_ARGUMENT",
     reason: "FORMAT_REFUSED",
     message:
-      '"pytorch_model.bin" is a pickled file; only safetensors is read. Pickled files can run code when they are read. Convert it where you trust it: python -c \'import torch, safetensors.torch as s; s.save_file(torch.load("pytorch_model.bin", weights_only=True, map_location="cpu"), "model.safetensors")\'',
+      '"pytorch_model.bin" is a pickled file; only safetensors and PyTorch\'s zip archives are read. Pickled files can run code when they are read. Convert it where you trust it: python -c \'import torch, safetensors.torch as s; s.save_file(torch.load("pytorch_model.bin", weights_only=True, map_location="cpu"), "model.safetensors")\'',
   },
   {
     name: "a pickled file that is called safetensors",
@@ -1177,16 +1177,16 @@ const rows: readonly Row[] = [
     code: "INVALID_ARGUMENT",
     reason: "FORMAT_REFUSED",
     message:
-      '"pickle.safetensors" is a pickled file; only safetensors is read. Pickled files can run code when they are read. Convert it where you trust it: python -c \'import torch, safetensors.torch as s; s.save_file(torch.load("pickle.safetensors", weights_only=True, map_location="cpu"), "model.safetensors")\'',
+      '"pickle.safetensors" is a pickled file; only safetensors and PyTorch\'s zip archives are read. Pickled files can run code when they are read. Convert it where you trust it: python -c \'import torch, safetensors.torch as s; s.save_file(torch.load("pickle.safetensors", weights_only=True, map_location="cpu"), "model.safetensors")\'',
   },
   {
-    name: "a PyTorch archive",
+    name: "a PyTorch archive that is cut off",
     find: file(Buffer.from("PK\x03\x04archive/data.pkl", "latin1"), "model.pt"),
     of: "file",
-    code: "INVALID_ARGUMENT",
-    reason: "FORMAT_REFUSED",
+    code: "DATA_LOSS",
+    reason: "CORRUPT",
     message:
-      '"model.pt" is a PyTorch archive (zip with a pickle in it); only safetensors is read. Pickled files can run code when they are read. Convert it where you trust it: python -c \'import torch, safetensors.torch as s; s.save_file(torch.load("model.pt", weights_only=True, map_location="cpu"), "model.safetensors")\'',
+      '"model.pt" is not an archive as PyTorch writes them: End of central directory record signature not found. Either not a zip file, or file is truncated. Save or download it again.',
   },
   {
     name: "a GGUF file",
@@ -1195,7 +1195,7 @@ const rows: readonly Row[] = [
     code: "INVALID_ARGUMENT",
     reason: "FORMAT_REFUSED",
     message:
-      '"model.gguf" is a GGUF or GGML file, whose weights are mostly quantised; only safetensors is read. Give the safetensors file that it was made from.',
+      '"model.gguf" is a GGUF or GGML file, whose weights are mostly quantised; only safetensors and PyTorch\'s zip archives are read. Give the safetensors file that it was made from.',
   },
 ];
 

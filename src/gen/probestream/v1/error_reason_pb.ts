@@ -96,7 +96,7 @@ export enum ErrorReason {
   TEXT_WIDTH_MISMATCH = 10,
 
   /**
-   * INVALID_ARGUMENT: the file is pickled, which can run code when read.
+   * INVALID_ARGUMENT: the file's format is not read, or its pickle asks for code to be run.
    *
    * @generated from enum value: ERROR_REASON_FORMAT_REFUSED = 11;
    */
