@@ -1,4 +1,5 @@
 import type { Objective } from "../../experts/checkpoint.js";
+import type { Rows } from "../../linalg/rows.js";
 import { toBestLabels } from "../accuracy.js";
 import type { Split } from "../datasets/layer-set.js";
 import { isHeldOut } from "../fit-expert.js";
@@ -12,7 +13,7 @@ import { type Figures, toChance, toColumns, toFigures } from "./figures.js";
 import { toNeighbourScores } from "./nearest-neighbours.js";
 import { type OneClass, toOneClass } from "./one-class.js";
 import { averagePrecision } from "./rankings.js";
-import { type Rows, toCosines } from "./similarities.js";
+import { toCosines } from "./similarities.js";
 import { toMap } from "./to-map.js";
 
 /** Figures of the expert or of a peer on one split. */

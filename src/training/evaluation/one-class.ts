@@ -1,8 +1,9 @@
+import { fitLedoitWolf, toMahalanobis } from "../../linalg/ledoit-wolf.js";
+import type { Rows } from "../../linalg/rows.js";
 import { type Interval, meanOf, toInterval } from "./bootstrap.js";
-import { fitLedoitWolf } from "./ledoit-wolf.js";
 import { type Neighbourhood, toLabelNearness } from "./nearest-neighbours.js";
 import { areaUnderCurve } from "./rankings.js";
-import { type Rows, toUnitRows } from "./similarities.js";
+import { toUnitRows } from "./similarities.js";
 
 /** How well models of one label are told from all others by models of that label alone: mean AUC over labels. */
 export interface OneClass {
@@ -44,12 +45,12 @@ export function toOneClass(
     areaUnderCurve(toLabelNearness(neighbourhood, members), isPositive),
   );
   const gaussians = usable.map(({ isPositive, members }) => {
-    const distances = fitLedoitWolf(pick(gallery, members)).distances(queries);
+    const distances = toMahalanobis(fitLedoitWolf(pick(gallery, members)), queries);
     // A model that the Gaussian was fitted to lies too near: it is measured with one that lacks it.
     if (leaveOneOut) {
       for (const member of members) {
         const others = members.filter((index) => index !== member);
-        const [distance = 0] = fitLedoitWolf(pick(gallery, others)).distances(pick(queries, [member]));
+        const [distance = 0] = toMahalanobis(fitLedoitWolf(pick(gallery, others)), pick(queries, [member]));
         distances[member] = distance;
       }
     }

@@ -1,8 +1,4 @@
-/** Rows of numbers, one after another. */
-export interface Rows {
-  readonly width: number;
-  readonly values: Float32Array;
-}
+import type { Rows } from "../../linalg/rows.js";
 
 /**
  * Cosines between each of some rows and each of others, queries × gallery. A row of zeros is at right angles to all.

@@ -1,6 +1,6 @@
 import { UMAP } from "umap-js";
 import { Random } from "../../linalg/random.js";
-import type { Rows } from "./similarities.js";
+import type { Rows } from "../../linalg/rows.js";
 
 /** Neighbours that each point keeps near. */
 const neighbours = 15;

@@ -1,5 +1,5 @@
+import type { Rows } from "../../linalg/rows.js";
 import type { LayerSet } from "../datasets/layer-set.js";
-import type { Rows } from "./similarities.js";
 
 /** Layers read at a time. */
 const layersAtOnce = 64;

@@ -1,12 +1,16 @@
-import { factorise, solveLower } from "../../linalg/cholesky.js";
-import type { Rows } from "./similarities.js";
+import { factorise, solveLower } from "./cholesky.js";
+import type { Rows } from "./rows.js";
 
 /** A Gaussian that was fitted to some rows. */
 export interface Gaussian {
-  /** Share of the scaled identity in the covariance, 0 to 1. */
+  readonly mean: Float64Array;
+  /** Lower triangle L of the covariance L·Lᵀ, width × width, row-major. */
+  readonly lower: Float64Array;
+}
+
+/** A Gaussian with the shrinkage that its covariance took: the share of the scaled identity, 0 to 1. */
+export interface ShrunkGaussian extends Gaussian {
   readonly shrinkage: number;
-  /** Squared Mahalanobis distance of each row from the mean. */
-  distances(rows: Rows): Float32Array;
 }
 
 /**
@@ -18,7 +22,7 @@ export interface Gaussian {
  * @see Ledoit and Wolf, A well-conditioned estimator for large-dimensional covariance matrices, J. Multivariate Analysis
  * 88 (2004), lemma 3.2 to theorem 3.2
  */
-export function fitLedoitWolf({ width, values }: Rows): Gaussian {
+export function fitLedoitWolf({ width, values }: Rows): ShrunkGaussian {
   const n = values.length / width;
   const mean = new Float64Array(width);
   for (const [i, value] of values.entries()) mean[i % width] = (mean[i % width] as number) + value / n;
@@ -48,24 +52,23 @@ export function fitLedoitWolf({ width, values }: Rows): Gaussian {
   // Rows that are all equal have no covariance: any distance from them is far.
   const ridge = shrinkage * mu || Number.EPSILON;
   for (let i = 0; i < width; i++) shrunk[i * width + i] = (shrunk[i * width + i] as number) + ridge;
-  const lower = factorise(shrunk, width);
-  return {
-    shrinkage,
-    distances: (rows) => {
-      const count = rows.values.length / width;
-      // One column per row, so that all are solved at once.
-      const sides = new Float64Array(width * count);
-      for (let row = 0; row < count; row++) {
-        for (let i = 0; i < width; i++) {
-          sides[i * count + row] = (rows.values[row * width + i] as number) - (mean[i] as number);
-        }
-      }
-      solveLower(lower, width, sides, count);
-      const distances = new Float64Array(count);
-      for (const [at, value] of sides.entries()) {
-        distances[at % count] = (distances[at % count] as number) + value * value;
-      }
-      return Float32Array.from(distances);
-    },
-  };
+  return { mean, lower: factorise(shrunk, width), shrinkage };
+}
+
+/** Squared Mahalanobis distance of each row from the mean. */
+export function toMahalanobis({ mean, lower }: Gaussian, { width, values }: Rows): Float32Array {
+  const count = values.length / width;
+  // One column per row, so that all are solved at once.
+  const sides = new Float64Array(width * count);
+  for (let row = 0; row < count; row++) {
+    for (let i = 0; i < width; i++) {
+      sides[i * count + row] = (values[row * width + i] as number) - (mean[i] as number);
+    }
+  }
+  solveLower(lower, width, sides, count);
+  const distances = new Float64Array(count);
+  for (const [at, value] of sides.entries()) {
+    distances[at % count] = (distances[at % count] as number) + value * value;
+  }
+  return Float32Array.from(distances);
 }
