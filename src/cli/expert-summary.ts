@@ -1,7 +1,9 @@
 import { toProbestreamError } from "../errors/plain-error.js";
 import type { Catalogue } from "../experts/catalogue.js";
+import type { Expert } from "../experts/expert.js";
 import type { ProbestreamClient } from "../rpc/client.js";
 import type { ExpertInfo } from "../rpc/convert/expert.js";
+import { parseTreeName } from "../trees/tree-file.js";
 
 /** An expert as `experts` shows it, of a server or of a folder. */
 export interface ExpertSummary
@@ -12,6 +14,8 @@ export interface ExpertSummary
   readonly shape: readonly [number, number];
   /** r_T. */
   readonly representation: number;
+  /** Name of the Model Tree that it was calibrated on; null if it was not. */
+  readonly tree: string | null;
 }
 
 /** Experts, and folders that hold no usable one. */
@@ -29,7 +33,7 @@ export async function listExperts(source: ProbestreamClient | Catalogue): Promis
   };
 }
 
-function toSummary(expert: Omit<ExpertInfo, "residentBytes">): ExpertSummary {
+function toSummary(expert: Expert | ExpertInfo): ExpertSummary {
   const { name, spaceId, objective, layer, architecture, representationWidth, textWidth, prompt, labels } = expert;
   return {
     name,
@@ -42,5 +46,6 @@ function toSummary(expert: Omit<ExpertInfo, "residentBytes">): ExpertSummary {
     textWidth,
     prompt,
     labels,
+    tree: ("extra" in expert ? parseTreeName(expert.extra) : expert.tree)?.name ?? null,
   };
 }

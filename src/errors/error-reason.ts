@@ -33,4 +33,6 @@ export type ErrorReason =
   | "BACKEND_UNAVAILABLE"
   | "INTERNAL"
   | "ACCESS_DENIED"
-  | "WORKER_LOST";
+  | "WORKER_LOST"
+  | "NO_EXPERT"
+  | "REROUTED";

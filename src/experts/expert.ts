@@ -36,6 +36,8 @@ export interface Expert {
   readonly prompt: string;
   /** Bytes of its parameters as float32. */
   readonly parameterBytes: number;
+  /** Keys of `expert.json` that are not read here: `tree`, `calibration`, `provenance` and any other. */
+  readonly extra: Readonly<Record<string, unknown>>;
 }
 
 /** An expert with its parameters. */
@@ -104,6 +106,7 @@ function toExpert(folder: string, manifest: ExpertManifest, checkpoint: Checkpoi
     textEncoder: manifest.text?.encoder ?? "",
     prompt: manifest.text?.prompt ?? "",
     parameterBytes: toParameterBytes(checkpoint),
+    extra: manifest.extra,
   };
 }
 

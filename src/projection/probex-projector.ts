@@ -11,6 +11,8 @@ import { transpose } from "../linalg/transpose.js";
 import { widen } from "../linalg/widen.js";
 import type { LayerSpec, TensorRole } from "../weights/layer.js";
 import type { Accumulator, LayerMatrices, Projector, StatePart } from "./accumulator.js";
+import { assertFinite } from "./assert-finite.js";
+import { takeNumbers, toScaled } from "./row-scale.js";
 import type { StoredMatrix } from "./stored-matrix.js";
 
 /** U and V as the authors' state dict stores them. */
@@ -181,18 +183,6 @@ async function readFinite(sum: RunningSum, matrix: StoredMatrix): Promise<Float3
   );
 }
 
-function assertFinite(values: Float32Array, matrix: StoredMatrix, block: RowBlock): void {
-  const index = values.findIndex((value) => !Number.isFinite(value));
-  if (index < 0) return;
-  const row = matrix.firstRow + block.rowBegin + Math.floor(index / block.columnCount);
-  const column = matrix.columns.begin + (index % block.columnCount);
-  throw new InvalidInputError(
-    "NON_FINITE",
-    `tensor "${matrix.name}" has ${values[index]} at row ${row}, column ${column}; weights must be finite float32 numbers`,
-    { tensor: matrix.name, row, column, value: String(values[index]) },
-  );
-}
-
 function tooLarge(name: string): InvalidInputError {
   return new InvalidInputError(
     "NON_FINITE",
@@ -216,30 +206,6 @@ function rectified(z: Float32Array, name: string): Float32Array {
     words[i] = word & ~(word >> 31);
   }
   return z;
-}
-
-/** Adds a block of a small side tensor (a scale, alpha) to the numbers seen of it. */
-function takeNumbers(seen: Float32Array | undefined, matrix: StoredMatrix, block: RowBlock): Float32Array {
-  const numbers = seen ?? new Float32Array(matrix.rowCount * matrix.columnCount);
-  const values = new Float32Array(block.rowCount * block.columnCount);
-  widen(block.bytes, block.dtype, values);
-  assertFinite(values, matrix, block);
-  // Rows that a segment's end cut come twice, with zeros for the other part.
-  const offset = block.rowBegin * matrix.columnCount;
-  for (let i = 0; i < values.length; i++) numbers[offset + i] = (numbers[offset + i] as number) + (values[i] as number);
-  return numbers;
-}
-
-/** The block times its scale: one number for all rows, or one for each. */
-function toScaled(block: RowBlock, scale: Float32Array): RowBlock {
-  const values = new Float32Array(block.rowCount * block.columnCount);
-  widen(block.bytes, block.dtype, values);
-  for (let row = 0; row < block.rowCount; row++) {
-    const factor = scale[scale.length === 1 ? 0 : block.rowBegin + row] as number;
-    const end = (row + 1) * block.columnCount;
-    for (let i = row * block.columnCount; i < end; i++) values[i] = (values[i] as number) * factor;
-  }
-  return { ...block, bytes: toBytes(values), dtype: "F32" };
 }
 
 function matrixOf(matrices: LayerMatrices, role: TensorRole): StoredMatrix {

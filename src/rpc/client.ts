@@ -231,6 +231,7 @@ function encodeHeader(modelId: string, plan: ModelPlan, texts: Matrix | undefine
         uploadId: plan.uploadId,
         tensors: plan.tensors.map(toWireRange),
         spaceIds: [...plan.experts],
+        routed: plan.isRouted,
         startOffsets: plan.starts.map(({ offset }) => BigInt(offset)),
         ...(texts !== undefined && {
           textVectors: { data: toFloatBytes(texts.values), rows: texts.rows, columns: texts.columns },

@@ -3,6 +3,7 @@ import type { BackendName } from "../compute/create-backend.js";
 import type { PlainError } from "../errors/plain-error.js";
 import type { StatePart } from "../projection/accumulator.js";
 import type { StoredMatrix } from "../projection/stored-matrix.js";
+import type { TreeMatch } from "../trees/tree-match.js";
 import type { TensorRole } from "../weights/layer.js";
 
 /** What a worker is started with. */
@@ -23,7 +24,10 @@ export interface WorkerTarget {
 export interface ModelState {
   /** Per tensor: bytes accounted for, and the digests of their segments. */
   readonly tensors: readonly { readonly offset: number; readonly segmentDigests: Uint8Array }[];
-  /** Per target: its accumulator. */
+  /**
+   * Per target: its accumulator, nothing of one that cannot serve any more. Then, if any expert has a tree, per tensor: the
+   * sketch.
+   */
   readonly targets: readonly (readonly StatePart[])[];
 }
 
@@ -40,6 +44,8 @@ export type BlockOperation =
       readonly state: ModelState | undefined;
       /** Whether to report checkpoints. */
       readonly resumable: boolean;
+      /** Whether one of the targets is to be chosen. */
+      readonly isRouted: boolean;
     }
   /** Bytes of the open model's tensor, at this place of the block. */
   | { readonly op: "bytes"; readonly tensor: number; readonly at: number; readonly length: number }
@@ -70,6 +76,9 @@ export interface WorkerTimes {
 
 /** Result of one expert. */
 export interface TargetResult {
+  /** Place among the model's targets. */
+  readonly target: number;
+  readonly tree: TreeMatch | undefined;
   readonly representation: Float32Array;
   readonly cosines: Float32Array;
   readonly logits: Float32Array;
@@ -77,6 +86,7 @@ export interface TargetResult {
 
 /** Result of one model. */
 export interface WorkerResult {
+  /** One per target; of a routed model the chosen one alone. */
   readonly targets: readonly TargetResult[];
   readonly rowsProjected: number;
   readonly times: WorkerTimes;

@@ -1,5 +1,6 @@
 import type { BackendUse, Matrix } from "../compute/compute-backend.js";
 import type { ProbestreamError } from "../errors/probestream-error.js";
+import type { TreeMatch } from "../trees/tree-match.js";
 import type { TensorInfo } from "../weights/layer.js";
 
 /** What a plan is asked for: a model's header, nothing of its weights. */
@@ -19,8 +20,10 @@ export interface ModelPlan {
   /** Best bytes per chunk. */
   readonly chunkBytes: number;
   readonly tensors: readonly { readonly tensor: TensorInfo; readonly beginByte: number; readonly endByte: number }[];
-  /** Space ids of the experts that will serve. */
+  /** Space ids of the experts that will serve, or of the candidates of which one will. */
   readonly experts: readonly string[];
+  /** Whether the experts are candidates, of which the weights choose one or none. */
+  readonly isRouted: boolean;
   /** Per tensor: bytes of the range that need not be sent again, and the digests of their 8 MiB segments. */
   readonly starts: readonly { readonly offset: number; readonly segmentDigests: Uint8Array }[];
 }
@@ -37,6 +40,8 @@ export interface PortEmbedding {
   readonly probabilities: Float32Array;
   /** Names of the logits; empty if the expert names none. */
   readonly labels: readonly string[];
+  /** How the model stands to the expert's Model Tree; absent if the expert was not calibrated. */
+  readonly tree?: TreeMatch | undefined;
 }
 
 /** Result of one model, wherever it was computed. */

@@ -1,6 +1,7 @@
 import type { Matrix } from "../compute/compute-backend.js";
 import type { ProbestreamError } from "../errors/probestream-error.js";
 import type { Expert } from "../experts/expert.js";
+import type { TreeMatch } from "../trees/tree-match.js";
 import type { TensorInfo } from "../weights/layer.js";
 import type { PortResult } from "./embed-port.js";
 
@@ -11,6 +12,8 @@ export interface ModelHeader {
   readonly tensors: readonly { readonly tensor: TensorInfo; readonly beginByte: number; readonly endByte: number }[];
   /** Space ids. */
   readonly experts: readonly string[];
+  /** Whether one of the experts is to be chosen by the weights; otherwise all of them serve. */
+  readonly isRouted?: boolean;
   /** Per tensor, bytes that are not sent because an earlier upload brought them; empty for none. */
   readonly startOffsets: readonly number[];
   /** Text vectors for this model and those after it; a matrix of 0 rows ends the previous ones. */
@@ -46,6 +49,8 @@ export interface ExpertEmbedding {
   readonly logits: Float32Array;
   /** sigmoid of the logits. */
   readonly probabilities: Float32Array;
+  /** How the model stands to the expert's tree, if it has one. */
+  readonly tree: TreeMatch | undefined;
 }
 
 /** Result of one model. */

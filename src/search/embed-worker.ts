@@ -4,10 +4,13 @@ import { toCandidates } from "../compute/create-backend.js";
 import { createFailoverBackend } from "../compute/failover-backend.js";
 import { toPlainError } from "../errors/plain-error.js";
 import { InternalError } from "../errors/probestream-error.js";
+import { rangeBytes } from "../projection/stored-matrix.js";
+import { openSketchKernel } from "../trees/sketch-kernel.js";
+import { chooseRepresentation, type RepresentedTarget, toRepresentationMatch } from "./choose-representation.js";
 import { collectGarbage } from "./collect-garbage.js";
 import type { BlockOperation, FromWorker, TargetResult, ToWorker, WorkerSettings } from "./embed-messages.js";
 import { lowerPriority } from "./lower-priority.js";
-import { type ModelProjection, openModelProjection } from "./model-projection.js";
+import { type ModelProjection, openModelProjection, type TargetResponses } from "./model-projection.js";
 import { loadResidentExpert, type ResidentExpert } from "./resident-expert.js";
 
 /** A model of a stream between its `open` and its `close`. */
@@ -17,6 +20,8 @@ interface OpenModel {
   readonly experts: readonly { readonly spaceId: string; readonly expert: ResidentExpert }[];
   readonly texts: TextVectors | undefined;
   readonly resumable: boolean;
+  readonly isRouted: boolean;
+  readonly totalBytes: number;
 }
 
 /** What a worker keeps of a stream. */
@@ -35,7 +40,7 @@ interface TextVectors {
 
 /** A model whose layer is complete and whose representation is still to be computed. */
 interface FinishedModel extends OpenModel {
-  readonly responses: readonly Float32Array[];
+  readonly responses: readonly TargetResponses[];
 }
 
 const port = parentPort;
@@ -45,6 +50,7 @@ const post = (message: FromWorker, transfer: readonly ArrayBuffer[] = []): void 
 
 lowerPriority();
 const backend = await openBackend(workerData as WorkerSettings);
+const kernel = await openSketchKernel();
 const residents = new Map<string, ResidentExpert>();
 const streams = new Map<number, Stream>();
 
@@ -185,15 +191,20 @@ async function openModel(
   operation: Extract<BlockOperation, { op: "open" }>,
   texts: TextVectors | undefined,
 ): Promise<OpenModel> {
-  const { model, tensors, targets, state, resumable } = operation;
+  const { model, tensors, targets, state: saved, resumable, isRouted } = operation;
   const experts = targets.map(({ spaceId }) => ({ spaceId, expert: residentExpert(spaceId) }));
-  const withProjectors = targets.map((target) => ({ ...target, projector: residentExpert(target.spaceId).projector }));
+  const withExperts = targets.map((target) => {
+    const { projector, tree } = residentExpert(target.spaceId);
+    return { ...target, projector, tree };
+  });
   return {
     model,
-    projection: await openModelProjection(tensors, withProjectors, state),
+    projection: await openModelProjection(tensors, withExperts, { saved, isRouted, kernel }),
     experts,
     texts,
     resumable,
+    isRouted,
+    totalBytes: tensors.reduce((sum, matrix) => sum + rangeBytes(matrix), 0),
   };
 }
 
@@ -203,42 +214,83 @@ function residentExpert(spaceId: string): ResidentExpert {
   return expert;
 }
 
+/** One target of a finished model. */
+interface HeadJob extends TargetResponses {
+  readonly spaceId: string;
+  readonly expert: ResidentExpert;
+  readonly representation: Float32Array;
+}
+
 /** Representations and scores of all models that a block completed: one pass over M for all of them. */
 async function runHeads(id: number, finished: readonly FinishedModel[]): Promise<void> {
   const started = performance.now();
-  const jobs = finished.flatMap((done, model) => done.experts.map((use, target) => ({ done, model, target, ...use })));
-  const results = finished.map((): TargetResult[] => []);
-  const bySpace = new Map<string, typeof jobs>();
-  for (const job of jobs) bySpace.set(job.spaceId, [...(bySpace.get(job.spaceId) ?? []), job]);
-  const failures = new Map<number, unknown>();
-  for (const [spaceId, sameSpace] of bySpace) {
-    const { expert } = sameSpace[0] as (typeof jobs)[number];
-    const responses = sameSpace.map(({ done, target }) => done.responses[target] as Float32Array);
-    const representations = await expert.head.encode(responses);
-    for (const [index, { done, model, target }] of sameSpace.entries()) {
-      const representation = representations[index] as Float32Array;
-      try {
-        (results[model] as TargetResult[])[target] = {
-          representation,
-          cosines: await score(spaceId, expert, done.texts, representation),
-          logits: expert.head.logits(representation),
-        };
-      } catch (error) {
-        failures.set(model, error);
-      }
+  const encoded = await encodeAll(finished);
+  const outcomes: (readonly TargetResult[] | { readonly error: unknown })[] = [];
+  for (const [model, done] of finished.entries()) {
+    try {
+      outcomes.push(await scoreAll(done, encoded[model] ?? []));
+    } catch (error) {
+      outcomes.push({ error });
     }
   }
   const headMs = (performance.now() - started) / finished.length;
   for (const [index, { model, projection }] of finished.entries()) {
-    if (failures.has(index)) {
-      post({ type: "failed", stream: id, model, error: toPlainError(failures.get(index)) });
+    const targets = outcomes[index] ?? [];
+    if ("error" in targets) {
+      post({ type: "failed", stream: id, model, error: toPlainError(targets.error) });
     } else {
       const { rowsProjected, times } = projection;
-      const targets = results[index] as TargetResult[];
       const result = { targets, rowsProjected, times: { ...times, headMs }, backends: projection.uses() };
       post({ type: "result", stream: id, model, result });
     }
   }
+}
+
+/** The representations of each model's targets. */
+async function encodeAll(finished: readonly FinishedModel[]): Promise<HeadJob[][]> {
+  const jobs = finished.flatMap(({ experts, responses }, model) =>
+    responses.flatMap((one) => {
+      const use = experts[one.target];
+      return use === undefined ? [] : [{ model, ...one, ...use }];
+    }),
+  );
+  const encoded = finished.map((): HeadJob[] => []);
+  const bySpace = new Map<string, typeof jobs>();
+  for (const job of jobs) bySpace.set(job.spaceId, [...(bySpace.get(job.spaceId) ?? []), job]);
+  for (const sameSpace of bySpace.values()) {
+    const { expert } = sameSpace[0] as (typeof jobs)[number];
+    const representations = await expert.head.encode(sameSpace.map(({ responses }) => responses));
+    for (const [index, job] of sameSpace.entries()) {
+      encoded[job.model]?.push({ ...job, representation: representations[index] as Float32Array });
+    }
+  }
+  for (const own of encoded) own.sort((a, b) => a.target - b.target);
+  return encoded;
+}
+
+/** Scores of a model's targets; of those of a routed LoRA layer the one in whose tree its representation lies. */
+async function scoreAll(done: FinishedModel, jobs: readonly HeadJob[]): Promise<TargetResult[]> {
+  const represented = jobs.flatMap(({ target, spaceId, expert: { tree }, representation }): RepresentedTarget[] => {
+    const gaussian = tree?.gaussian;
+    return tree === undefined || gaussian === undefined
+      ? []
+      : [{ target, spaceId, tree: { ...tree, gaussian }, representation }];
+  });
+  const isOpen = done.isRouted && jobs.some(({ match }) => match === undefined);
+  const chosen = isOpen ? chooseRepresentation(represented, done.totalBytes) : undefined;
+  const results: TargetResult[] = [];
+  for (const { target, spaceId, expert, representation, match } of jobs) {
+    if (chosen !== undefined && target !== chosen.target) continue;
+    const own = represented.find((one) => one.target === target);
+    results.push({
+      target,
+      representation,
+      cosines: await score(spaceId, expert, done.texts, representation),
+      logits: expert.head.logits(representation),
+      tree: match ?? chosen?.match ?? (own && toRepresentationMatch(own)),
+    });
+  }
+  return results;
 }
 
 async function score(

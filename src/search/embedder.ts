@@ -4,7 +4,6 @@ import { keptBlockBytes } from "../compute/failover/moving-sum.js";
 import type { BackendMeasurement } from "../compute/measure-backends.js";
 import type { Catalogue } from "../experts/catalogue.js";
 import { targetGroupBytes } from "../projection/row-groups.js";
-import type { TensorInfo } from "../weights/layer.js";
 import { assertCatalogue } from "./assert-catalogue.js";
 import { blockBytes, blocksPerStream } from "./block-writer.js";
 import { type BackendChoice, chooseBackends } from "./choose-backends.js";
@@ -13,7 +12,7 @@ import type { EmbedStream } from "./embed-stream.js";
 import { defaultLimits, type EmbedLimits } from "./limits.js";
 import { createMemoryPlan, type MemoryPlan } from "./memory-plan.js";
 import { openEmbedStream } from "./open-embed-stream.js";
-import { type EmbeddingPlan, planEmbedding } from "./plan-embedding.js";
+import { type EmbeddingPlan, type ModelManifest, planEmbedding } from "./plan-embedding.js";
 import { createUploadRegistry } from "./upload-registry.js";
 import type { UploadStore } from "./upload-store.js";
 import { createMemoryUploadStore } from "./upload-stores/memory.js";
@@ -54,7 +53,7 @@ export interface Embedder {
   readonly workerCount: number;
   readonly uploadStateBytes: number;
   /** Says which experts serve a model and what they want of it. See {@link planEmbedding}. */
-  plan(tensors: ReadonlyMap<string, TensorInfo>, experts: readonly string[]): Promise<EmbeddingPlan>;
+  plan(manifest: ModelManifest): Promise<EmbeddingPlan>;
   /** The saved state of an unfinished upload under an equal plan. */
   findUpload(uploadId: string, plan: EmbeddingPlan): Promise<ModelState | undefined>;
   /** Opens a stream of models. Throws `MEMORY_BUDGET` if there is no room. */
@@ -97,7 +96,7 @@ export async function startEmbedder(options: EmbedderOptions): Promise<Embedder>
   };
   const pool = await startWorkerPool(settings, workerCount, memory, onFault);
   const uploads = createUploadRegistry(store, onFault);
-  const plan: Embedder["plan"] = (tensors, experts) => planEmbedding({ tensors, experts }, catalogue);
+  const plan: Embedder["plan"] = (manifest) => planEmbedding(manifest, catalogue);
   return {
     limits,
     memory,

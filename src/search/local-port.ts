@@ -30,6 +30,7 @@ export function createLocalPort(embedder: Embedder): EmbedPort {
             uploadId: plan.uploadId,
             tensors: plan.tensors,
             experts: plan.experts,
+            isRouted: plan.isRouted,
             startOffsets: plan.starts.map(({ offset }) => offset),
             ...(texts !== undefined && { texts }),
           }),

@@ -73,7 +73,7 @@ export function openEmbedStream({ pool, memory, uploads, limits, plan, keepsBloc
     },
     onFailed: (index, error) => {
       // Where the bytes or the state are wrong, going on from the latter would only repeat it.
-      if (isLasting(error)) slots.get(index)?.model?.ticket.forget();
+      if (isLasting(error) || isOfRouting(error)) slots.get(index)?.model?.ticket.forget();
       slots.settle(index, error);
     },
     onLost: (error) => {
@@ -131,6 +131,7 @@ export function openEmbedStream({ pool, memory, uploads, limits, plan, keepsBloc
         targets: planned.targets.map(({ expert, uses }) => ({ spaceId: expert.spaceId, uses })),
         state: saved,
         resumable,
+        isRouted: planned.isRouted,
       });
       return {
         plan: planned,
@@ -296,6 +297,11 @@ function isLasting({ kind }: ProbestreamError): boolean {
   return kind === "invalid-input" || kind === "corrupt-data";
 }
 
+/** Whether another expert is to serve, or none: the state is of no use to it. */
+function isOfRouting({ reason }: ProbestreamError): boolean {
+  return reason === "REROUTED" || reason === "NO_EXPERT";
+}
+
 function openLink(pool: WorkerPool, events: StreamEvents, onError: () => void): StreamLink {
   try {
     return pool.open(events);
@@ -308,10 +314,11 @@ function openLink(pool: WorkerPool, events: StreamEvents, onError: () => void): 
 function toEmbedding(model: StreamedModel, { targets, rowsProjected, times, backends }: WorkerResult): ModelEmbedding {
   const { plan, received, receiveMs, waitMs, startedAt } = model;
   return {
-    embeddings: plan.targets.map(({ expert }, index) => {
-      const target = targets[index];
-      if (target === undefined) throw new InternalError("INTERNAL", "a worker answered for fewer targets than asked");
-      return { expert, ...target, probabilities: toProbabilities(target.logits) };
+    embeddings: targets.map(({ target, ...scores }) => {
+      const expert = plan.targets[target]?.expert;
+      if (expert === undefined)
+        throw new InternalError("INTERNAL", "a worker answered for a target that was not asked for");
+      return { expert, ...scores, probabilities: toProbabilities(scores.logits) };
     }),
     bytesReceived: received,
     bytesTotal: plan.totalBytes,

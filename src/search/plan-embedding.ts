@@ -10,14 +10,17 @@ import {
 import { type Catalogue, toLabel } from "../experts/catalogue.js";
 import type { Expert } from "../experts/expert.js";
 import { rangeBytes, type StoredMatrix, toStoredMatrix } from "../projection/stored-matrix.js";
+import { parseTreeName } from "../trees/tree-file.js";
 import type { LayerSpec, SelectedTensor, TensorInfo, TensorRole } from "../weights/layer.js";
 import { selectLayer } from "../weights/select-layer.js";
 
 /** What is known of a model before its weights come. */
 export interface ModelManifest {
   readonly tensors: ReadonlyMap<string, TensorInfo>;
-  /** Experts wanted, by name or space id; empty where the only one that fits may serve. */
+  /** Experts wanted, by name or space id; empty where those that fit are candidates. */
   readonly experts: readonly string[];
+  /** Whether the named experts are candidates, of which the weights choose one; otherwise all of them serve. */
+  readonly isRouted?: boolean;
 }
 
 /** A byte range of one tensor that is to be streamed. */
@@ -47,6 +50,8 @@ export interface TensorUse {
 export interface EmbeddingPlan {
   readonly tensors: readonly PlannedTensor[];
   readonly targets: readonly PlannedTarget[];
+  /** Whether the targets are candidates, all reading the same tensors, of which the weights choose one or none. */
+  readonly isRouted: boolean;
   /** Bytes of all ranges together. */
   readonly totalBytes: number;
   /** Digest of tensors, ranges and experts: an upload can only go on under an equal plan. */
@@ -76,10 +81,8 @@ export async function planEmbedding(manifest: ModelManifest, catalogue: Catalogu
       { found: manifest.experts.length, limit: maxExpertsPerModel },
     );
   }
-  const experts =
-    manifest.experts.length === 0
-      ? [await chooseExpert(manifest, catalogue)]
-      : await Promise.all(manifest.experts.map((reference) => catalogue.get(reference)));
+  if (manifest.experts.length === 0) return planCandidates(manifest, catalogue);
+  const experts = await Promise.all(manifest.experts.map((reference) => catalogue.get(reference)));
   const repeated = experts.find(
     (expert, index) => experts.findIndex(({ spaceId }) => spaceId === expert.spaceId) < index,
   );
@@ -89,7 +92,9 @@ export async function planEmbedding(manifest: ModelManifest, catalogue: Catalogu
     });
   }
   const selections = experts.map((expert) => ({ expert, selected: selectFor(expert, manifest.tensors) }));
-  return toPlan(selections);
+  const { isRouted = false } = manifest;
+  if (isRouted) assertCandidates(selections);
+  return toPlan(selections, isRouted);
 }
 
 /** What an expert reads. An error of a layer that is there says whose layer it is: others may read another. */
@@ -109,7 +114,7 @@ interface Selection {
   readonly selected: readonly SelectedTensor[];
 }
 
-function toPlan(selections: readonly Selection[]): EmbeddingPlan {
+function toPlan(selections: readonly Selection[], isRouted: boolean): EmbeddingPlan {
   const indices = new Map<string, number>();
   const tensors: PlannedTensor[] = [];
   const targets = selections.map(({ expert, selected }) => ({
@@ -130,38 +135,41 @@ function toPlan(selections: readonly Selection[]): EmbeddingPlan {
   const identity = [
     tensors.map(({ tensor, beginByte, endByte }) => [tensor.name, tensor.dtype, tensor.shape, beginByte, endByte]),
     targets.map(({ expert }) => expert.spaceId),
+    isRouted,
   ];
   return {
     tensors,
     targets,
+    isRouted,
     totalBytes: tensors.reduce((sum, { matrix }) => sum + rangeBytes(matrix), 0),
     fingerprint: createHash("sha256").update(JSON.stringify(identity)).digest("hex"),
   };
 }
 
-/** The only expert whose layer the model has. */
-async function chooseExpert({ tensors }: ModelManifest, catalogue: Catalogue): Promise<Expert> {
+/**
+ * The experts whose layer the model has: the only one, or the candidates of which the weights choose.
+ *
+ * @throws PreconditionError `EXPERT_AMBIGUOUS` if there are several that weights cannot choose from.
+ */
+async function planCandidates({ tensors }: ModelManifest, catalogue: Catalogue): Promise<EmbeddingPlan> {
   const experts = await catalogue.recent();
-  const fitting: Expert[] = [];
+  const fitting: Selection[] = [];
   const errors: ProbestreamError[] = [];
   for (const expert of experts) {
     try {
-      selectFor(expert, tensors);
+      const selected = selectFor(expert, tensors);
       // Copies of one folder are one expert.
-      if (!fitting.some(({ spaceId }) => spaceId === expert.spaceId)) fitting.push(expert);
+      if (!fitting.some((other) => other.expert.spaceId === expert.spaceId)) fitting.push({ expert, selected });
     } catch (error) {
       if (!(error instanceof ProbestreamError)) throw error;
       errors.push(error);
     }
   }
   const [first, ...others] = fitting;
-  if (first !== undefined && others.length === 0) return first;
   if (first !== undefined) {
-    throw new PreconditionError(
-      "EXPERT_AMBIGUOUS",
-      `${fitting.length} experts fit the model: ${fitting.map(toLabel).join(", ")}; name one of them (\`experts\` of the manifest, --expert)`,
-      { candidates: fitting.map(({ spaceId }) => spaceId).join(" ") },
-    );
+    const isRouted = parseTreeName(first.expert.extra) !== undefined;
+    if (others.length > 0) assertCandidates(fitting);
+    return toPlan(fitting, isRouted);
   }
   // What is wrong with a layer that is there says more than that another expert's layer is not.
   const telling =
@@ -176,3 +184,31 @@ async function chooseExpert({ tensors }: ModelManifest, catalogue: Catalogue): P
     { experts: experts.length, tensors: tensors.size },
   );
 }
+
+/**
+ * Guards that weights can choose one of some experts: each has a tree, and all read the same rows.
+ *
+ * @throws PreconditionError `EXPERT_AMBIGUOUS`, LimitExceededError `LIMIT_EXCEEDED`.
+ */
+function assertCandidates(candidates: readonly Selection[]): void {
+  const facts = { candidates: candidates.map(({ expert }) => expert.spaceId).join(" ") };
+  const names = candidates.slice(0, maxListed).map(({ expert }) => toLabel(expert));
+  const listed = `${candidates.length} experts fit the model: ${names.join(", ")}${candidates.length > maxListed ? ", …" : ""}`;
+  const name = "name one of them (`experts` of the manifest, --expert)";
+  const treeless = candidates.filter(({ expert }) => parseTreeName(expert.extra) === undefined);
+  const [one] = treeless;
+  if (one !== undefined) {
+    const message = `${listed}; ${name}, or calibrate them (\`probestream experts calibrate\`) so that the weights choose: ${toLabel(one.expert)} was not`;
+    throw new PreconditionError("EXPERT_AMBIGUOUS", message, facts);
+  }
+  const rows = new Set(candidates.map(({ selected }) => JSON.stringify(selected)));
+  if (rows.size > 1) {
+    throw new PreconditionError("EXPERT_AMBIGUOUS", `${listed}, and they read different layers; ${name}`, facts);
+  }
+  if (candidates.length <= maxExpertsPerModel) return;
+  const message = `${listed}; ${maxExpertsPerModel} may be candidates at a time, ${name}`;
+  throw new LimitExceededError("LIMIT_EXCEEDED", message, { found: candidates.length, limit: maxExpertsPerModel });
+}
+
+/** Most candidates that an error lists. */
+const maxListed = 10;

@@ -10,7 +10,7 @@ export async function planModel(
   { uploadId, tensors, experts }: Pick<PlanRequest, "uploadId" | "tensors" | "experts">,
 ): Promise<{ readonly plan: EmbeddingPlan; readonly answer: ModelPlan }> {
   if (uploadId !== "") assertUploadId(uploadId);
-  const plan = await embedder.plan(tensors, experts);
+  const plan = await embedder.plan({ tensors, experts });
   const state = uploadId === "" ? undefined : await embedder.findUpload(uploadId, plan);
   return {
     plan,
@@ -19,6 +19,7 @@ export async function planModel(
       chunkBytes: embedder.limits.bestChunkBytes,
       tensors: plan.tensors.map(({ tensor, beginByte, endByte }) => ({ tensor, beginByte, endByte })),
       experts: plan.targets.map(({ expert }) => expert.spaceId),
+      isRouted: plan.isRouted,
       starts: plan.tensors.map((_, index) => state?.tensors[index] ?? { offset: 0, segmentDigests: new Uint8Array(0) }),
     },
   };

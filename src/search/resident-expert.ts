@@ -1,16 +1,21 @@
 import type { ComputeBackend } from "../compute/compute-backend.js";
-import { PreconditionError } from "../errors/probestream-error.js";
+import { InvalidInputError, PreconditionError } from "../errors/probestream-error.js";
 import type { Checkpoint } from "../experts/checkpoint.js";
 import { type LoadedExpert, loadExpert } from "../experts/expert.js";
 import { createHead, type Head } from "../experts/head.js";
 import type { Projector } from "../projection/accumulator.js";
 import { createProbexProjector } from "../projection/probex-projector.js";
+import type { Tree } from "../trees/tree.js";
+import { readTree } from "../trees/tree-file.js";
+import type { LayerSpec } from "../weights/layer.js";
 import { collectGarbage } from "./collect-garbage.js";
 
 /** An expert whose matrices are resident on a backend. */
 export interface ResidentExpert {
   readonly projector: Projector;
   readonly head: Head;
+  /** Absent if the expert was not calibrated. */
+  readonly tree: Tree | undefined;
   dispose(): Promise<void>;
 }
 
@@ -29,17 +34,35 @@ export async function loadResidentExpert(
   const { expert, checkpoint } = await loadPlanned(folder, spaceId);
   // A backend that takes over from one that failed has to load them too: kept for that, they would cost as much again.
   const again = async (): Promise<Checkpoint> => (await loadPlanned(folder, spaceId)).checkpoint;
+  const tree = await readTree(folder, expert.extra);
+  if (tree !== undefined) assertTreeFits(tree, expert.layer, expert.representationWidth, folder);
   const head = await createHead(backend, checkpoint, again);
   collectGarbage();
   const projector = await createProbexProjector(backend, expert.layer, checkpoint, again);
   return {
     projector,
     head,
+    tree,
     dispose: async () => {
       await projector.dispose();
       await head.dispose();
     },
   };
+}
+
+/** A tree is of the matrix as it is stored, and of the expert's own representations. */
+function assertTreeFits(
+  { centroid, gaussian }: Tree,
+  { layout, shape }: Pick<LayerSpec, "layout" | "shape">,
+  representationWidth: number,
+  folder: string,
+): void {
+  const [rows, columns] = layout === "transposed" ? [shape.columns, shape.rows] : [shape.rows, shape.columns];
+  const { rowCount = rows, columnCount = columns } = centroid?.shape ?? {};
+  const width = gaussian?.mean.length ?? representationWidth;
+  if (rowCount === rows && columnCount === columns && width === representationWidth) return;
+  const message = `the tree in ${folder} is of ${rowCount} × ${columnCount} layers and representations of ${width}, the expert of ${rows} × ${columns} and ${representationWidth}; measure it anew with \`probestream experts calibrate\``;
+  throw new InvalidInputError("SHAPE_MISMATCH", message, { folder });
 }
 
 async function loadPlanned(folder: string, spaceId: string): Promise<LoadedExpert> {

@@ -5,12 +5,13 @@ import { dtypeBytes } from "../linalg/dtype.js";
 import { digestBytes } from "../projection/range-reader.js";
 import { targetGroupBytes } from "../projection/row-groups.js";
 import { rangeBytes, rowBytes } from "../projection/stored-matrix.js";
-import type { TensorInfo } from "../weights/layer.js";
+import { parseTreeName } from "../trees/tree-file.js";
 import type { ModelHeader } from "./embed-stream.js";
-import type { EmbeddingPlan, TensorUse } from "./plan-embedding.js";
+import type { EmbeddingPlan, ModelManifest, TensorUse } from "./plan-embedding.js";
+import { maxKeptBytes } from "./target-lanes.js";
 
 /** Says which experts serve a model and what they want of it. */
-export type Plan = (tensors: ReadonlyMap<string, TensorInfo>, experts: readonly string[]) => Promise<EmbeddingPlan>;
+export type Plan = (manifest: ModelManifest) => Promise<EmbeddingPlan>;
 
 /**
  * Plans once more from what a header says: nothing of a plan is kept, and nothing of a header is believed.
@@ -23,7 +24,8 @@ export async function planHeader(header: ModelHeader, plan: Plan): Promise<Embed
   if (header.experts.length === 0) {
     throw new InvalidInputError("FIELD_INVALID", "the header has no space_ids; copy those of the plan's targets");
   }
-  const planned = await plan(tensors, header.experts);
+  const { experts, isRouted = false } = header;
+  const planned = await plan({ tensors, experts, isRouted });
   const differs =
     planned.tensors.length !== header.tensors.length ||
     planned.tensors.some(({ tensor, beginByte, endByte }, index) => {
@@ -63,7 +65,7 @@ export function assertChunkLength(byteLength: number, maxChunkBytes: number): vo
  *
  * @param keepsBlocks whether its sums may lie on a device that may be lost: then the last blocks of each are kept.
  */
-export function modelBytesOf({ tensors, targets }: EmbeddingPlan, keepsBlocks: boolean): number {
+export function modelBytesOf({ tensors, targets, isRouted }: EmbeddingPlan, keepsBlocks: boolean): number {
   // A row longer than a row group is collected whole, and widened up to fourfold.
   const longestRow = Math.max(...tensors.map(({ matrix }) => rowBytes(matrix)));
   let bytes = longestRow > targetGroupBytes ? 5 * longestRow : 0;
@@ -72,8 +74,17 @@ export function modelBytesOf({ tensors, targets }: EmbeddingPlan, keepsBlocks: b
     bytes += accumulatorBytes(expert.architecture, rank);
     if (keepsBlocks) bytes += keptBytes(uses);
   }
-  return bytes;
+  const isSketched = targets.some(
+    ({ expert, uses }) => parseTreeName(expert.extra) !== undefined && uses.some(({ role }) => role === "weight"),
+  );
+  if (isSketched) bytes += sketchBytes;
+  // Rows are kept until it is known who serves: see `createTargetLanes`.
+  const wholeBytes = tensors.reduce((sum, { matrix }) => sum + rangeBytes(matrix), 0);
+  return isRouted && isSketched ? bytes + Math.min(wholeBytes, maxKeptBytes + targetGroupBytes) : bytes;
 }
+
+/** A sketch of 128 × 64 float64 numbers, and a copy of its state on the way to the store. */
+const sketchBytes = 128 * 64 * (8 + 4);
 
 /** Bytes of blocks that an accumulator's sums keep at most: those of a row group more than is allowed, or all there are. */
 function keptBytes(uses: readonly TensorUse[]): number {
@@ -88,8 +99,9 @@ function keptBytes(uses: readonly TensorUse[]): number {
 }
 
 /** Bytes of a model's result on the wire, about. */
-export function answerBytesOf({ targets }: EmbeddingPlan, textCount: number): number {
+export function answerBytesOf({ targets, isRouted }: EmbeddingPlan, textCount: number): number {
   const names = targets.map(({ expert }) => expert.labels.reduce((sum, label) => sum + 3 * label.length + 4, 0));
   const numbers = targets.map(({ expert }) => expert.representationWidth + 2 * expert.labelCount + textCount);
-  return numbers.reduce((sum, count, index) => sum + 4 * count + (names[index] ?? 0) + 512, 0);
+  const bytes = numbers.map((count, index) => 4 * count + (names[index] ?? 0) + 640);
+  return isRouted ? Math.max(...bytes) : bytes.reduce((sum, each) => sum + each, 0);
 }

@@ -126,7 +126,11 @@ async function planMissing(uploads: readonly Upload[], context: UploadContext): 
 }
 
 function settleOrRestart(upload: Upload, error: ProbestreamError): void {
-  if (toRemedy(error) !== "restart" || !upload.restart()) upload.settle(error);
+  const remedy = toRemedy(error);
+  const isBegunAnew =
+    (remedy === "restart" && upload.restart()) ||
+    (remedy === "reroute" && upload.reroute(String(error.facts["spaceId"] ?? "")));
+  if (!isBegunAnew) upload.settle(error);
 }
 
 /**

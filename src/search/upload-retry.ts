@@ -8,6 +8,8 @@ export type UploadRemedy =
   | "resume"
   /** Begin it again, under another id. */
   | "restart"
+  /** Begin it again under the same id, for the expert that the error names. */
+  | "reroute"
   /** Nothing. */
   | "none";
 
@@ -29,6 +31,7 @@ const longestPauseMs = 10_000;
 /** What can be done about an error. */
 export function toRemedy({ kind, reason }: ProbestreamError): UploadRemedy {
   if (restartReasons.has(reason)) return "restart";
+  if (reason === "REROUTED") return "reroute";
   if (reason === "BACKEND_UNAVAILABLE") return "none";
   return kind === "unavailable" || kind === "aborted" || reason === "MEMORY_BUDGET" ? "resume" : "none";
 }

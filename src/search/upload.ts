@@ -16,7 +16,7 @@ export class Upload {
   readonly model: ModelFile;
   /** What the other side calls it: the end of its location. */
   readonly modelId: string;
-  readonly #experts: readonly string[];
+  #experts: readonly string[];
   readonly #progress: ProgressCounter;
   readonly #onEnd: (outcome: PortResult | ProbestreamError) => void;
   #id: string;
@@ -25,6 +25,7 @@ export class Upload {
   #doneBytes = 0;
   #reachedBytes = 0;
   #isRestarted = false;
+  #isRerouted = false;
   #isSettled = false;
 
   /** Its id follows from the file and the experts, so that a later process goes on with it. */
@@ -92,6 +93,15 @@ export class Upload {
     if (this.#isRestarted) return false;
     this.#isRestarted = true;
     this.#id = randomUUID();
+    this.#plan = undefined;
+    return true;
+  }
+
+  /** Begins anew under the same id, for this expert; false if that has been done already. */
+  reroute(spaceId: string): boolean {
+    if (this.#isRerouted) return false;
+    this.#isRerouted = true;
+    this.#experts = [spaceId];
     this.#plan = undefined;
     return true;
   }

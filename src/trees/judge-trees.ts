@@ -1,4 +1,5 @@
 import { SKETCH_BUCKETS } from "./sketch.js";
+import { squaredDistance } from "./squared-distance.js";
 import { FILE_TOLERANCE, type TreeCentroid } from "./tree.js";
 
 /** How a layer, as far as it came, stands to one tree. */
@@ -82,10 +83,4 @@ function toAllowed({ spread, reach, values }: TreeCentroid, blocks: number): num
   const share = total === 0 ? 0 : spread.subarray(0, blocks).reduce((sum, value) => sum + value, 0) / total;
   const energy = values.subarray(0, blocks * SKETCH_BUCKETS).reduce((sum, value) => sum + value * value, 0);
   return share * reach ** 2 + FILE_TOLERANCE ** 2 * energy;
-}
-
-function squaredDistance(a: Float64Array, b: Float64Array, count: number): number {
-  let sum = 0;
-  for (let i = 0; i < count; i++) sum += ((a[i] as number) - (b[i] as number)) ** 2;
-  return sum;
 }

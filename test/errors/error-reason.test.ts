@@ -35,6 +35,8 @@ const reasons = {
   INTERNAL: true,
   ACCESS_DENIED: true,
   WORKER_LOST: true,
+  NO_EXPERT: true,
+  REROUTED: true,
 } satisfies Record<ErrorReason, true>;
 
 test("the reasons of errors are the names of the wire contract's enum", (t) => {

@@ -55,6 +55,7 @@ export async function planTestModel(embedder: Embedder, model: TestModel): Promi
       uploadId: answer.uploadId,
       tensors: answer.tensors,
       experts: answer.experts,
+      isRouted: answer.isRouted,
       startOffsets: answer.starts.map(({ offset }) => offset),
     },
     ranges,

@@ -38,7 +38,7 @@ test("the client lists a server's experts in the words of the catalogue", async 
   const here = await server.embedder.catalogue.list();
   t.deepEqual(
     experts.map(({ residentBytes: _, ...expert }) => expert),
-    here.experts.map(({ folder: _, labelCount: __, parameterBytes: ___, ...expert }) => expert),
+    here.experts.map(({ folder: _, labelCount: __, parameterBytes: ___, extra: ____, ...expert }) => expert),
   );
   t.deepEqual(
     unusable.map(({ name, error: { kind, reason } }) => [name, kind, reason]),

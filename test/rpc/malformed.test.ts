@@ -478,7 +478,7 @@ const rows: readonly Row[] = [
     code: "FAILED_PRECONDITION",
     reason: "EXPERT_AMBIGUOUS",
     message:
-      "2 experts fit the model: twin-a (ff7cd00509fb), twin-b (32627d6a10f0); name one of them (`experts` of the manifest, --expert)",
+      "2 experts fit the model: twin-a (ff7cd00509fb), twin-b (32627d6a10f0); name one of them (`experts` of the manifest, --expert), or calibrate them (`probestream experts calibrate`) so that the weights choose: twin-a (ff7cd00509fb) was not",
   },
   {
     name: "the same expert twice",

@@ -85,7 +85,15 @@ test("operations and small models share a block", async (t) => {
   const writer = createLoop(({ operations }) => blocks.push(operations.map(({ op }) => op).join(" ")));
   const matrix = storedMatrix(2, 10, "F8_E4M3");
   for (let model = 0; model < 3; model++) {
-    await writer.push({ op: "open", model, tensors: [matrix], targets: [], state: undefined, resumable: false });
+    await writer.push({
+      op: "open",
+      model,
+      tensors: [matrix],
+      targets: [],
+      state: undefined,
+      resumable: false,
+      isRouted: false,
+    });
     for (let at = 0; at < 20; at += 5) await writer.write(0, matrix, at, new Uint8Array(5));
     await writer.push({ op: "close", digest: undefined });
   }

@@ -1,7 +1,10 @@
 import test from "ava";
 import type { Accumulator, Projector } from "../../src/projection/accumulator.js";
 import { openModelProjection } from "../../src/search/model-projection.js";
+import { openSketchKernel } from "../../src/trees/sketch-kernel.js";
 import { storedMatrix } from "../helpers/stored-layer.js";
+
+const kernel = await openSketchKernel();
 
 test("the accumulators of a model use their backend one after another", async (t) => {
   let running = 0;
@@ -23,8 +26,8 @@ test("the accumulators of a model use their backend one after another", async (t
   const projector: Projector = { open: () => accumulator, dispose: async () => {} };
   const matrix = storedMatrix(2, 3, "F32");
   const uses = [{ role: "weight", tensorIndex: 0, matrix }] as const;
-  const targets = ["a", "b", "c"].map((spaceId) => ({ spaceId, uses, projector }));
-  const projection = await openModelProjection([matrix], targets, undefined);
+  const targets = ["a", "b", "c"].map((spaceId) => ({ spaceId, uses, projector, tree: undefined }));
+  const projection = await openModelProjection([matrix], targets, { saved: undefined, isRouted: false, kernel });
   await projection.accept(0, new Uint8Array(24), async () => {});
   t.is((await projection.state()).targets.length, 3);
   t.is((await projection.finish(undefined)).length, 3);

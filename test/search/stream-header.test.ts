@@ -27,7 +27,7 @@ test("where sums may lie on a device, a model takes room for the blocks that eac
     [["large"], keptBlockBytes + targetGroupBytes],
     [["large", "other"], 2 * (keptBlockBytes + targetGroupBytes)],
   ] as const) {
-    const planned = await plan(model, experts);
+    const planned = await plan({ tensors: model, experts });
     t.is(modelBytesOf(planned, true) - modelBytesOf(planned, false), expected, experts.join(", "));
   }
 });

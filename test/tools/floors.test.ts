@@ -15,6 +15,7 @@ const floors: Readonly<Record<string, number>> = {
   vectors: 2,
   projection: 3,
   experts: 3,
+  trees: 3,
   training: 4,
   search: 4,
   rpc: 5,

@@ -33,6 +33,7 @@ const columns: readonly Column[] = [
   { title: "shape", align: "right" },
   { title: "architecture" },
   { title: "repr.", align: "right" },
+  { title: "tree" },
   { title: "labels" },
 ];
 
@@ -78,7 +79,7 @@ async function fetchListing(options: ExpertsOptions, fallback: string): Promise<
 }
 
 function toCells(expert: ExpertSummary): string[] {
-  const { name, spaceId, objective, layer, shape, architecture, representation, labels } = expert;
+  const { name, spaceId, objective, layer, shape, architecture, representation, labels, tree } = expert;
   return [
     name,
     spaceId.slice(0, 12),
@@ -87,6 +88,7 @@ function toCells(expert: ExpertSummary): string[] {
     shape.join(" x "),
     toArchitectureCell(architecture),
     String(representation),
+    tree ?? "-",
     toLabelCell(labels),
   ];
 }

@@ -10,10 +10,11 @@ import { maxExpertsPerModel } from "../../search/plan-embedding.js";
 import { assertUploadId } from "../../search/plan-model.js";
 import { fromFloatBytes, fromWireTexts, toFloatBytes } from "./matrix.js";
 import { assertName, fromWireRange, maxNameLength, toCount } from "./tensor.js";
+import { fromWireMatch, toWireMatch } from "./tree-match.js";
 
 /** A header from the wire. */
 export function fromHeader(header: EmbedModelHeader, limits: EmbedLimits): ModelHeader {
-  const { modelId, uploadId, tensors, spaceIds, startOffsets, textVectors } = header;
+  const { modelId, uploadId, tensors, spaceIds, startOffsets, textVectors, routed } = header;
   assertName(modelId, "model_id");
   assertUploadId(uploadId);
   assertListLength(tensors.length, "tensors");
@@ -23,6 +24,7 @@ export function fromHeader(header: EmbedModelHeader, limits: EmbedLimits): Model
     uploadId,
     tensors: tensors.map(fromWireRange),
     experts: spaceIds,
+    isRouted: routed,
     startOffsets: startOffsets.map((offset) => toCount(offset, "start_offsets")),
     ...(textVectors !== undefined && { texts: fromWireTexts(textVectors, limits.maxTextVectors) }),
   };
@@ -59,7 +61,7 @@ function assertListLength(length: number, field: string): void {
 export function toModelEmbedding(result: Embedded): ModelEmbedding {
   const { embeddings, bytesReceived, bytesTotal, rowsProjected, timings, backends } = result;
   return create(ModelEmbeddingSchema, {
-    embeddings: embeddings.map(({ expert, representation, cosines, logits, probabilities }) => ({
+    embeddings: embeddings.map(({ expert, representation, cosines, logits, probabilities, tree }) => ({
       spaceId: expert.spaceId,
       expertName: expert.name,
       representation: toFloatBytes(representation),
@@ -67,6 +69,7 @@ export function toModelEmbedding(result: Embedded): ModelEmbedding {
       labelLogits: toFloatBytes(logits),
       labelProbabilities: toFloatBytes(probabilities),
       labels: expert.objective === "classification" ? [...expert.labels] : [],
+      ...(tree !== undefined && { tree: toWireMatch(tree) }),
     })),
     bytesReceived: BigInt(bytesReceived),
     bytesTotal: BigInt(bytesTotal),
@@ -95,6 +98,7 @@ export function fromModelEmbedding(result: ModelEmbedding): PortResult {
       logits: fromFloatBytes(one.labelLogits),
       probabilities: fromFloatBytes(one.labelProbabilities),
       labels: one.labels,
+      tree: one.tree && fromWireMatch(one.tree),
     })),
     bytesReceived: Number(bytesReceived),
     bytesTotal: Number(bytesTotal),

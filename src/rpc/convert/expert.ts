@@ -15,6 +15,8 @@ import {
   type UnusableExpert as WireUnusable,
 } from "../../gen/probestream/v1/expert_service_pb.js";
 import { toResidentBytes } from "../../search/expert-memory.js";
+import type { Tree } from "../../trees/tree.js";
+import { parseTreeName } from "../../trees/tree-file.js";
 import type { LayerSpec } from "../../weights/layer.js";
 import { toKind } from "../from-status.js";
 import { fromModelError } from "./error.js";
@@ -50,6 +52,8 @@ export interface ExpertInfo {
   /** Prompt template with `{}` for the label, or empty. */
   readonly prompt: string;
   readonly labels: readonly string[];
+  /** The Model Tree that it was calibrated on; absent if it was not. */
+  readonly tree?: Pick<Tree, "name" | "parent">;
   /** Bytes that the memory plan reserves for it in each worker that serves it. */
   readonly residentBytes: number;
 }
@@ -74,6 +78,7 @@ const scales = { none: LoraScale.NONE, apply: LoraScale.APPLY } as const;
 /** An expert for the wire. */
 export function toWireExpert(expert: Expert): WireExpert {
   const { layer, objective } = expert;
+  const tree = parseTreeName(expert.extra);
   return create(ExpertSchema, {
     spaceId: expert.spaceId,
     name: expert.name,
@@ -94,12 +99,13 @@ export function toWireExpert(expert: Expert): WireExpert {
     prompt: expert.prompt,
     labels: [...expert.labels],
     residentBytes: BigInt(toResidentBytes(expert)),
+    ...(tree !== undefined && { tree }),
   });
 }
 
 /** An expert from the wire. */
 export function fromWireExpert(expert: WireExpert): ExpertInfo {
-  const { spaceId, name, representationWidth, textWidth, textEncoder, prompt, labels } = expert;
+  const { spaceId, name, representationWidth, textWidth, textEncoder, prompt, labels, tree } = expert;
   return {
     spaceId,
     name,
@@ -111,6 +117,7 @@ export function fromWireExpert(expert: WireExpert): ExpertInfo {
     textEncoder,
     prompt,
     labels,
+    ...(tree !== undefined && { tree: { name: tree.name, ...(tree.parent !== "" && { parent: tree.parent }) } }),
     residentBytes: Number(expert.residentBytes),
   };
 }

@@ -56,6 +56,7 @@ export function toPlannedModel({ targets }: EmbeddingPlan, answer: ModelPlan): P
     chunkBytes: answer.chunkBytes,
     uploadId: answer.uploadId,
     starts: answer.starts.map(toTensorStart),
+    routed: answer.isRouted,
   });
 }
 
@@ -64,12 +65,13 @@ function toTensorStart({ offset, segmentDigests }: ModelPlan["starts"][number]):
 }
 
 /** A plan from the wire. */
-export function fromPlannedModel({ uploadId, chunkBytes, tensors, targets, starts }: PlannedModel): ModelPlan {
+export function fromPlannedModel({ uploadId, chunkBytes, tensors, targets, starts, routed }: PlannedModel): ModelPlan {
   return {
     uploadId,
     chunkBytes,
     tensors: tensors.map(fromWireRange),
     experts: targets.map(({ spaceId }) => spaceId),
+    isRouted: routed,
     starts: tensors.map((_, index) => ({
       offset: toCount(starts[index]?.offset ?? 0n, "offset"),
       segmentDigests: starts[index]?.segmentDigests ?? new Uint8Array(0),

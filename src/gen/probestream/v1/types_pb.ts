@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file probestream/v1/types.proto.
  */
 export const file_probestream_v1_types: GenFile = /*@__PURE__*/
-  fileDesc("Chpwcm9iZXN0cmVhbS92MS90eXBlcy5wcm90bxIOcHJvYmVzdHJlYW0udjEiTwoKVGVuc29ySW5mbxIMCgRuYW1lGAEgASgJEiQKBWR0eXBlGAIgASgOMhUucHJvYmVzdHJlYW0udjEuRHR5cGUSDQoFc2hhcGUYAyADKAQihAIKCE1hbmlmZXN0EhAKCG1vZGVsX2lkGAEgASgJEisKB3RlbnNvcnMYAiADKAsyGi5wcm9iZXN0cmVhbS52MS5UZW5zb3JJbmZvEjgKCG1ldGFkYXRhGAMgAygLMiYucHJvYmVzdHJlYW0udjEuTWFuaWZlc3QuTWV0YWRhdGFFbnRyeRIPCgdleHBlcnRzGAQgAygJEhEKCXVwbG9hZF9pZBgFIAEoCRIXCg9iYXNlX21vZGVsX2hpbnQYBiABKAkSEQoJdHJlZV9oaW50GAcgASgJGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJfCgtUZW5zb3JSYW5nZRIqCgZ0ZW5zb3IYASABKAsyGi5wcm9iZXN0cmVhbS52MS5UZW5zb3JJbmZvEhIKCmJlZ2luX2J5dGUYAiABKAQSEAoIZW5kX2J5dGUYAyABKAQiSwoJVGVuc29yVXNlEigKBHJvbGUYASABKA4yGi5wcm9iZXN0cmVhbS52MS5UZW5zb3JSb2xlEhQKDHRlbnNvcl9pbmRleBgCIAEoDSJMCg9FbWJlZGRpbmdUYXJnZXQSEAoIc3BhY2VfaWQYASABKAkSJwoEdXNlcxgCIAMoCzIZLnByb2Jlc3RyZWFtLnYxLlRlbnNvclVzZSLFAQoKTW9kZWxFcnJvchIMCgRjb2RlGAEgASgFEisKBnJlYXNvbhgCIAEoDjIbLnByb2Jlc3RyZWFtLnYxLkVycm9yUmVhc29uEg8KB21lc3NhZ2UYAyABKAkSOgoIbWV0YWRhdGEYBCADKAsyKC5wcm9iZXN0cmVhbS52MS5Nb2RlbEVycm9yLk1ldGFkYXRhRW50cnkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIjoKC0Zsb2F0TWF0cml4EgwKBGRhdGEYASABKAwSDAoEcm93cxgCIAEoDRIPCgdjb2x1bW5zGAMgASgNKoEBCgVEdHlwZRIVChFEVFlQRV9VTlNQRUNJRklFRBAAEg0KCURUWVBFX0Y2NBABEg0KCURUWVBFX0YzMhACEg0KCURUWVBFX0YxNhADEg4KCkRUWVBFX0JGMTYQBBIRCg1EVFlQRV9GOF9FNE0zEAUSEQoNRFRZUEVfRjhfRTVNMhAGKq8BCgpUZW5zb3JSb2xlEhsKF1RFTlNPUl9ST0xFX1VOU1BFQ0lGSUVEEAASFgoSVEVOU09SX1JPTEVfV0VJR0hUEAESHAoYVEVOU09SX1JPTEVfV0VJR0hUX1NDQUxFEAISGQoVVEVOU09SX1JPTEVfTE9SQV9ET1dOEAMSFwoTVEVOU09SX1JPTEVfTE9SQV9VUBAEEhoKFlRFTlNPUl9ST0xFX0xPUkFfQUxQSEEQBWIGcHJvdG8z", [file_probestream_v1_error_reason]);
+  fileDesc("Chpwcm9iZXN0cmVhbS92MS90eXBlcy5wcm90bxIOcHJvYmVzdHJlYW0udjEiTwoKVGVuc29ySW5mbxIMCgRuYW1lGAEgASgJEiQKBWR0eXBlGAIgASgOMhUucHJvYmVzdHJlYW0udjEuRHR5cGUSDQoFc2hhcGUYAyADKAQihAIKCE1hbmlmZXN0EhAKCG1vZGVsX2lkGAEgASgJEisKB3RlbnNvcnMYAiADKAsyGi5wcm9iZXN0cmVhbS52MS5UZW5zb3JJbmZvEjgKCG1ldGFkYXRhGAMgAygLMiYucHJvYmVzdHJlYW0udjEuTWFuaWZlc3QuTWV0YWRhdGFFbnRyeRIPCgdleHBlcnRzGAQgAygJEhEKCXVwbG9hZF9pZBgFIAEoCRIXCg9iYXNlX21vZGVsX2hpbnQYBiABKAkSEQoJdHJlZV9oaW50GAcgASgJGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJfCgtUZW5zb3JSYW5nZRIqCgZ0ZW5zb3IYASABKAsyGi5wcm9iZXN0cmVhbS52MS5UZW5zb3JJbmZvEhIKCmJlZ2luX2J5dGUYAiABKAQSEAoIZW5kX2J5dGUYAyABKAQiSwoJVGVuc29yVXNlEigKBHJvbGUYASABKA4yGi5wcm9iZXN0cmVhbS52MS5UZW5zb3JSb2xlEhQKDHRlbnNvcl9pbmRleBgCIAEoDSJMCg9FbWJlZGRpbmdUYXJnZXQSEAoIc3BhY2VfaWQYASABKAkSJwoEdXNlcxgCIAMoCzIZLnByb2Jlc3RyZWFtLnYxLlRlbnNvclVzZSLFAQoKTW9kZWxFcnJvchIMCgRjb2RlGAEgASgFEisKBnJlYXNvbhgCIAEoDjIbLnByb2Jlc3RyZWFtLnYxLkVycm9yUmVhc29uEg8KB21lc3NhZ2UYAyABKAkSOgoIbWV0YWRhdGEYBCADKAsyKC5wcm9iZXN0cmVhbS52MS5Nb2RlbEVycm9yLk1ldGFkYXRhRW50cnkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIjoKC0Zsb2F0TWF0cml4EgwKBGRhdGEYASABKAwSDAoEcm93cxgCIAEoDRIPCgdjb2x1bW5zGAMgASgNIsgBCglUcmVlTWF0Y2gSDAoEdHJlZRgBIAEoCRIOCgZwYXJlbnQYAiABKAkSKAoFYmFzaXMYAyABKA4yGS5wcm9iZXN0cmVhbS52MS5UcmVlQmFzaXMSEAoIZGlzdGFuY2UYBCABKAESDgoGcmFkaXVzGAUgASgBEhAKCGFjY2VwdGVkGAYgASgIEhEKCW5leHRfdHJlZRgHIAEoCRIVCg1uZXh0X2Rpc3RhbmNlGAggASgBEhUKDWRlY2lkZWRfYnl0ZXMYCSABKAQqgQEKBUR0eXBlEhUKEURUWVBFX1VOU1BFQ0lGSUVEEAASDQoJRFRZUEVfRjY0EAESDQoJRFRZUEVfRjMyEAISDQoJRFRZUEVfRjE2EAMSDgoKRFRZUEVfQkYxNhAEEhEKDURUWVBFX0Y4X0U0TTMQBRIRCg1EVFlQRV9GOF9FNU0yEAYqrwEKClRlbnNvclJvbGUSGwoXVEVOU09SX1JPTEVfVU5TUEVDSUZJRUQQABIWChJURU5TT1JfUk9MRV9XRUlHSFQQARIcChhURU5TT1JfUk9MRV9XRUlHSFRfU0NBTEUQAhIZChVURU5TT1JfUk9MRV9MT1JBX0RPV04QAxIXChNURU5TT1JfUk9MRV9MT1JBX1VQEAQSGgoWVEVOU09SX1JPTEVfTE9SQV9BTFBIQRAFKlwKCVRyZWVCYXNpcxIaChZUUkVFX0JBU0lTX1VOU1BFQ0lGSUVEEAASFAoQVFJFRV9CQVNJU19MQVlFUhABEh0KGVRSRUVfQkFTSVNfUkVQUkVTRU5UQVRJT04QAmIGcHJvdG8z", [file_probestream_v1_error_reason]);
 
 /**
  * One tensor of a model file, as its header describes it. Nothing of its values.
@@ -282,6 +282,83 @@ export const FloatMatrixSchema: GenMessage<FloatMatrix> = /*@__PURE__*/
   messageDesc(file_probestream_v1_types, 6);
 
 /**
+ * How a model stands to a Model Tree.
+ *
+ * @generated from message probestream.v1.TreeMatch
+ */
+export type TreeMatch = Message<"probestream.v1.TreeMatch"> & {
+  /**
+   * The tree's name.
+   *
+   * @generated from field: string tree = 1;
+   */
+  tree: string;
+
+  /**
+   * Name of the tree that it grew from, if it is known.
+   *
+   * @generated from field: string parent = 2;
+   */
+  parent: string;
+
+  /**
+   * What the distances were measured on.
+   *
+   * @generated from field: probestream.v1.TreeBasis basis = 3;
+   */
+  basis: TreeBasis;
+
+  /**
+   * Distance of the model from the tree's middle.
+   *
+   * @generated from field: double distance = 4;
+   */
+  distance: number;
+
+  /**
+   * Distance that the tree accepts.
+   *
+   * @generated from field: double radius = 5;
+   */
+  radius: number;
+
+  /**
+   * Whether the distance is within the radius.
+   *
+   * @generated from field: bool accepted = 6;
+   */
+  accepted: boolean;
+
+  /**
+   * Of a routed model: the second nearest candidate's tree; empty if there was one candidate only.
+   *
+   * @generated from field: string next_tree = 7;
+   */
+  nextTree: string;
+
+  /**
+   * Of a routed model: its distance from that. Comparable with `distance` where the basis is the layer.
+   *
+   * @generated from field: double next_distance = 8;
+   */
+  nextDistance: number;
+
+  /**
+   * Of a routed model: bytes of the layer after which the choice was certain.
+   *
+   * @generated from field: uint64 decided_bytes = 9;
+   */
+  decidedBytes: bigint;
+};
+
+/**
+ * Describes the message probestream.v1.TreeMatch.
+ * Use `create(TreeMatchSchema)` to create a new message.
+ */
+export const TreeMatchSchema: GenMessage<TreeMatch> = /*@__PURE__*/
+  messageDesc(file_probestream_v1_types, 7);
+
+/**
  * Element type of a tensor as it lies in its file, little endian.
  *
  * @generated from enum probestream.v1.Dtype
@@ -397,4 +474,39 @@ export enum TensorRole {
  */
 export const TensorRoleSchema: GenEnum<TensorRole> = /*@__PURE__*/
   enumDesc(file_probestream_v1_types, 1);
+
+/**
+ * What a distance from a Model Tree was measured on.
+ *
+ * @generated from enum probestream.v1.TreeBasis
+ */
+export enum TreeBasis {
+  /**
+   * Not set.
+   *
+   * @generated from enum value: TREE_BASIS_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The layer's weights: l2 distance of their sketch from that of the tree's mean layer.
+   *
+   * @generated from enum value: TREE_BASIS_LAYER = 1;
+   */
+  LAYER = 1,
+
+  /**
+   * The expert's representation: Mahalanobis distance among those of the tree's models. For LoRA layers, which do not
+   * hold their base's weights.
+   *
+   * @generated from enum value: TREE_BASIS_REPRESENTATION = 2;
+   */
+  REPRESENTATION = 2,
+}
+
+/**
+ * Describes the enum probestream.v1.TreeBasis.
+ */
+export const TreeBasisSchema: GenEnum<TreeBasis> = /*@__PURE__*/
+  enumDesc(file_probestream_v1_types, 2);
 

@@ -1,0 +1,112 @@
+import { randomUUID } from "node:crypto";
+import { readFile, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { InvalidInputError, ProbestreamError } from "../errors/probestream-error.js";
+import { openCatalogue } from "../experts/catalogue.js";
+import { describeExpert, manifestName } from "../experts/expert.js";
+import { fitCentroid } from "../trees/fit-centroid.js";
+import { fitTreeGaussian } from "../trees/fit-tree-gaussian.js";
+import { openSketchKernel } from "../trees/sketch-kernel.js";
+import type { Tree } from "../trees/tree.js";
+import { toTreeEntry, treeFileName } from "../trees/tree-file.js";
+import { mapConcurrently } from "../weights/map-concurrently.js";
+import { openModel } from "../weights/model-file.js";
+import { embedFiles } from "./embed-files.js";
+import { startEmbedder } from "./embedder.js";
+import { createLocalPort } from "./local-port.js";
+import { sketchModel } from "./sketch-model.js";
+
+/** Options of {@link calibrateExpert}. */
+export interface CalibrateOptions {
+  /** What the tree is called. */
+  readonly name: string;
+  /** Name of the tree that it grew from. */
+  readonly parent?: string;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (done: number, total: number) => void;
+  /** Hears of models that cannot be read; they are left out. */
+  readonly onUnusable?: (location: string, error: ProbestreamError) => void;
+}
+
+/** Fewer models than this do not tell how far a tree reaches. */
+const fewestModels = 10;
+const sketchesAtOnce = 4;
+
+/**
+ * Measures the Model Tree that an expert serves on models of it, and writes what is needed to tell others from them into
+ * the expert folder: the mean layer's sketch and how far models lie from it, the Gaussian of their representations and how
+ * far they reach in it. The space id stays as it is. Servers that have the expert in memory go on with the old tree.
+ *
+ * Memory: 32 KiB per model, and its representation.
+ *
+ * @throws InvalidInputError `FIELD_INVALID` if fewer than ten of the models can be read, and what reading the expert throws.
+ */
+export async function calibrateExpert(
+  folder: string,
+  locations: readonly string[],
+  { name, parent, signal, onProgress, onUnusable }: CalibrateOptions,
+): Promise<Tree> {
+  const { layer, representationWidth, spaceId } = await describeExpert(folder, signal);
+  const kernel = await openSketchKernel();
+  const representations = new Map<number, Float32Array>();
+  const port = createLocalPort(await startEmbedder({ catalogue: openCatalogue(folder), backend: "onnx" }));
+  try {
+    for await (const { index, location, outcome } of embedFiles(locations, port, { experts: [spaceId], signal })) {
+      if (outcome instanceof ProbestreamError) onUnusable?.(location, outcome);
+      else representations.set(index, outcome.embeddings[0]?.representation ?? new Float32Array(0));
+      onProgress?.(representations.size, locations.length);
+    }
+  } finally {
+    await port.close();
+  }
+  const usable = locations.flatMap((location, index) => {
+    const representation = representations.get(index);
+    return representation === undefined ? [] : [{ location, representation }];
+  });
+  if (usable.length < fewestModels) {
+    const message = `${usable.length} of ${locations.length} models can be read by the expert; a tree is measured on at least ${fewestModels}`;
+    throw new InvalidInputError("FIELD_INVALID", message, { found: usable.length, fewest: fewestModels });
+  }
+  const sketches = await mapConcurrently(usable, sketchesAtOnce, async ({ location }) => {
+    if (layer.kind === "lora") return undefined;
+    const model = await openModel(location, { signal });
+    try {
+      return await sketchModel(model, layer, kernel, signal);
+    } finally {
+      await model.close();
+    }
+  });
+  const values = new Float32Array(usable.length * representationWidth);
+  for (const [index, { representation }] of usable.entries()) values.set(representation, index * representationWidth);
+  const present = sketches.filter((sketch) => sketch !== undefined);
+  const { shape, layout } = layer;
+  const stored =
+    layout === "transposed"
+      ? { rowCount: shape.columns, columnCount: shape.rows }
+      : { rowCount: shape.rows, columnCount: shape.columns };
+  const tree: Tree = {
+    name,
+    ...(parent !== undefined && { parent }),
+    models: usable.length,
+    ...(present.length > 0 && { centroid: fitCentroid(stored, present) }),
+    gaussian: fitTreeGaussian({ width: representationWidth, values }),
+  };
+  await writeTree(folder, tree);
+  return tree;
+}
+
+/** Writes a tree into an expert folder: the file first, then what names it; each appears whole. */
+export async function writeTree(folder: string, tree: Tree): Promise<void> {
+  const { keys, bytes } = toTreeEntry(tree);
+  const path = join(folder, manifestName);
+  const manifest: unknown = JSON.parse(await readFile(path, "utf8"));
+  const text = `${JSON.stringify({ ...(manifest as object), ...keys }, undefined, 2)}\n`;
+  await replaceFile(join(folder, treeFileName), bytes);
+  await replaceFile(path, text);
+}
+
+async function replaceFile(path: string, content: string | Uint8Array): Promise<void> {
+  const unfinished = `${path}.${randomUUID()}`;
+  await writeFile(unfinished, content);
+  await rename(unfinished, path);
+}

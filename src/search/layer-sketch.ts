@@ -1,0 +1,59 @@
+import type { RowBlock } from "../compute/compute-backend.js";
+import type { LayerMatrices, StatePart } from "../projection/accumulator.js";
+import { takeNumbers, toScaled } from "../projection/row-scale.js";
+import type { StoredMatrix } from "../projection/stored-matrix.js";
+import { SKETCH_BUCKETS, type Sketch } from "../trees/sketch.js";
+import type { SketchKernel } from "../trees/sketch-kernel.js";
+import type { TensorRole } from "../weights/layer.js";
+
+/** The sketch of a dense layer on its way through a worker, grown beside the projection. */
+export interface LayerSketch {
+  readonly sketch: Sketch;
+  readonly matrix: StoredMatrix;
+  /** Rows that came whole. */
+  readonly rows: number;
+  /** Takes in rows of a tensor, those that the expert reads; tensors that are no part of a dense layer are passed over. */
+  add(role: TensorRole, block: RowBlock): void;
+  /** All that is needed to go on later. */
+  state(): StatePart[];
+  restore(parts: readonly StatePart[], rows: number): void;
+}
+
+/** Begins the sketch of a layer; undefined if it is not dense. */
+export function createLayerSketch(kernel: SketchKernel, matrices: LayerMatrices): LayerSketch | undefined {
+  const { weight, "weight-scale": scales } = matrices;
+  if (weight === undefined) return undefined;
+  const columnCount = weight.columns.end - weight.columns.begin;
+  const sketch = kernel.create({ rowCount: weight.rowCount, columnCount });
+  let scale: Float32Array | undefined;
+  let rows = 0;
+  return {
+    sketch,
+    matrix: weight,
+    get rows() {
+      return rows;
+    },
+    add: (role, block) => {
+      if (role === "weight-scale" && scales !== undefined) scale = takeNumbers(scale, scales, block);
+      if (role !== "weight") return;
+      sketch.add(scale === undefined ? block : toScaled(block, scale));
+      const end = block.rowBegin + block.rowCount;
+      // The end of a segment may cut the last row, which then comes again.
+      rows = end === weight.rowCount ? end : end - 1;
+    },
+    state: () => [
+      {
+        name: "sketch",
+        rows: sketch.edges.length - 1,
+        columns: SKETCH_BUCKETS,
+        values: Float32Array.from(sketch.values),
+      },
+      ...(scale === undefined ? [] : [{ name: "sketch-scale", rows: scale.length, columns: 1, values: scale.slice() }]),
+    ],
+    restore: (parts, rowsBefore) => {
+      sketch.values.set(parts.find(({ name }) => name === "sketch")?.values ?? []);
+      scale = parts.find(({ name }) => name === "sketch-scale")?.values.slice();
+      rows = rowsBefore;
+    },
+  };
+}

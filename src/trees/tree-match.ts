@@ -1,0 +1,16 @@
+/** How a model stands to a Model Tree. */
+export interface TreeMatch {
+  readonly tree: string;
+  /** The tree that it grew from. */
+  readonly parent?: string;
+  /** What distances were measured on: the layer's weights, or the expert's representation where these tell nothing (LoRA). */
+  readonly basis: "layer" | "representation";
+  readonly distance: number;
+  /** Distance that the tree accepts. */
+  readonly radius: number;
+  readonly isAccepted: boolean;
+  /** Of a routed model the second nearest tree. */
+  readonly next?: { readonly tree: string; readonly distance: number };
+  /** Of a routed model: bytes of the layer after which the choice was certain. */
+  readonly decidedBytes?: number;
+}
