@@ -23,6 +23,8 @@ export interface TrainOptions extends DatasetOptions {
   readonly representation: number;
   readonly seed: number;
   readonly bestOn: "val" | "val_holdout";
+  readonly tree?: string;
+  readonly parentTree?: string;
   readonly dryRun?: boolean;
 }
 

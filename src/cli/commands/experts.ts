@@ -6,6 +6,7 @@ import { exitCodes } from "../exit-codes.js";
 import { type ExpertListing, type ExpertSummary, listExperts } from "../expert-summary.js";
 import { type ConnectionOptions, connectToServer } from "../server-connection.js";
 import { type Column, toPlain, toTable } from "../table.js";
+import { addExpertsCalibrate } from "./experts-calibrate.js";
 
 interface ExpertsOptions extends ConnectionOptions {
   readonly experts?: string;
@@ -21,6 +22,8 @@ Examples:
       what the server on this machine has
   $ probestream experts --experts experts/
       what a folder of expert folders has, without a server
+  $ probestream experts calibrate experts/mine models/
+      lets an expert refuse models that are not like these: see its --help
   $ probestream experts --json | jq -r 'select(.objective == "zeroshot").spaceId'
       one JSON object per line
 `;
@@ -50,6 +53,7 @@ export function addExperts(program: Command, context: CommandContext): void {
     .action(async (options: ExpertsOptions) => {
       context.exit(await printExperts(options, context));
     });
+  addExpertsCalibrate(command, context);
 }
 
 async function printExperts(options: ExpertsOptions, { terminal, environment }: CommandContext): Promise<number> {

@@ -1,12 +1,14 @@
 import { createHash } from "node:crypto";
 import { access, rm } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { type Command, Option } from "commander";
+import { ProbestreamError } from "../../errors/probestream-error.js";
 import { scanDataset } from "../../training/datasets/scan-dataset.js";
 import { type EpochReport, fitExpert } from "../../training/fit-expert.js";
 import { defaultTrainSettings } from "../../training/train-settings.js";
 import { toParameterShapes } from "../../training/train-shape.js";
 import { writeExpert } from "../../training/write-expert.js";
+import { calibrate, toTreeLine } from "../calibration.js";
 import { chooseLayer, type Trainable, toRules } from "../choose-layer.js";
 import type { CommandContext } from "../command-context.js";
 import { addDatasetOptions } from "../dataset-options.js";
@@ -14,10 +16,11 @@ import { formatClock } from "../duration.js";
 import { exitCodes, usageError } from "../exit-codes.js";
 import { assertTextOptions, type EncodedLabels, readLabelTexts } from "../label-texts.js";
 import { readLabelSource } from "../labels-file.js";
-import { openLayers } from "../open-layers.js";
+import { type DatasetLayers, openLayers } from "../open-layers.js";
 import { parseCount, parseNumber } from "../option-values.js";
 import { toPercent } from "../percent.js";
 import { hasUnusable, toScanLines } from "../scan-report.js";
+import { toPlain } from "../table.js";
 import { type TrainOptions, toSettings } from "../train-options.js";
 
 const help = `
@@ -115,6 +118,8 @@ export function addTrain(program: Command, context: CommandContext): void {
         .choices(["val", "val_holdout"])
         .default("val"),
     )
+    .option("--tree <name>", "what the models' tree is called (default: the name of --out)")
+    .option("--parent-tree <name>", "the tree that it grew from, where its ancestor is a fine-tune itself")
     .option("--dry-run", "say what is there, and train nothing")
     .addHelpText("after", help)
     .action(async (folder: string, options: TrainOptions) => {
@@ -194,9 +199,28 @@ async function trainOn(
     parameters: chosen.parameters,
   });
   await rm(statePath, { force: true });
+  await calibrateTree(layers, options, context);
   const report = reports[chosen.epoch];
   if (report !== undefined) await terminal.print(`best on ${bestOn}: ${toEpochText(report, settings.epochs)}`);
   await terminal.print(`the expert is in ${options.out}`);
+}
+
+/** Measures the tree on the models, but for those kept for tests: without it the expert works, and refuses nothing. */
+async function calibrateTree(
+  { models }: DatasetLayers,
+  { out, tree = basename(resolve(out)), parentTree }: TrainOptions,
+  context: CommandContext,
+): Promise<void> {
+  const locations = models.filter(({ split }) => !split.startsWith("test")).map(({ location }) => location);
+  const names = { name: tree, ...(parentTree !== undefined && { parent: parentTree }) };
+  try {
+    const measured = await calibrate(out, locations, names, context);
+    await context.terminal.print(toPlain(toTreeLine(measured.tree)));
+  } catch (error) {
+    context.signal.throwIfAborted();
+    if (!(error instanceof ProbestreamError)) throw error;
+    context.terminal.remark(toPlain(`the expert is not calibrated: ${error.message}`));
+  }
 }
 
 /** A run belongs to the expert that it makes. */

@@ -1,0 +1,51 @@
+import { basename, resolve } from "node:path";
+import type { Command } from "commander";
+import { calibrate, toTreeLine } from "../calibration.js";
+import type { CommandContext } from "../command-context.js";
+import { exitCodes } from "../exit-codes.js";
+import { findLocations } from "../find-locations.js";
+import { toPlain } from "../table.js";
+
+interface CalibrateCommandOptions {
+  readonly tree?: string;
+  readonly parent?: string;
+}
+
+const help = `
+A Model Tree is a set of models fine-tuned from one ancestor, and an expert knows one tree.
+Calibrating measures where the tree's models lie and how far they reach, and writes that
+into the expert folder (tree.safetensors, and the keys tree and calibration of
+expert.json). From then on the expert refuses models of other trees, and among several
+calibrated experts the weights choose: no --expert is needed. Dense layers are told apart by
+their weights, LoRA layers by the expert's own representations of them.
+
+\`probestream train\` calibrates what it makes. A server that has the expert in memory takes
+the tree up when it is started anew.
+
+Exit codes: 0 calibrated; 1 calibrated, but some models could not be read; 2 the command
+line is wrong; 3 fewer than ten models could be read.
+
+Examples:
+  $ probestream experts calibrate experts/pony models/pony/ --tree pony --parent sdxl
+`;
+
+/** Adds `experts calibrate`. */
+export function addExpertsCalibrate(experts: Command, context: CommandContext): void {
+  experts
+    .command("calibrate")
+    .summary("measure an expert's Model Tree, so that it refuses models of others")
+    .description("Measures the Model Tree that an expert serves on models of it.")
+    .argument("<expert>", "expert folder")
+    .argument("<model...>", "models of its tree: files and folders; best those it was not trained on")
+    .option("--tree <name>", "what the tree is called (default: the folder's name)")
+    .option("--parent <name>", "the tree that it grew from, where its ancestor is a fine-tune itself")
+    .addHelpText("after", help)
+    .action(async (folder: string, paths: readonly string[], { tree, parent }: CalibrateCommandOptions) => {
+      const { locations, failures: unreadable } = await findLocations(paths, context.signal);
+      const names = { name: tree ?? basename(resolve(folder)), ...(parent !== undefined && { parent }) };
+      const { tree: measured, failures } = await calibrate(folder, locations, names, context);
+      for (const { file, error } of unreadable) context.terminal.remark(toPlain(`${file}: ${error.message}`));
+      await context.terminal.print(toPlain(toTreeLine(measured)));
+      context.exit(failures.length + unreadable.length > 0 ? exitCodes.someFailed : exitCodes.success);
+    });
+}
