@@ -5,6 +5,7 @@ import { addEmbed } from "./commands/embed.js";
 import { addEval } from "./commands/eval.js";
 import { addExperts } from "./commands/experts.js";
 import { addInspect } from "./commands/inspect.js";
+import { addRoute } from "./commands/route.js";
 import { addServe } from "./commands/serve.js";
 import { addTrain } from "./commands/train.js";
 
@@ -35,6 +36,7 @@ export function createProgram(context: CommandContext): Command {
     .showSuggestionAfterError();
   addEmbed(program, context);
   addInspect(program, context);
+  addRoute(program, context);
   addExperts(program, context);
   addServe(program, context);
   addTrain(program, context);

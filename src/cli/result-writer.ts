@@ -45,6 +45,7 @@ export function createJsonWriter({ textLabels, top }: WriterOptions): ResultWrit
               expert: embedding.expertName,
               representation: Array.from(embedding.representation),
               labels: toScores(embedding, textLabels).slice(0, top),
+              ...(embedding.tree !== undefined && { tree: embedding.tree }),
               timings: outcome.timings,
               bytes: { received: outcome.bytesReceived, total: outcome.bytesTotal },
               backends: outcome.backends,
@@ -68,7 +69,8 @@ export function createTableWriter({ textLabels, top }: WriterOptions, locations:
       keepEnd(toPlain(location), fileWidth),
       toPlain(embedding.expertName),
       toWorkMs(result.timings).toFixed(1),
-      toLabelText(toScores(embedding, textLabels).slice(0, top ?? defaultTop), embedding.representation.length),
+      toLabelText(toScores(embedding, textLabels).slice(0, top ?? defaultTop), embedding.representation.length) +
+        toTreeText(embedding),
     ]);
   let hasHeading = false;
   const takeHeading = ({ embeddings }: PortResult): string[] => {
@@ -83,6 +85,15 @@ export function createTableWriter({ textLabels, top }: WriterOptions, locations:
         ? []
         : [...takeHeading(outcome), ...toCells(location, outcome).map((cells) => toRow(columns, widths, cells))],
   };
+}
+
+/** A warning where the expert was named and the model is of another tree. */
+function toTreeText({ tree }: PortEmbedding): string {
+  if (tree === undefined || tree.isAccepted) return "";
+  const { distance, radius } = tree;
+  return toPlain(
+    `  (not of tree ${tree.tree}: distance ${distance.toPrecision(3)}, it accepts ${radius.toPrecision(3)})`,
+  );
 }
 
 function toLabelTitle(embedding: PortEmbedding | undefined): string {

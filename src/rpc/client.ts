@@ -15,12 +15,14 @@ import {
 } from "../gen/probestream/v1/embedding_service_pb.js";
 import { ExpertService } from "../gen/probestream/v1/expert_service_pb.js";
 import { ServerService } from "../gen/probestream/v1/server_service_pb.js";
-import type { EmbedPort, ModelPlan, PortAnswer, PortStream } from "../search/embed-port.js";
+import type { EmbedPort, ModelPlan, PlanRequest, PortAnswer, PortStream } from "../search/embed-port.js";
+import type { RouteAnswer, RouteRequest } from "../search/route-model.js";
 import { fromModelEmbedding } from "./convert/embedding.js";
 import { fromModelError } from "./convert/error.js";
 import { type ExpertInfo, type ExpertList, fromWireExpert, fromWireUnusable } from "./convert/expert.js";
 import { toFloatBytes } from "./convert/matrix.js";
 import { fromPlannedModel } from "./convert/plan.js";
+import { fromRouteResponse, toRouteRequest } from "./convert/route.js";
 import { fromServerInfo, type ServerInfo } from "./convert/server-info.js";
 import { toWireRange } from "./convert/tensor.js";
 import { encodeChunk } from "./encode-chunk.js";
@@ -43,10 +45,15 @@ export interface ClientOptions {
   readonly deadlineMs?: number;
 }
 
+/** A model that is to be routed. */
+export interface RouteQuestion extends PlanRequest, Pick<RouteRequest, "hints" | "prefixes"> {}
+
 /** A connection to a server. */
 export interface ProbestreamClient extends EmbedPort {
   /** All experts of the server, and folders of its catalogue that hold none. */
   listExperts(): Promise<ExpertList>;
+  /** Says which expert would serve a model, from its manifest and what is known of its layer's first rows. */
+  route(request: RouteQuestion, signal?: AbortSignal): Promise<RouteAnswer>;
   /** What the server is and what it allows. */
   serverInfo(): Promise<ServerInfo>;
 }
@@ -142,6 +149,12 @@ export function connect({ target, tls, deadlineMs = defaultDeadlineMs }: ClientO
       return fitted.map((one) => ("manifest" in one ? (answers[next++] ?? missingPlan(target)) : one));
     },
     open: async (signal) => openStream(channel, target, signal),
+    route: async (request, signal) => {
+      const fitted = await unlessAborted(toFittingManifest(request, server), signal);
+      if (!("manifest" in fitted)) throw fitted;
+      const asked = toRouteRequest(fitted.manifest, request);
+      return fromRouteResponse(await unary(ExpertService.method.routeModel, asked, signal));
+    },
     listExperts: list.fresh,
     serverInfo: info.fresh,
     close: async () => channel.close(),

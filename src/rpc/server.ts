@@ -124,7 +124,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     "grpc.max_connection_idle_ms": 300_000,
   });
   const embedding = createEmbeddingService(embedder, closing.signal, report);
-  const experts = createExpertService(embedder.catalogue, report);
+  const experts = createExpertService(embedder, report);
   const info = createServerService(embedder, { version, maxMessageBytes, processCount: options.processCount ?? 1 });
   addService(server, EmbeddingService, {
     planEmbedding: toUnaryHandler(embedding.planEmbedding, report),
@@ -133,6 +133,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   addService(server, ExpertService, {
     listExperts: toUnaryHandler(experts.listExperts, report),
     getExpert: toUnaryHandler(experts.getExpert, report),
+    routeModel: toUnaryHandler(experts.routeModel, report),
   });
   addService(server, ServerService, { getServerInfo: toUnaryHandler(info.getServerInfo, report) });
   const services = ["", EmbeddingService.typeName, ExpertService.typeName, ServerService.typeName];

@@ -81,7 +81,11 @@ export async function planEmbedding(manifest: ModelManifest, catalogue: Catalogu
       { found: manifest.experts.length, limit: maxExpertsPerModel },
     );
   }
-  if (manifest.experts.length === 0) return planCandidates(manifest, catalogue);
+  if (manifest.experts.length === 0) {
+    const candidates = await findCandidates(manifest.tensors, catalogue);
+    if (candidates.length > 1) assertCandidates(candidates);
+    return toPlan(candidates, parseTreeName(candidates[0].expert.extra) !== undefined);
+  }
   const experts = await Promise.all(manifest.experts.map((reference) => catalogue.get(reference)));
   const repeated = experts.find(
     (expert, index) => experts.findIndex(({ spaceId }) => spaceId === expert.spaceId) < index,
@@ -109,7 +113,8 @@ function selectFor(expert: Expert, tensors: ModelManifest["tensors"]): SelectedT
   }
 }
 
-interface Selection {
+/** An expert, and the tensors of a model that it reads. */
+export interface Selection {
   readonly expert: Expert;
   readonly selected: readonly SelectedTensor[];
 }
@@ -147,11 +152,29 @@ function toPlan(selections: readonly Selection[], isRouted: boolean): EmbeddingP
 }
 
 /**
- * The experts whose layer the model has: the only one, or the candidates of which the weights choose.
+ * The experts among which a model is routed: those it names, or all whose layer it has.
  *
- * @throws PreconditionError `EXPERT_AMBIGUOUS` if there are several that weights cannot choose from.
+ * @throws as {@link planEmbedding}, but for `EXPERT_AMBIGUOUS` where experts are not calibrated: then nothing chooses.
  */
-async function planCandidates({ tensors }: ModelManifest, catalogue: Catalogue): Promise<EmbeddingPlan> {
+export async function planCandidates(
+  { tensors, experts }: Pick<ModelManifest, "tensors" | "experts">,
+  catalogue: Catalogue,
+): Promise<readonly [Selection, ...Selection[]]> {
+  if (experts.length === 0) return findCandidates(tensors, catalogue);
+  const named = await Promise.all(experts.map((reference) => catalogue.get(reference)));
+  const [first, ...others] = named.map((expert) => ({ expert, selected: selectFor(expert, tensors) }));
+  return first === undefined ? findCandidates(tensors, catalogue) : [first, ...others];
+}
+
+/**
+ * The experts whose layer a model has.
+ *
+ * @throws NotFoundError `LAYER_NOT_FOUND` if there are none, or what is wrong with a layer that is there.
+ */
+async function findCandidates(
+  tensors: ModelManifest["tensors"],
+  catalogue: Catalogue,
+): Promise<readonly [Selection, ...Selection[]]> {
   const experts = await catalogue.recent();
   const fitting: Selection[] = [];
   const errors: ProbestreamError[] = [];
@@ -166,11 +189,7 @@ async function planCandidates({ tensors }: ModelManifest, catalogue: Catalogue):
     }
   }
   const [first, ...others] = fitting;
-  if (first !== undefined) {
-    const isRouted = parseTreeName(first.expert.extra) !== undefined;
-    if (others.length > 0) assertCandidates(fitting);
-    return toPlan(fitting, isRouted);
-  }
+  if (first !== undefined) return [first, ...others];
   // What is wrong with a layer that is there says more than that another expert's layer is not.
   const telling =
     errors.find(({ reason }) => reason !== "LAYER_NOT_FOUND") ?? (errors.length === 1 ? errors[0] : undefined);

@@ -1,15 +1,19 @@
 import { toProbestreamError } from "../../errors/plain-error.js";
 import { InvalidInputError, LimitExceededError } from "../../errors/probestream-error.js";
-import type { Catalogue } from "../../experts/catalogue.js";
 import type {
   GetExpertRequestSchema,
   GetExpertResponseSchema,
   ListExpertsRequestSchema,
   ListExpertsResponseSchema,
+  RouteModelRequestSchema,
+  RouteModelResponseSchema,
 } from "../../gen/probestream/v1/expert_service_pb.js";
+import type { Embedder } from "../../search/embedder.js";
+import { routeModel } from "../../search/route-model.js";
 import type { Unary } from "../call.js";
 import { toModelError } from "../convert/error.js";
 import { toWireExpert } from "../convert/expert.js";
+import { fromRouteRequest, toRouteResponse } from "../convert/route.js";
 import { maxNameLength } from "../convert/tensor.js";
 import { type ReportFault, toCode, toPublicError } from "../to-status.js";
 
@@ -17,6 +21,7 @@ import { type ReportFault, toCode, toPublicError } from "../to-status.js";
 export interface ExpertService {
   readonly listExperts: Unary<typeof ListExpertsRequestSchema, typeof ListExpertsResponseSchema>;
   readonly getExpert: Unary<typeof GetExpertRequestSchema, typeof GetExpertResponseSchema>;
+  readonly routeModel: Unary<typeof RouteModelRequestSchema, typeof RouteModelResponseSchema>;
 }
 
 /** Experts per page, where the request says nothing, and at most. */
@@ -24,7 +29,10 @@ const defaultPageSize = 100;
 const maxPageSize = 1000;
 
 /** Creates the handlers. */
-export function createExpertService(catalogue: Catalogue, report: ReportFault): ExpertService {
+export function createExpertService(
+  { catalogue, limits }: Pick<Embedder, "catalogue" | "limits">,
+  report: ReportFault,
+): ExpertService {
   return {
     listExperts: async ({ pageSize, pageToken }) => {
       const { experts, unusable } = await catalogue.list();
@@ -53,6 +61,7 @@ export function createExpertService(catalogue: Catalogue, report: ReportFault): 
       }
       return { expert: toWireExpert(await catalogue.get(expert)) };
     },
+    routeModel: async (request) => toRouteResponse(await routeModel(fromRouteRequest(request, limits), catalogue)),
   };
 }
 

@@ -4,7 +4,7 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { ModelError } from "./types_pb.js";
+import type { Manifest, ModelError, TensorRange, TreeMatch } from "./types_pb.js";
 import { file_probestream_v1_types } from "./types_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -12,7 +12,156 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file probestream/v1/expert_service.proto.
  */
 export const file_probestream_v1_expert_service: GenFile = /*@__PURE__*/
-  fileDesc("CiNwcm9iZXN0cmVhbS92MS9leHBlcnRfc2VydmljZS5wcm90bxIOcHJvYmVzdHJlYW0udjEiOwoSTGlzdEV4cGVydHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoDRISCgpwYWdlX3Rva2VuGAIgASgJIokBChNMaXN0RXhwZXJ0c1Jlc3BvbnNlEicKB2V4cGVydHMYASADKAsyFi5wcm9iZXN0cmVhbS52MS5FeHBlcnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEjAKCHVudXNhYmxlGAMgAygLMh4ucHJvYmVzdHJlYW0udjEuVW51c2FibGVFeHBlcnQiSQoOVW51c2FibGVFeHBlcnQSDAoEbmFtZRgBIAEoCRIpCgVlcnJvchgCIAEoCzIaLnByb2Jlc3RyZWFtLnYxLk1vZGVsRXJyb3IiIgoQR2V0RXhwZXJ0UmVxdWVzdBIOCgZleHBlcnQYASABKAkiOwoRR2V0RXhwZXJ0UmVzcG9uc2USJgoGZXhwZXJ0GAEgASgLMhYucHJvYmVzdHJlYW0udjEuRXhwZXJ0IuoBCgtFeHBlcnRMYXllchIOCgZtb2R1bGUYASABKAkSJwoEa2luZBgCIAEoDjIZLnByb2Jlc3RyZWFtLnYxLkxheWVyS2luZBIrCgZsYXlvdXQYAyABKA4yGy5wcm9iZXN0cmVhbS52MS5MYXllckxheW91dBIWCglyb3dfYmVnaW4YBCABKARIAIgBARIUCgdyb3dfZW5kGAUgASgESAGIAQESLQoKbG9yYV9zY2FsZRgGIAEoDjIZLnByb2Jlc3RyZWFtLnYxLkxvcmFTY2FsZUIMCgpfcm93X2JlZ2luQgoKCF9yb3dfZW5kIkMKElByb2JleEFyY2hpdGVjdHVyZRITCgtwcm9iZV9jb3VudBgBIAEoDRIYChBwcm9qZWN0aW9uX3dpZHRoGAIgASgNIqsDCgZFeHBlcnQSEAoIc3BhY2VfaWQYASABKAkSDAoEbmFtZRgCIAEoCRIsCglvYmplY3RpdmUYAyABKA4yGS5wcm9iZXN0cmVhbS52MS5PYmplY3RpdmUSKgoFbGF5ZXIYBCABKAsyGy5wcm9iZXN0cmVhbS52MS5FeHBlcnRMYXllchISCgpsYXllcl9yb3dzGAUgASgEEhUKDWxheWVyX2NvbHVtbnMYBiABKAQSNAoGcHJvYmV4GAcgASgLMiIucHJvYmVzdHJlYW0udjEuUHJvYmV4QXJjaGl0ZWN0dXJlSAASHAoUcmVwcmVzZW50YXRpb25fd2lkdGgYCCABKA0SEgoKdGV4dF93aWR0aBgJIAEoDRIUCgx0ZXh0X2VuY29kZXIYCiABKAkSDgoGcHJvbXB0GAsgASgJEg4KBmxhYmVscxgMIAMoCRIWCg5yZXNpZGVudF9ieXRlcxgNIAEoBBItCgR0cmVlGA4gASgLMhoucHJvYmVzdHJlYW0udjEuRXhwZXJ0VHJlZUgBiAEBQg4KDGFyY2hpdGVjdHVyZUIHCgVfdHJlZSIqCgpFeHBlcnRUcmVlEgwKBG5hbWUYASABKAkSDgoGcGFyZW50GAIgASgJKlwKCU9iamVjdGl2ZRIZChVPQkpFQ1RJVkVfVU5TUEVDSUZJRUQQABIWChJPQkpFQ1RJVkVfWkVST1NIT1QQARIcChhPQkpFQ1RJVkVfQ0xBU1NJRklDQVRJT04QAipSCglMYXllcktpbmQSGgoWTEFZRVJfS0lORF9VTlNQRUNJRklFRBAAEhQKEExBWUVSX0tJTkRfREVOU0UQARITCg9MQVlFUl9LSU5EX0xPUkEQAiqRAQoLTGF5ZXJMYXlvdXQSHAoYTEFZRVJfTEFZT1VUX1VOU1BFQ0lGSUVEEAASFwoTTEFZRVJfTEFZT1VUX0xJTkVBUhABEhsKF0xBWUVSX0xBWU9VVF9UUkFOU1BPU0VEEAISFQoRTEFZRVJfTEFZT1VUX0NPTlYQAxIXChNMQVlFUl9MQVlPVVRfVkVDVE9SEAQqUgoJTG9yYVNjYWxlEhoKFkxPUkFfU0NBTEVfVU5TUEVDSUZJRUQQABITCg9MT1JBX1NDQUxFX05PTkUQARIUChBMT1JBX1NDQUxFX0FQUExZEAIyuQEKDUV4cGVydFNlcnZpY2USVgoLTGlzdEV4cGVydHMSIi5wcm9iZXN0cmVhbS52MS5MaXN0RXhwZXJ0c1JlcXVlc3QaIy5wcm9iZXN0cmVhbS52MS5MaXN0RXhwZXJ0c1Jlc3BvbnNlElAKCUdldEV4cGVydBIgLnByb2Jlc3RyZWFtLnYxLkdldEV4cGVydFJlcXVlc3QaIS5wcm9iZXN0cmVhbS52MS5HZXRFeHBlcnRSZXNwb25zZWIGcHJvdG8z", [file_probestream_v1_types]);
+  fileDesc("CiNwcm9iZXN0cmVhbS92MS9leHBlcnRfc2VydmljZS5wcm90bxIOcHJvYmVzdHJlYW0udjEibwoRUm91dGVNb2RlbFJlcXVlc3QSKgoIbWFuaWZlc3QYASABKAsyGC5wcm9iZXN0cmVhbS52MS5NYW5pZmVzdBIuCghwcmVmaXhlcxgCIAMoCzIcLnByb2Jlc3RyZWFtLnYxLlRlbnNvclByZWZpeCIsCgxUZW5zb3JQcmVmaXgSDgoGdGVuc29yGAEgASgJEgwKBGRhdGEYAiABKAwikQEKDlJvdXRlQ2FuZGlkYXRlEhAKCHNwYWNlX2lkGAEgASgJEhMKC2V4cGVydF9uYW1lGAIgASgJEiwKBHRyZWUYAyABKAsyGS5wcm9iZXN0cmVhbS52MS5UcmVlTWF0Y2hIAIgBARIQCghwb3NzaWJsZRgEIAEoCBIPCgdjbGFpbWVkGAUgASgIQgcKBV90cmVlIr0BChJSb3V0ZU1vZGVsUmVzcG9uc2USLwoIZGVjaXNpb24YASABKA4yHS5wcm9iZXN0cmVhbS52MS5Sb3V0ZURlY2lzaW9uEjIKCmNhbmRpZGF0ZXMYAiADKAsyHi5wcm9iZXN0cmVhbS52MS5Sb3V0ZUNhbmRpZGF0ZRIsCgd0ZW5zb3JzGAMgAygLMhsucHJvYmVzdHJlYW0udjEuVGVuc29yUmFuZ2USFAoMcHJlZml4X2J5dGVzGAQgASgEIjsKEkxpc3RFeHBlcnRzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKA0SEgoKcGFnZV90b2tlbhgCIAEoCSKJAQoTTGlzdEV4cGVydHNSZXNwb25zZRInCgdleHBlcnRzGAEgAygLMhYucHJvYmVzdHJlYW0udjEuRXhwZXJ0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIwCgh1bnVzYWJsZRgDIAMoCzIeLnByb2Jlc3RyZWFtLnYxLlVudXNhYmxlRXhwZXJ0IkkKDlVudXNhYmxlRXhwZXJ0EgwKBG5hbWUYASABKAkSKQoFZXJyb3IYAiABKAsyGi5wcm9iZXN0cmVhbS52MS5Nb2RlbEVycm9yIiIKEEdldEV4cGVydFJlcXVlc3QSDgoGZXhwZXJ0GAEgASgJIjsKEUdldEV4cGVydFJlc3BvbnNlEiYKBmV4cGVydBgBIAEoCzIWLnByb2Jlc3RyZWFtLnYxLkV4cGVydCLqAQoLRXhwZXJ0TGF5ZXISDgoGbW9kdWxlGAEgASgJEicKBGtpbmQYAiABKA4yGS5wcm9iZXN0cmVhbS52MS5MYXllcktpbmQSKwoGbGF5b3V0GAMgASgOMhsucHJvYmVzdHJlYW0udjEuTGF5ZXJMYXlvdXQSFgoJcm93X2JlZ2luGAQgASgESACIAQESFAoHcm93X2VuZBgFIAEoBEgBiAEBEi0KCmxvcmFfc2NhbGUYBiABKA4yGS5wcm9iZXN0cmVhbS52MS5Mb3JhU2NhbGVCDAoKX3Jvd19iZWdpbkIKCghfcm93X2VuZCJDChJQcm9iZXhBcmNoaXRlY3R1cmUSEwoLcHJvYmVfY291bnQYASABKA0SGAoQcHJvamVjdGlvbl93aWR0aBgCIAEoDSKrAwoGRXhwZXJ0EhAKCHNwYWNlX2lkGAEgASgJEgwKBG5hbWUYAiABKAkSLAoJb2JqZWN0aXZlGAMgASgOMhkucHJvYmVzdHJlYW0udjEuT2JqZWN0aXZlEioKBWxheWVyGAQgASgLMhsucHJvYmVzdHJlYW0udjEuRXhwZXJ0TGF5ZXISEgoKbGF5ZXJfcm93cxgFIAEoBBIVCg1sYXllcl9jb2x1bW5zGAYgASgEEjQKBnByb2JleBgHIAEoCzIiLnByb2Jlc3RyZWFtLnYxLlByb2JleEFyY2hpdGVjdHVyZUgAEhwKFHJlcHJlc2VudGF0aW9uX3dpZHRoGAggASgNEhIKCnRleHRfd2lkdGgYCSABKA0SFAoMdGV4dF9lbmNvZGVyGAogASgJEg4KBnByb21wdBgLIAEoCRIOCgZsYWJlbHMYDCADKAkSFgoOcmVzaWRlbnRfYnl0ZXMYDSABKAQSLQoEdHJlZRgOIAEoCzIaLnByb2Jlc3RyZWFtLnYxLkV4cGVydFRyZWVIAYgBAUIOCgxhcmNoaXRlY3R1cmVCBwoFX3RyZWUiKgoKRXhwZXJ0VHJlZRIMCgRuYW1lGAEgASgJEg4KBnBhcmVudBgCIAEoCSqGAQoNUm91dGVEZWNpc2lvbhIeChpST1VURV9ERUNJU0lPTl9VTlNQRUNJRklFRBAAEhkKFVJPVVRFX0RFQ0lTSU9OX1JPVVRFRBABEhwKGFJPVVRFX0RFQ0lTSU9OX1VOREVDSURFRBACEhwKGFJPVVRFX0RFQ0lTSU9OX05PX0VYUEVSVBADKlwKCU9iamVjdGl2ZRIZChVPQkpFQ1RJVkVfVU5TUEVDSUZJRUQQABIWChJPQkpFQ1RJVkVfWkVST1NIT1QQARIcChhPQkpFQ1RJVkVfQ0xBU1NJRklDQVRJT04QAipSCglMYXllcktpbmQSGgoWTEFZRVJfS0lORF9VTlNQRUNJRklFRBAAEhQKEExBWUVSX0tJTkRfREVOU0UQARITCg9MQVlFUl9LSU5EX0xPUkEQAiqRAQoLTGF5ZXJMYXlvdXQSHAoYTEFZRVJfTEFZT1VUX1VOU1BFQ0lGSUVEEAASFwoTTEFZRVJfTEFZT1VUX0xJTkVBUhABEhsKF0xBWUVSX0xBWU9VVF9UUkFOU1BPU0VEEAISFQoRTEFZRVJfTEFZT1VUX0NPTlYQAxIXChNMQVlFUl9MQVlPVVRfVkVDVE9SEAQqUgoJTG9yYVNjYWxlEhoKFkxPUkFfU0NBTEVfVU5TUEVDSUZJRUQQABITCg9MT1JBX1NDQUxFX05PTkUQARIUChBMT1JBX1NDQUxFX0FQUExZEAIyjgIKDUV4cGVydFNlcnZpY2USVgoLTGlzdEV4cGVydHMSIi5wcm9iZXN0cmVhbS52MS5MaXN0RXhwZXJ0c1JlcXVlc3QaIy5wcm9iZXN0cmVhbS52MS5MaXN0RXhwZXJ0c1Jlc3BvbnNlElAKCUdldEV4cGVydBIgLnByb2Jlc3RyZWFtLnYxLkdldEV4cGVydFJlcXVlc3QaIS5wcm9iZXN0cmVhbS52MS5HZXRFeHBlcnRSZXNwb25zZRJTCgpSb3V0ZU1vZGVsEiEucHJvYmVzdHJlYW0udjEuUm91dGVNb2RlbFJlcXVlc3QaIi5wcm9iZXN0cmVhbS52MS5Sb3V0ZU1vZGVsUmVzcG9uc2ViBnByb3RvMw", [file_probestream_v1_types]);
+
+/**
+ * A model, and as much of its layer as the caller has at hand.
+ *
+ * @generated from message probestream.v1.RouteModelRequest
+ */
+export type RouteModelRequest = Message<"probestream.v1.RouteModelRequest"> & {
+  /**
+   * The model. `experts` restricts the candidates; empty: all experts whose layer the model has.
+   *
+   * @generated from field: probestream.v1.Manifest manifest = 1;
+   */
+  manifest?: Manifest | undefined;
+
+  /**
+   * First bytes of tensors that an answer without them asks for, each once; the message must stay below
+   * `Limits.max_receive_bytes`. A twentieth of a layer nearly always decides.
+   *
+   * @generated from field: repeated probestream.v1.TensorPrefix prefixes = 2;
+   */
+  prefixes: TensorPrefix[];
+};
+
+/**
+ * Describes the message probestream.v1.RouteModelRequest.
+ * Use `create(RouteModelRequestSchema)` to create a new message.
+ */
+export const RouteModelRequestSchema: GenMessage<RouteModelRequest> = /*@__PURE__*/
+  messageDesc(file_probestream_v1_expert_service, 0);
+
+/**
+ * The beginning of a tensor's wanted range.
+ *
+ * @generated from message probestream.v1.TensorPrefix
+ */
+export type TensorPrefix = Message<"probestream.v1.TensorPrefix"> & {
+  /**
+   * The tensor's name.
+   *
+   * @generated from field: string tensor = 1;
+   */
+  tensor: string;
+
+  /**
+   * Bytes from the range's `begin_byte` on; what is more than the range is an error.
+   *
+   * @generated from field: bytes data = 2;
+   */
+  data: Uint8Array;
+};
+
+/**
+ * Describes the message probestream.v1.TensorPrefix.
+ * Use `create(TensorPrefixSchema)` to create a new message.
+ */
+export const TensorPrefixSchema: GenMessage<TensorPrefix> = /*@__PURE__*/
+  messageDesc(file_probestream_v1_expert_service, 1);
+
+/**
+ * An expert whose layer the model has.
+ *
+ * @generated from message probestream.v1.RouteCandidate
+ */
+export type RouteCandidate = Message<"probestream.v1.RouteCandidate"> & {
+  /**
+   * Space id.
+   *
+   * @generated from field: string space_id = 1;
+   */
+  spaceId: string;
+
+  /**
+   * Name.
+   *
+   * @generated from field: string expert_name = 2;
+   */
+  expertName: string;
+
+  /**
+   * How the model stands to its tree, estimated for the whole layer from what was sent; distance 0 and not accepted where
+   * nothing was. Absent if the expert was not calibrated.
+   *
+   * @generated from field: optional probestream.v1.TreeMatch tree = 3;
+   */
+  tree?: TreeMatch | undefined;
+
+  /**
+   * Whether it can still be the one.
+   *
+   * @generated from field: bool possible = 4;
+   */
+  possible: boolean;
+
+  /**
+   * The model's metadata or hints name the expert's tree. A claim: it decides nothing.
+   *
+   * @generated from field: bool claimed = 5;
+   */
+  claimed: boolean;
+};
+
+/**
+ * Describes the message probestream.v1.RouteCandidate.
+ * Use `create(RouteCandidateSchema)` to create a new message.
+ */
+export const RouteCandidateSchema: GenMessage<RouteCandidate> = /*@__PURE__*/
+  messageDesc(file_probestream_v1_expert_service, 2);
+
+/**
+ * Where a model belongs, as far as that can be told.
+ *
+ * @generated from message probestream.v1.RouteModelResponse
+ */
+export type RouteModelResponse = Message<"probestream.v1.RouteModelResponse"> & {
+  /**
+   * What is certain.
+   *
+   * @generated from field: probestream.v1.RouteDecision decision = 1;
+   */
+  decision: RouteDecision;
+
+  /**
+   * Those that can still be the one first, the nearest first among them.
+   *
+   * @generated from field: repeated probestream.v1.RouteCandidate candidates = 2;
+   */
+  candidates: RouteCandidate[];
+
+  /**
+   * What to send the beginnings of: for LoRA layers nothing, for only whole representations tell.
+   *
+   * @generated from field: repeated probestream.v1.TensorRange tensors = 3;
+   */
+  tensors: TensorRange[];
+
+  /**
+   * Bytes of the last of the tensors that nearly always decide; of the others all are wanted.
+   *
+   * @generated from field: uint64 prefix_bytes = 4;
+   */
+  prefixBytes: bigint;
+};
+
+/**
+ * Describes the message probestream.v1.RouteModelResponse.
+ * Use `create(RouteModelResponseSchema)` to create a new message.
+ */
+export const RouteModelResponseSchema: GenMessage<RouteModelResponse> = /*@__PURE__*/
+  messageDesc(file_probestream_v1_expert_service, 3);
 
 /**
  * A page of the list.
@@ -40,7 +189,7 @@ export type ListExpertsRequest = Message<"probestream.v1.ListExpertsRequest"> & 
  * Use `create(ListExpertsRequestSchema)` to create a new message.
  */
 export const ListExpertsRequestSchema: GenMessage<ListExpertsRequest> = /*@__PURE__*/
-  messageDesc(file_probestream_v1_expert_service, 0);
+  messageDesc(file_probestream_v1_expert_service, 4);
 
 /**
  * A page of the list.
@@ -75,7 +224,7 @@ export type ListExpertsResponse = Message<"probestream.v1.ListExpertsResponse"> 
  * Use `create(ListExpertsResponseSchema)` to create a new message.
  */
 export const ListExpertsResponseSchema: GenMessage<ListExpertsResponse> = /*@__PURE__*/
-  messageDesc(file_probestream_v1_expert_service, 1);
+  messageDesc(file_probestream_v1_expert_service, 5);
 
 /**
  * A folder that could not be loaded.
@@ -103,7 +252,7 @@ export type UnusableExpert = Message<"probestream.v1.UnusableExpert"> & {
  * Use `create(UnusableExpertSchema)` to create a new message.
  */
 export const UnusableExpertSchema: GenMessage<UnusableExpert> = /*@__PURE__*/
-  messageDesc(file_probestream_v1_expert_service, 2);
+  messageDesc(file_probestream_v1_expert_service, 6);
 
 /**
  * Names an expert.
@@ -124,7 +273,7 @@ export type GetExpertRequest = Message<"probestream.v1.GetExpertRequest"> & {
  * Use `create(GetExpertRequestSchema)` to create a new message.
  */
 export const GetExpertRequestSchema: GenMessage<GetExpertRequest> = /*@__PURE__*/
-  messageDesc(file_probestream_v1_expert_service, 3);
+  messageDesc(file_probestream_v1_expert_service, 7);
 
 /**
  * One expert.
@@ -145,7 +294,7 @@ export type GetExpertResponse = Message<"probestream.v1.GetExpertResponse"> & {
  * Use `create(GetExpertResponseSchema)` to create a new message.
  */
 export const GetExpertResponseSchema: GenMessage<GetExpertResponse> = /*@__PURE__*/
-  messageDesc(file_probestream_v1_expert_service, 4);
+  messageDesc(file_probestream_v1_expert_service, 8);
 
 /**
  * The layer an expert reads.
@@ -201,7 +350,7 @@ export type ExpertLayer = Message<"probestream.v1.ExpertLayer"> & {
  * Use `create(ExpertLayerSchema)` to create a new message.
  */
 export const ExpertLayerSchema: GenMessage<ExpertLayer> = /*@__PURE__*/
-  messageDesc(file_probestream_v1_expert_service, 5);
+  messageDesc(file_probestream_v1_expert_service, 9);
 
 /**
  * The ProbeX architecture: Z = V X U, summed over the rows of X; ReLU; one linear encoder.
@@ -229,7 +378,7 @@ export type ProbexArchitecture = Message<"probestream.v1.ProbexArchitecture"> & 
  * Use `create(ProbexArchitectureSchema)` to create a new message.
  */
 export const ProbexArchitectureSchema: GenMessage<ProbexArchitecture> = /*@__PURE__*/
-  messageDesc(file_probestream_v1_expert_service, 6);
+  messageDesc(file_probestream_v1_expert_service, 10);
 
 /**
  * One expert: what it reads and what it answers.
@@ -352,7 +501,7 @@ export type Expert = Message<"probestream.v1.Expert"> & {
  * Use `create(ExpertSchema)` to create a new message.
  */
 export const ExpertSchema: GenMessage<Expert> = /*@__PURE__*/
-  messageDesc(file_probestream_v1_expert_service, 7);
+  messageDesc(file_probestream_v1_expert_service, 11);
 
 /**
  * The Model Tree that an expert serves.
@@ -380,7 +529,48 @@ export type ExpertTree = Message<"probestream.v1.ExpertTree"> & {
  * Use `create(ExpertTreeSchema)` to create a new message.
  */
 export const ExpertTreeSchema: GenMessage<ExpertTree> = /*@__PURE__*/
-  messageDesc(file_probestream_v1_expert_service, 8);
+  messageDesc(file_probestream_v1_expert_service, 12);
+
+/**
+ * Where a model belongs.
+ *
+ * @generated from enum probestream.v1.RouteDecision
+ */
+export enum RouteDecision {
+  /**
+   * Not set.
+   *
+   * @generated from enum value: ROUTE_DECISION_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The first candidate serves it.
+   *
+   * @generated from enum value: ROUTE_DECISION_ROUTED = 1;
+   */
+  ROUTED = 1,
+
+  /**
+   * Nothing is certain yet: send (more of) the tensors' beginnings, or let EmbedModel decide.
+   *
+   * @generated from enum value: ROUTE_DECISION_UNDECIDED = 2;
+   */
+  UNDECIDED = 2,
+
+  /**
+   * No candidate's tree accepts it.
+   *
+   * @generated from enum value: ROUTE_DECISION_NO_EXPERT = 3;
+   */
+  NO_EXPERT = 3,
+}
+
+/**
+ * Describes the enum probestream.v1.RouteDecision.
+ */
+export const RouteDecisionSchema: GenEnum<RouteDecision> = /*@__PURE__*/
+  enumDesc(file_probestream_v1_expert_service, 0);
 
 /**
  * What an expert was trained to tell.
@@ -414,7 +604,7 @@ export enum Objective {
  * Describes the enum probestream.v1.Objective.
  */
 export const ObjectiveSchema: GenEnum<Objective> = /*@__PURE__*/
-  enumDesc(file_probestream_v1_expert_service, 0);
+  enumDesc(file_probestream_v1_expert_service, 1);
 
 /**
  * How the layer's weights come.
@@ -448,7 +638,7 @@ export enum LayerKind {
  * Describes the enum probestream.v1.LayerKind.
  */
 export const LayerKindSchema: GenEnum<LayerKind> = /*@__PURE__*/
-  enumDesc(file_probestream_v1_expert_service, 1);
+  enumDesc(file_probestream_v1_expert_service, 2);
 
 /**
  * How a stored tensor is read as the matrix X (d_H x d_W).
@@ -496,7 +686,7 @@ export enum LayerLayout {
  * Describes the enum probestream.v1.LayerLayout.
  */
 export const LayerLayoutSchema: GenEnum<LayerLayout> = /*@__PURE__*/
-  enumDesc(file_probestream_v1_expert_service, 2);
+  enumDesc(file_probestream_v1_expert_service, 3);
 
 /**
  * What becomes of alpha / rank of a LoRA layer.
@@ -530,7 +720,7 @@ export enum LoraScale {
  * Describes the enum probestream.v1.LoraScale.
  */
 export const LoraScaleSchema: GenEnum<LoraScale> = /*@__PURE__*/
-  enumDesc(file_probestream_v1_expert_service, 3);
+  enumDesc(file_probestream_v1_expert_service, 4);
 
 /**
  * The experts a server has.
@@ -557,6 +747,17 @@ export const ExpertService: GenService<{
     methodKind: "unary";
     input: typeof GetExpertRequestSchema;
     output: typeof GetExpertResponseSchema;
+  },
+  /**
+   * Says which expert would serve a model, from its manifest alone or from the first bytes of the layer as well. Costs a
+   * message instead of an upload, and commits nothing; EmbedModel decides by itself on the way.
+   *
+   * @generated from rpc probestream.v1.ExpertService.RouteModel
+   */
+  routeModel: {
+    methodKind: "unary";
+    input: typeof RouteModelRequestSchema;
+    output: typeof RouteModelResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_probestream_v1_expert_service, 0);

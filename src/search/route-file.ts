@@ -1,0 +1,60 @@
+import type { ModelFile } from "../weights/model-file.js";
+import type { RouteAnswer } from "./route-model.js";
+
+/** Asks where a model belongs, with the beginnings of its tensors. */
+export type AskRoute = (prefixes: ReadonlyMap<string, Uint8Array>) => Promise<RouteAnswer>;
+
+/** Where a file belongs, and what that took. */
+export interface RoutedFile {
+  readonly answer: RouteAnswer;
+  /** Bytes of weights that were read. */
+  readonly bytesRead: number;
+}
+
+/**
+ * Routes a model by as little of its layer as it takes: by its header, by a twentieth of the layer, by all of it.
+ *
+ * Memory: what is read, at most `maxBytes`; a layer with more stays undecided where its first rows do not tell.
+ */
+export async function routeFile(
+  model: ModelFile,
+  ask: AskRoute,
+  { maxBytes, signal }: { readonly maxBytes: number; readonly signal?: AbortSignal | undefined },
+): Promise<RoutedFile> {
+  let answer = await ask(new Map());
+  let bytesRead = 0;
+  for (const isWhole of [false, true]) {
+    const last = answer.tensors.at(-1);
+    if (answer.decision !== "undecided" || last === undefined) break;
+    const prefixes = new Map<string, Uint8Array>();
+    const lengths = answer.tensors.map(({ beginByte, endByte }) => endByte - beginByte);
+    if (!isWhole) lengths[lengths.length - 1] = Math.min(answer.prefixBytes, last.endByte - last.beginByte);
+    const total = lengths.reduce((sum, length) => sum + length, 0);
+    if (total > maxBytes) break;
+    for (const [index, { tensor, beginByte }] of answer.tensors.entries()) {
+      prefixes.set(
+        tensor.name,
+        await readRange(model, tensor.name, beginByte, beginByte + (lengths[index] ?? 0), signal),
+      );
+    }
+    bytesRead += total;
+    answer = await ask(prefixes);
+  }
+  return { answer, bytesRead };
+}
+
+async function readRange(
+  model: ModelFile,
+  name: string,
+  begin: number,
+  end: number,
+  signal?: AbortSignal,
+): Promise<Uint8Array> {
+  const bytes = new Uint8Array(end - begin);
+  let at = 0;
+  for await (const piece of model.streamTensor(name, begin, end, { signal })) {
+    bytes.set(piece, at);
+    at += piece.byteLength;
+  }
+  return bytes;
+}

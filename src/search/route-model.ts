@@ -1,0 +1,187 @@
+import { InvalidInputError } from "../errors/probestream-error.js";
+import type { Catalogue } from "../experts/catalogue.js";
+import type { Expert } from "../experts/expert.js";
+import { sliceColumns } from "../projection/slice-columns.js";
+import { rangeBytes, rowBytes, toStoredMatrix } from "../projection/stored-matrix.js";
+import { judgeTrees } from "../trees/judge-trees.js";
+import { toCompleteBlocks } from "../trees/sketch.js";
+import { openSketchKernel } from "../trees/sketch-kernel.js";
+import { type Tree, toRadius } from "../trees/tree.js";
+import { readTree } from "../trees/tree-file.js";
+import type { TreeMatch } from "../trees/tree-match.js";
+import type { SelectedTensor, TensorInfo } from "../weights/layer.js";
+import { createLayerSketch, type LayerSketch } from "./layer-sketch.js";
+import { type ModelManifest, planCandidates, type Selection } from "./plan-embedding.js";
+
+/** A model that is to be routed, and the beginnings of its tensors as far as they are known. */
+export interface RouteRequest extends Pick<ModelManifest, "tensors" | "experts"> {
+  readonly metadata: ReadonlyMap<string, string>;
+  /** What the caller believes of its base and tree. */
+  readonly hints: readonly string[];
+  /** By tensor, bytes from the beginning of the range that is wanted. */
+  readonly prefixes: ReadonlyMap<string, Uint8Array>;
+}
+
+/** An expert whose layer the model has. */
+export interface RouteCandidate {
+  readonly spaceId: string;
+  readonly expertName: string;
+  /** Estimated for the whole layer from the rows that are known; absent where none are. */
+  readonly tree?: TreeMatch;
+  /** Whether it can still be the one. */
+  readonly isPossible: boolean;
+  /** Metadata or hints name its tree: a claim, which decides nothing. */
+  readonly isClaimed: boolean;
+}
+
+/** Where a model belongs, as far as that can be told. */
+export interface RouteAnswer {
+  readonly decision: "routed" | "undecided" | "no-expert";
+  /** Those that can still be the one first, the nearest first among them. */
+  readonly candidates: readonly RouteCandidate[];
+  /** What to send beginnings of; nothing of LoRA layers, which only whole representations tell apart. */
+  readonly tensors: readonly { readonly tensor: TensorInfo; readonly beginByte: number; readonly endByte: number }[];
+  /** Bytes of the last tensor that nearly always decide; of the others all are wanted. */
+  readonly prefixBytes: number;
+}
+
+/** Share of a layer that nearly always decides. */
+const decisiveShare = 0.05;
+
+/** Trees of experts, read once. */
+const trees = new WeakMap<Expert, Promise<Tree | undefined>>();
+
+function treeOf(expert: Expert): Promise<Tree | undefined> {
+  const known = trees.get(expert) ?? readTree(expert.folder, expert.extra);
+  trees.set(expert, known);
+  return known;
+}
+
+/**
+ * Says which expert would serve a model, from its manifest, and from the first rows of its layer where they are given.
+ *
+ * @throws NotFoundError `LAYER_NOT_FOUND` if no expert's layer is there; InvalidInputError `TENSOR_OVERRUN` for a prefix
+ * that is longer than its range, `FIELD_INVALID` for one of a tensor that is not wanted.
+ */
+export async function routeModel(request: RouteRequest, catalogue: Catalogue): Promise<RouteAnswer> {
+  const selections = await planCandidates(request, catalogue);
+  const known = await Promise.all(selections.map(async (one) => ({ ...one, tree: await treeOf(one.expert) })));
+  const claims = [...request.hints, ...request.metadata.values()].map((claim) => claim.toLowerCase());
+  const standing = await stand(known, request.prefixes);
+  const candidates = known.map(({ expert, tree }, index): RouteCandidate => {
+    const match = standing.matches[index];
+    const { spaceId, name } = expert;
+    const isClaimed = tree !== undefined && claims.includes(tree.name.toLowerCase());
+    return {
+      spaceId,
+      expertName: name,
+      ...(match !== undefined && { tree: match }),
+      isPossible: standing.possible.includes(index),
+      isClaimed,
+    };
+  });
+  candidates.sort(
+    (a, b) => Number(b.isPossible) - Number(a.isPossible) || (a.tree?.distance ?? 0) - (b.tree?.distance ?? 0),
+  );
+  const isDense = known[0]?.expert.layer.kind === "dense" && known[0].tree !== undefined;
+  const wanted = isDense ? selections[0].selected : [];
+  const last = wanted.at(-1);
+  const matrix = last && toStoredMatrix(last);
+  return {
+    decision: standing.decision,
+    candidates,
+    tensors: wanted,
+    // Whole rows, so that nothing is sent for nothing.
+    prefixBytes: matrix === undefined ? 0 : Math.ceil(decisiveShare * matrix.rowCount) * rowBytes(matrix),
+  };
+}
+
+interface Standing {
+  readonly decision: RouteAnswer["decision"];
+  /** Places of the candidates that can still be the one. */
+  readonly possible: readonly number[];
+  readonly matches: readonly (TreeMatch | undefined)[];
+}
+
+type Candidate = Selection & { readonly tree: Tree | undefined };
+
+/** Judges candidates that read the same rows by those that are known. */
+async function stand(candidates: readonly Candidate[], prefixes: RouteRequest["prefixes"]): Promise<Standing> {
+  const all = [...candidates.keys()];
+  const [first, ...others] = candidates;
+  // An expert that knows no tree serves whatever has its layer.
+  if (first?.tree === undefined)
+    return { decision: others.length === 0 ? "routed" : "undecided", possible: all, matches: [] };
+  const rowsRead = new Set(candidates.map(({ selected }) => JSON.stringify(selected)));
+  const layer = rowsRead.size > 1 ? undefined : await sketchPrefixes(first.selected, prefixes);
+  const centroids = candidates.flatMap(({ tree }) => tree?.centroid ?? []);
+  if (layer === undefined || centroids.length < candidates.length)
+    return { decision: "undecided", possible: all, matches: [] };
+  const { sketch, matrix, rows } = layer;
+  const blocks = toCompleteBlocks(sketch.edges, rows);
+  if (blocks === 0) return { decision: "undecided", possible: all, matches: [] };
+  const judgement = judgeTrees(sketch.values, blocks, centroids);
+  const factor = matrix.rowCount / (sketch.edges[blocks] as number);
+  const matches = judgement.standings.map(({ squared }, index): TreeMatch | undefined => {
+    const [tree, centroid] = [candidates[index]?.tree, centroids[index]];
+    if (tree === undefined || centroid === undefined) return undefined;
+    const [distance, radius] = [Math.sqrt(squared * factor), toRadius(centroid)];
+    const { name, parent } = tree;
+    return {
+      tree: name,
+      ...(parent !== undefined && { parent }),
+      basis: "layer",
+      distance,
+      radius,
+      isAccepted: distance <= radius,
+    };
+  });
+  const isWhole = rows === matrix.rowCount;
+  if (judgement.isForeign || (isWhole && matches.every((match) => match?.isAccepted !== true))) {
+    return { decision: "no-expert", possible: [], matches };
+  }
+  const accepted = all.filter((index) => matches[index]?.isAccepted);
+  const nearest = accepted.sort((a, b) => (matches[a]?.distance ?? 0) - (matches[b]?.distance ?? 0))[0];
+  const chosen = isWhole ? nearest : judgement.chosen;
+  if (chosen !== undefined) return { decision: "routed", possible: [chosen], matches };
+  return { decision: "undecided", possible: all.filter((index) => judgement.standings[index]?.isPossible), matches };
+}
+
+/** The sketch of the rows that are known; undefined of LoRA layers and where nothing is known. */
+async function sketchPrefixes(
+  selected: readonly SelectedTensor[],
+  prefixes: RouteRequest["prefixes"],
+): Promise<(Pick<LayerSketch, "sketch" | "matrix"> & { readonly rows: number }) | undefined> {
+  for (const name of prefixes.keys()) {
+    if (selected.some(({ tensor }) => tensor.name === name)) continue;
+    const message = `a prefix is of "${name}", which is not wanted; wanted are ${selected.map(({ tensor }) => `"${tensor.name}"`).join(", ")}`;
+    throw new InvalidInputError("FIELD_INVALID", message, { tensor: name });
+  }
+  const whole = selected.map((one) => ({ ...one, matrix: toStoredMatrix(one) }));
+  const layer = createLayerSketch(
+    await openSketchKernel(),
+    Object.fromEntries(whole.map(({ role, matrix }) => [role, matrix])),
+  );
+  if (layer === undefined || prefixes.size === 0) return undefined;
+  let rows = 0;
+  for (const { role, tensor, matrix } of whole) {
+    const bytes = prefixes.get(tensor.name) ?? new Uint8Array(0);
+    if (bytes.byteLength > rangeBytes(matrix)) {
+      const message = `the prefix of "${tensor.name}" has ${bytes.byteLength} bytes, its range ${rangeBytes(matrix)}`;
+      throw new InvalidInputError("TENSOR_OVERRUN", message, { tensor: tensor.name, found: bytes.byteLength });
+    }
+    rows = Math.floor(bytes.byteLength / rowBytes(matrix));
+    // A scale that is not whole leaves nothing to compare.
+    if (role !== "weight" && rows < matrix.rowCount) return undefined;
+    const { dtype, columnCount, columns } = matrix;
+    const block = {
+      bytes: bytes.subarray(0, rows * rowBytes(matrix)),
+      dtype,
+      rowBegin: 0,
+      rowCount: rows,
+      columnCount,
+    };
+    if (rows > 0) layer.add(role, sliceColumns(block, columns));
+  }
+  return { sketch: layer.sketch, matrix: layer.matrix, rows };
+}
