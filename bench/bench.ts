@@ -5,6 +5,7 @@ import { models } from "./models.js";
 import { projection } from "./projection.js";
 import { resume } from "./resume.js";
 import { roundTrip } from "./round-trip.js";
+import { routingCost } from "./routing-cost.js";
 import { soak } from "./soak.js";
 import { trainingOptions } from "./training-options.js";
 import { worker } from "./worker.js";
@@ -16,6 +17,7 @@ const benches = {
   projection,
   resume,
   "round-trip": roundTrip,
+  "routing-cost": routingCost,
   soak,
   "training-options": trainingOptions,
   worker,

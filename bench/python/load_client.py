@@ -103,7 +103,8 @@ def _messages(planned, layer, digest, chunk_bytes, end):
     request = PB.messages.EmbedModelRequest
     yield request(
         header=HEADER(
-            model_id="load", upload_id=planned.upload_id, tensors=planned.tensors, space_ids=[target.space_id for target in planned.targets]
+            model_id="load", upload_id=planned.upload_id, tensors=planned.tensors, space_ids=[target.space_id for target in planned.targets],
+            routed=planned.routed,
         )
     )
     offset = 0
