@@ -5,6 +5,7 @@ import { models } from "./models.js";
 import { projection } from "./projection.js";
 import { resume } from "./resume.js";
 import { roundTrip } from "./round-trip.js";
+import { routing } from "./routing.js";
 import { routingCost } from "./routing-cost.js";
 import { soak } from "./soak.js";
 import { trainingOptions } from "./training-options.js";
@@ -17,6 +18,7 @@ const benches = {
   projection,
   resume,
   "round-trip": roundTrip,
+  routing,
   "routing-cost": routingCost,
   soak,
   "training-options": trainingOptions,

@@ -33,6 +33,7 @@ export { type ClientOptions, connect, type ProbestreamClient } from "./rpc/clien
 export type { ExpertInfo, ExpertList, LayerInfo } from "./rpc/convert/expert.js";
 export type { ServerBackend, ServerInfo, ServerLimits, ServerMemory } from "./rpc/convert/server-info.js";
 export { type RunningServer, type ServerOptions, type ServerTls, startServer, version } from "./rpc/server.js";
+export { type CalibrateOptions, calibrateExpert, writeTree } from "./search/calibrate-expert.js";
 export {
   type EmbedFilesOptions,
   embedFiles,
@@ -52,6 +53,8 @@ export { type Embedder, type EmbedderOptions, startEmbedder } from "./search/emb
 export { defaultLimits, type EmbedLimits } from "./search/limits.js";
 export { createLocalPort } from "./search/local-port.js";
 export { readTexts, type Texts } from "./search/read-texts.js";
+export { type AskRoute, type RoutedFile, routeFile } from "./search/route-file.js";
+export { type RouteAnswer, type RouteCandidate, type RouteRequest, routeModel } from "./search/route-model.js";
 export type { UploadStore } from "./search/upload-store.js";
 export { openDirectoryUploadStore } from "./search/upload-stores/directory.js";
 export { createMemoryUploadStore } from "./search/upload-stores/memory.js";
@@ -80,6 +83,11 @@ export { type LabelTexts, type NamedTrainData, toEvaluationData, toTrainData } f
 export { defaultTrainSettings, type TrainSettings } from "./training/train-settings.js";
 export { type TrainShape, toParameterShapes } from "./training/train-shape.js";
 export { writeExpert } from "./training/write-expert.js";
+export type { Sketch, SketchRows, SketchShape } from "./trees/sketch.js";
+export { openSketchKernel, type SketchKernel } from "./trees/sketch-kernel.js";
+export type { Tree, TreeCentroid, TreeGaussian } from "./trees/tree.js";
+export { readTree } from "./trees/tree-file.js";
+export type { TreeMatch } from "./trees/tree-match.js";
 export { type FindModelsOptions, findModels } from "./weights/find-models.js";
 export type { LayerSpec, SelectedTensor, TensorInfo, TensorRole } from "./weights/layer.js";
 export { findLoraPairs } from "./weights/lora-pairs.js";

@@ -14,6 +14,8 @@ export interface AdamSession {
     inputs: Readonly<Record<string, readonly [Float32Array, readonly number[]]>>,
     learningRate: number,
   ): Promise<number>;
+  /** Forgets the gradients so far, so that another model can be trained. */
+  restart(): void;
   dispose(): Promise<void>;
 }
 
@@ -54,6 +56,10 @@ export async function openAdamSession(
       const found = await session.run(feeds, { loss: null, ...gradients });
       adam(memory.regions, ++steps, { learningRate });
       return Number(found["loss"]?.data[0]);
+    },
+    restart: () => {
+      steps = 0;
+      for (const moment of memory.moments) moment.fill(0);
     },
     dispose: () => session.release(),
   };

@@ -2,6 +2,9 @@ import { toReach } from "./reach.js";
 import { SKETCH_BUCKETS, type SketchShape } from "./sketch.js";
 import type { TreeCentroid } from "./tree.js";
 
+/** Share of the mean layer's length that a reach is guessed at most: unrelated layers lie at 1.4 of it. */
+const mostReach = 0.5;
+
 /**
  * Fits the centroid of a tree's layers to sketches of them: the paper's nearest-centroid rule, X̂ the mean.
  *
@@ -31,5 +34,6 @@ export function fitCentroid(shape: SketchShape, sketches: readonly ArrayLike<num
     }
     return Math.sqrt(total);
   });
-  return { shape, values, spread, ...toReach(distances) };
+  const length = Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
+  return { shape, values, spread, ...toReach(distances, mostReach * length) };
 }

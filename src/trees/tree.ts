@@ -25,7 +25,7 @@ export interface TreeCentroid {
   readonly spread: Float64Array;
   /** Half of its models are nearer: l2 distance of the layer. */
   readonly median: number;
-  /** 99.5 of a hundred models are nearer than 1/1.05 of this. */
+  /** 99.5 of a hundred models are expected to be nearer: see `toReach`. */
   readonly reach: number;
 }
 
@@ -33,7 +33,7 @@ export interface TreeCentroid {
 export interface TreeGaussian extends Gaussian {
   /** Half of its models are nearer: Mahalanobis distance, its root. */
   readonly median: number;
-  /** 99.5 of a hundred models are nearer than 1/1.05 of this. */
+  /** 99.5 of a hundred models are expected to be nearer: see `toReach`. */
   readonly reach: number;
 }
 
