@@ -129,7 +129,7 @@ function toPlan(selections: readonly Selection[]): EmbeddingPlan {
   }));
   const identity = [
     tensors.map(({ tensor, beginByte, endByte }) => [tensor.name, tensor.dtype, tensor.shape, beginByte, endByte]),
-    targets.map(({ expert }) => expert.spaceId),
+    targets.map(({ expert, uses }) => [expert.spaceId, ...uses.flatMap(({ matrix }) => matrix.scale ?? [])]),
   ];
   return {
     tensors,
