@@ -225,8 +225,10 @@ function assertShardsFit(index: ModelIndex, shards: readonly Shard[], name: stri
 async function toModelPath(path: string): Promise<string> {
   const stats = await stat(path).catch((cause: unknown) => Promise.reject(toFileError(cause, path)));
   if (!stats.isDirectory()) return path;
-  const listed = (await listFolder(path)).filter(({ kind }) => kind === "model").map((model) => model.path);
-  const models = listed.length > 0 ? listed : await listCheckpoints(path);
+  const listed = await listFolder(path);
+  const of = (wanted: string): string[] => listed.filter(({ kind }) => kind === wanted).map((entry) => entry.path);
+  const readable = [of("model"), of("checkpoint")].find((models) => models.length > 0);
+  const models = readable ?? (await listCheckpoints(path));
   const [only, ...others] = models;
   if (only === undefined) {
     const message = `"${path}" holds no .safetensors file, no index of shards and no PyTorch checkpoint; name a folder or file that does.`;
