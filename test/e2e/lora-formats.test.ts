@@ -16,7 +16,9 @@ import { readLayer } from "../../src/training/datasets/read-layer.js";
 import { findModels } from "../../src/weights/find-models.js";
 import { openModel } from "../../src/weights/model-file.js";
 import { relativeError } from "../helpers/oracle.js";
+import { openRawClient } from "../helpers/rpc-client.js";
 import type { TestExpertSpec } from "../helpers/rpc-experts.js";
+import { toModel } from "../helpers/rpc-messages.js";
 import { startTestServer, type TestServer } from "../helpers/rpc-server.js";
 import { createTemporaryFolder } from "../helpers/temporary-folder.js";
 
@@ -108,6 +110,40 @@ test("one adapter in ten files has one representation, here and through a server
     }
   }
   t.deepEqual(server.faults, []);
+});
+
+test("a client that knows nothing of scales sends the metadata, and copies the plan", async (t) => {
+  const { server } = await start(t);
+  const client = openRawClient(server.target);
+  t.teardown(() => client.close());
+  const model = await openModel(join(folder, "peft-rslora/adapter_model.bin"));
+  t.teardown(() => model.close());
+  const tensors = [...model.tensors.values()].map(({ name, shape }) => ({ name, dtype: 2, shape: shape.map(BigInt) }));
+  const metadata = Object.fromEntries(model.metadata);
+  const plan = await client.planOne({ tensors, metadata, experts: ["unet"] });
+  t.deepEqual(
+    plan.tensors.map(({ tensor }) => tensor?.loraScale),
+    [undefined, 4],
+  );
+  const ranges: Uint8Array[] = [];
+  for (const { tensor, endByte } of plan.tensors) {
+    const pieces: Uint8Array[] = [];
+    for await (const piece of model.streamTensor(tensor?.name ?? "", 0, Number(endByte))) pieces.push(piece.slice());
+    ranges.push(Buffer.concat(pieces));
+  }
+  const { response } = await client.upload(toModel(plan, ranges));
+  const outcome = response?.results[0]?.outcome;
+  const bytes = outcome?.case === "embedding" ? outcome.value.embeddings[0]?.representation : undefined;
+  const found = new Float32Array(new Uint8Array(bytes ?? []).buffer);
+  const exact = server.experts.get("unet")?.represent(await readExpected(toQ)) ?? [];
+  t.true(relativeError(found, exact) < tolerance);
+  const wrong = plan.tensors.map(({ tensor, beginByte, endByte }) => ({
+    ...(tensor !== undefined && { tensor: { ...tensor, loraScale: Number.NaN } }),
+    beginByte,
+    endByte,
+  }));
+  const refused = (await client.upload(toModel(plan, ranges, { header: { tensors: wrong } }))).response?.results[0];
+  t.regex(refused?.outcome.case === "error" ? refused.outcome.value.message : "", /lora_scale NaN; it must be finite/);
 });
 
 test("an expert that applies no scale sees factors as they are", async (t) => {

@@ -9,6 +9,7 @@ import { findLoraPairs } from "../../../src/weights/lora-pairs.js";
 import { openModel } from "../../../src/weights/model-file.js";
 import { encodeSafetensors } from "../../../src/weights/safetensors-writer.js";
 import { createTemporaryFolder } from "../../helpers/temporary-folder.js";
+import { startRangeServer } from "../range-server.js";
 
 /** Factors of these modules, by the names of PEFT or diffusers, with a rank for each. */
 function toTensors(
@@ -130,4 +131,20 @@ test("adapter_config.json is read beside adapter_model.safetensors and no other 
   t.like(await look("own.safetensors"), { scale: undefined, text: "{}" });
   await writeFile(join(folder, "adapter_config.json"), "{");
   await t.throwsAsync(look("adapter_model.safetensors"), { instanceOf: InvalidInputError });
+});
+
+test("a remote adapter's configuration is asked for beside it, and may be absent", async (t) => {
+  const bytes = toBytes(toTensors({ "base_model.model.m.q": 2 }).values());
+  const config = new TextEncoder().encode(JSON.stringify({ r: 2, lora_alpha: 3 }));
+  const files = { "/a/adapter_model.safetensors": bytes, "/a/adapter_config.json": config };
+  const server = await startRangeServer({ ...files, "/b/adapter_model.safetensors": bytes });
+  t.teardown(() => server.close());
+  const look = async (folder: string) => {
+    const model = await openModel(`${server.origin}/${folder}/adapter_model.safetensors?key=x`);
+    await model.close();
+    return findLoraPairs(model.tensors).pairs[0]?.scale;
+  };
+  t.is(await look("a"), 1.5);
+  t.is(await look("b"), undefined);
+  t.true(server.requests.every(({ url = "" }) => url.endsWith("?key=x")));
 });
