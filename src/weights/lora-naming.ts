@@ -3,11 +3,10 @@ export interface FactorName {
   /** Path of the module as the file has it, without what the old attention processors put into it. */
   readonly path: string;
   readonly factor: "down" | "up";
-  /** Names of both factors, in the same convention. */
-  readonly down: string;
-  readonly up: string;
-  /** Names that the alpha may have. */
-  readonly alphas: readonly string[];
+  /** Name of the other factor, in the same convention. */
+  readonly partner: string;
+  /** Names that the alpha may have: the base with each of these endings. */
+  readonly alphas: { readonly base: string; readonly endings: readonly string[] };
   /** Who names factors like this: PEFT has its scale in a file of its own. */
   readonly convention: "peft" | "other";
 }
@@ -43,20 +42,25 @@ const alphaEnding = /(?:[._]lora)?\.alpha$/;
 export function parseFactorName(name: string): FactorName | undefined {
   // All that follows has it in it, and models have names by the thousand that have not.
   if (!name.includes("lora")) return undefined;
-  const peft = peftFactor.exec(name);
+  const peft = name.includes(".lora_") ? peftFactor.exec(name) : null;
   if (peft !== null) {
     const [, path = "", letter, ending = ""] = peft;
-    const names = { down: `${path}.lora_A${ending}`, up: `${path}.lora_B${ending}` };
-    const alphas = [`${path}.alpha`, `${path}.lora.alpha`];
-    return { path, factor: letter === "A" ? "down" : "up", ...names, alphas, convention: "peft" };
+    const partner = `${path}.lora_${letter === "A" ? "B" : "A"}${ending}`;
+    const alphas = { base: path, endings: [".alpha", ".lora.alpha"] };
+    return { path, factor: letter === "A" ? "down" : "up", partner, alphas, convention: "peft" };
   }
   for (const { down, up, alphas, processor } of endings) {
     for (const factor of ["down", "up"] as const) {
       const ending = factor === "down" ? down : up;
       if (!name.endsWith(ending) || name.length === ending.length) continue;
       const path = name.slice(0, -ending.length);
-      const names = { down: path + down, up: path + up, alphas: alphas.map((alpha) => path + alpha) };
-      return { path: processor === undefined ? path : withoutProcessor(path), factor, ...names, convention: "other" };
+      return {
+        path: processor === undefined ? path : withoutProcessor(path),
+        factor,
+        partner: path + (factor === "down" ? up : down),
+        alphas: { base: path, endings: alphas },
+        convention: "other",
+      };
     }
   }
   return undefined;

@@ -32,7 +32,7 @@ export interface ForeignLayer {
 
 /** What {@link findLoraPairs} found. */
 export interface LoraPairs {
-  /** In the order in which the file has their first factor. */
+  /** In the order in which the file has their factors A. */
   readonly pairs: readonly LoraPair[];
   /** Factors without a partner, or whose partner does not fit in rank. */
   readonly unpaired: readonly TensorInfo[];
@@ -85,9 +85,9 @@ export function listLoraFactors(tensors: ReadonlyMap<string, TensorInfo>): reado
 /** The tensor of a layer's alpha, if the file has one. */
 export function findAlpha(
   tensors: ReadonlyMap<string, TensorInfo>,
-  { alphas }: Pick<FactorName, "alphas">,
+  { alphas: { base, endings } }: Pick<FactorName, "alphas">,
 ): TensorInfo | undefined {
-  return alphas.map((name) => tensors.get(name)).find((tensor) => tensor !== undefined);
+  return endings.map((ending) => tensors.get(base + ending)).find((tensor) => tensor !== undefined);
 }
 
 interface LoraIndex {
@@ -113,21 +113,16 @@ function createIndex(tensors: ReadonlyMap<string, TensorInfo>): LoraIndex {
   const byKey = new Map<string, LoraFactors[]>();
   const single: TensorInfo[] = [];
   const foreign = new Map<string, ForeignLayer[]>();
-  const done = new Set<string>();
   for (const tensor of tensors.values()) {
     const name = parseFactorName(tensor.name);
     if (name === undefined) {
       addForeign(foreign, tensor.name, tensors);
       continue;
     }
-    if (done.has(tensor.name)) continue;
-    done.add(name.down).add(name.up);
-    const [down, up] = [tensors.get(name.down), tensors.get(name.up)];
-    if (down === undefined || up === undefined) {
-      single.push(tensor);
-      continue;
-    }
-    const found = { name, down, up };
+    const partner = tensors.get(name.partner);
+    if (partner === undefined) single.push(tensor);
+    if (partner === undefined || name.factor === "up") continue;
+    const found = { name, down: tensor, up: partner };
     factors.push(found);
     append(byKey, toModuleKey(name.path), found);
   }

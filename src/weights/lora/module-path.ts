@@ -20,6 +20,9 @@ const wrapper = /^((?:unet|text_encoder(?:_[23])?|transformer|prior)\.)?(?:base_
 /** The UNet as the code of Stable Diffusion and ComfyUI call it. */
 const unetPrefix = /^(?:unet|(?:model\.)?diffusion_model)\.(?=.)/;
 
+/** How names of a UNet begin in the code of Stable Diffusion, and few others. */
+const sgmStart = /^(?:input_|output_|middle_|time_|label_)/;
+
 /** First segments that tell of which part a path without its name is. */
 const unetSegment = /^(?:down_blocks|up_blocks|mid_block)[._]/;
 const transformerSegment = /^(?:single_)?transformer_blocks[._]/;
@@ -53,29 +56,34 @@ export function toModulePath(path: string): string {
  */
 export function toModuleKey(path: string): string {
   const { part, rest } = parsePath(path);
-  const flat = flatten(rest).replace(/(?<=(?:^|_)to_out)_0$/, "");
+  const whole = flatten(rest);
+  const flat = whole.endsWith("_to_out_0") ? whole.slice(0, -"_0".length) : whole;
   return part === "" || part === "unet" ? flat : `${part}_${flat}`;
 }
 
+/** Models have thousands of paths, most of which a look at their beginning settles. */
 function parsePath(path: string): ParsedPath {
-  const bare = path.replace(wrapper, "$1");
-  const prefix = flatPrefix.exec(bare)?.[0];
+  const bare = path.includes("base_model.") ? path.replace(wrapper, "$1") : path;
+  const prefix = bare.startsWith("l") ? flatPrefix.exec(bare)?.[0] : undefined;
   if (prefix !== undefined && bare.length > prefix.length) {
     const rest = bare.slice(prefix.length);
     return toParsed(flatPrefixes.get(prefix) ?? "", rest, !rest.includes("."));
   }
-  return toParsed(unetPrefix.test(bare) ? "unet" : "", bare.replace(unetPrefix, ""), false);
+  const unet = unetPrefix.exec(bare)?.[0];
+  return unet === undefined ? toParsed("", bare, false) : toParsed("unet", bare.slice(unet.length), false);
 }
 
 /** Finds out the part where the path tells it, and puts the names of diffusers in place of others. */
 function toParsed(part: string, rest: string, isFlat: boolean): ParsedPath {
   if (part !== "" && part !== "unet") return { part, rest, isFlat };
-  const diffusers = fromSgmName(flatten(rest), part === "unet");
-  if (diffusers !== undefined) return { part: "unet", rest: diffusers, isFlat: true };
+  if (sgmStart.test(rest)) {
+    const diffusers = fromSgmName(flatten(rest), part === "unet");
+    if (diffusers !== undefined) return { part: "unet", rest: diffusers, isFlat: true };
+  }
   if (unetSegment.test(rest)) return { part: "unet", rest, isFlat };
   return { part: transformerSegment.test(rest) ? "transformer" : part, rest, isFlat };
 }
 
 function flatten(path: string): string {
-  return path.replace(/[._]+/g, "_");
+  return path.includes(".") || path.includes("__") ? path.replace(/[._]+/g, "_") : path;
 }

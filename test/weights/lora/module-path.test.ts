@@ -22,7 +22,8 @@ const spec: LayerSpec = {
 
 /** A factor and its partner. */
 function toFactors(name: string): Map<string, TensorInfo> {
-  const { down = "", up = "" } = parseFactorName(name) ?? {};
+  const { factor, partner = "" } = parseFactorName(name) ?? {};
+  const [down, up] = factor === "down" ? [name, partner] : [partner, name];
   return new Map([
     [down, { name: down, dtype: "F32", shape: [2, 4] }],
     [up, { name: up, dtype: "F32", shape: [6, 2] }],
