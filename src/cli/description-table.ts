@@ -1,4 +1,4 @@
-import type { LoraPair } from "../weights/lora-pairs.js";
+import type { ForeignLayer, LoraPair } from "../weights/lora-pairs.js";
 import type { ModelDescription } from "./model-description.js";
 import { formatBytes } from "./size.js";
 import { type Column, fitWidth, keepEnd, toHeading, toPlain, toRow, toRule } from "./table.js";
@@ -25,7 +25,7 @@ export function createDescriptionTable(locations: readonly string[], hasExperts:
   const widths = [fileWidth, 8, 7, 8, 22, 16].slice(0, shown.length);
   return {
     heading: [toHeading(shown, widths), toRule(widths)],
-    toLine: ({ file, bytes, tensors, lora, experts }) => {
+    toLine: ({ file, bytes, tensors, lora, foreign, experts }) => {
       const dtypes = [...new Set(tensors.map(({ dtype }) => dtype))].join(", ");
       const fitting = experts.filter(({ fits }) => fits).map(({ expert }) => expert);
       return toRow(shown, widths, [
@@ -33,15 +33,17 @@ export function createDescriptionTable(locations: readonly string[], hasExperts:
         formatBytes(bytes),
         String(tensors.length),
         toPlain(dtypes) || "-",
-        toLoraCell(lora),
+        toLoraCell(lora, foreign),
         ...(hasExperts ? [toPlain(fitting.join(", ")) || "none"] : []),
       ]);
     },
   };
 }
 
-/** `4 modules, rank 8`, or `12 modules, rank 4 to 16`. */
-function toLoraCell(lora: readonly LoraPair[]): string {
+/** `4 modules, rank 8`, or `12 modules, rank 4 to 16`; of an adapter that is not read, its kind: `LoKr, not read`. */
+function toLoraCell(lora: readonly LoraPair[], foreign: readonly ForeignLayer[]): string {
+  const [other] = foreign;
+  if (other !== undefined) return `${other.kind}, not read`;
   if (lora.length === 0) return "-";
   const ranks = lora.map(({ rank }) => rank);
   const least = ranks.reduce((a, b) => Math.min(a, b));

@@ -1,4 +1,4 @@
-import type { LoraPair } from "../weights/lora-pairs.js";
+import type { ForeignLayer, LoraPair } from "../weights/lora-pairs.js";
 import type { Fit, ModelDescription, SizedTensor } from "./model-description.js";
 import { formatBytes } from "./size.js";
 import { keepEnd, toPlain, toTable } from "./table.js";
@@ -14,7 +14,7 @@ export function toDescriptionJson(description: ModelDescription): string {
 
 /** A description for people. */
 export function toDescriptionLines(description: ModelDescription, showAll: boolean): string[] {
-  const { file, tensors, bytes, parameters, lora, unpaired, metadata, experts } = description;
+  const { file, tensors, bytes, parameters, lora, unpaired, foreign, metadata, experts } = description;
   const dtypes = [...new Set(tensors.map(({ dtype }) => dtype))].join(", ");
   const facts = `${tensors.length} tensors, ${parameters.toLocaleString("en")} parameters, ${formatBytes(bytes)}, ${dtypes || "empty"}`;
   return [
@@ -26,6 +26,7 @@ export function toDescriptionLines(description: ModelDescription, showAll: boole
     ),
     ...section(`LoRA layers (${lora.length})`, lora.length === 0 ? [] : toLoraLines(lora)),
     ...section("LoRA factors without a partner that fits", unpaired.map(toPlain)),
+    ...section(`layers of adapters that are not read (${foreign.length})`, toForeignLines(foreign)),
     ...section(showAll ? "tensors" : "tensors (--all lists each)", toTensorLines(tensors, showAll)),
     ...section("experts", experts.map(toFitLine)),
     "",
@@ -55,14 +56,30 @@ function toTensorLines(tensors: readonly SizedTensor[], showAll: boolean): strin
 }
 
 function toLoraLines(pairs: readonly LoraPair[]): string[] {
-  const rows = pairs.map(({ module, rank, outWidth, inWidth, down, alpha }) => [
+  const rows = pairs.map(({ module, rank, outWidth, inWidth, down, alpha, scale }) => [
     keepEnd(module, 80),
     String(rank),
     `${outWidth} x ${inWidth}`,
     down.dtype,
-    alpha === undefined ? "-" : "yes",
+    toScaleCell(alpha !== undefined, scale),
   ]);
-  return toTable([{ title: "module" }, right("rank"), right("shape"), { title: "dtype" }, { title: "alpha" }], rows);
+  return toTable([{ title: "module" }, right("rank"), right("shape"), { title: "dtype" }, { title: "scale" }], rows);
+}
+
+/** Of an alpha the header does not say the number. */
+function toScaleCell(hasAlpha: boolean, scale: number | undefined): string {
+  if (hasAlpha) return "alpha / rank";
+  return scale === undefined ? "1, none is given" : `${Number(scale.toPrecision(6))}, configured`;
+}
+
+/** A line per kind, with its first layer. */
+function toForeignLines(layers: readonly ForeignLayer[]): string[] {
+  const kinds = [...new Set(layers.map(({ kind }) => kind))];
+  return kinds.map((kind) => {
+    const [first, ...others] = layers.filter((layer) => layer.kind === kind);
+    const more = others.length === 0 ? "" : `, and ${others.length} more`;
+    return toPlain(`${kind}: ${first?.module} (${first?.tensor})${more}`);
+  });
 }
 
 function toFitLine({ expert, spaceId, fits, reason, message }: Fit): string {
@@ -70,9 +87,10 @@ function toFitLine({ expert, spaceId, fits, reason, message }: Fit): string {
   return toPlain(fits ? `${label} fits` : `${label} does not fit: ${reason}: ${message}`);
 }
 
-function toLoraJson({ module, rank, outWidth, inWidth, down, up, alpha }: LoraPair): object {
+function toLoraJson({ module, rank, outWidth, inWidth, down, up, alpha, scale }: LoraPair): object {
   const names = { down: down.name, up: up.name, ...(alpha !== undefined && { alpha: alpha.name }) };
-  return { module, rank, shape: [outWidth, inWidth], dtype: down.dtype, ...names };
+  const told = scale === undefined ? names : { ...names, scale };
+  return { module, rank, shape: [outWidth, inWidth], dtype: down.dtype, ...told };
 }
 
 function section(title: string, lines: readonly string[]): string[] {

@@ -39,5 +39,8 @@ async function noModel(folders: readonly string[]): Promise<CommandError> {
   }
   const others = [...counts].sort().map(([extension, count]) => toCount(count, `.${extension} file`));
   const advice = others.length === 0 ? "" : `, but ${others.join(", ")}; \`inspect FILE\` says how to convert one`;
-  return new CommandError(`no .safetensors file in ${folders.join(", ")}${advice}`, exitCodes.unusable);
+  return new CommandError(
+    `no .safetensors file and no PyTorch checkpoint in ${folders.join(", ")}${advice}`,
+    exitCodes.unusable,
+  );
 }

@@ -2,7 +2,7 @@ import { toProbestreamError } from "../errors/plain-error.js";
 import type { Expert } from "../experts/expert.js";
 import { bitsOf, countElements } from "../weights/dtype-bits.js";
 import type { TensorInfo } from "../weights/layer.js";
-import { findLoraPairs, type LoraPair } from "../weights/lora-pairs.js";
+import { type ForeignLayer, findLoraPairs, type LoraPair } from "../weights/lora-pairs.js";
 import type { ModelFile } from "../weights/model-file.js";
 import { selectLayer } from "../weights/select-layer.js";
 
@@ -29,6 +29,8 @@ export interface ModelDescription {
   readonly tensors: readonly SizedTensor[];
   readonly lora: readonly LoraPair[];
   readonly unpaired: readonly string[];
+  /** Layers of adapters that are no products of two factors, and are not read. */
+  readonly foreign: readonly ForeignLayer[];
   readonly metadata: ReadonlyMap<string, string>;
   /** Empty unless experts were given. */
   readonly experts: readonly Fit[];
@@ -37,7 +39,7 @@ export interface ModelDescription {
 /** Describes a model by its header; no weights are read. */
 export function describeModel(model: ModelFile, experts: readonly Expert[]): ModelDescription {
   const tensors = [...model.tensors.values()].map((tensor) => ({ ...tensor, bytes: bytesOf(tensor) }));
-  const { pairs, unpaired } = findLoraPairs(model.tensors);
+  const { pairs, unpaired, foreign } = findLoraPairs(model.tensors);
   return {
     file: model.location,
     bytes: tensors.reduce((sum, { bytes }) => sum + bytes, 0),
@@ -45,6 +47,7 @@ export function describeModel(model: ModelFile, experts: readonly Expert[]): Mod
     tensors,
     lora: pairs,
     unpaired: unpaired.map(({ name }) => name),
+    foreign,
     metadata: model.metadata,
     experts: experts.map((expert) => toFit(model, expert)),
   };

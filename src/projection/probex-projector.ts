@@ -127,7 +127,7 @@ function createLoraAccumulator(
     },
     uses: () => [...vb.uses(), ...au.uses()],
     finish: async () => {
-      const scale = (alpha?.[0] ?? rank) / rank;
+      const scale = alpha === undefined ? (upMatrix.scale ?? 1) : (alpha[0] as number) / rank;
       const right = (await readFinite(au, downMatrix)).slice();
       for (let i = 0; i < right.length; i++) right[i] = (right[i] as number) * scale;
       const vbT = transpose({ rows: vb.rows, columns: vb.columns, values: await readFinite(vb, upMatrix) });

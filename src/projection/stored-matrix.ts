@@ -13,13 +13,16 @@ export interface StoredMatrix {
   readonly columnCount: number;
   /** Columns that are read; the others are skipped. */
   readonly columns: { readonly begin: number; readonly end: number };
+  /** Of a LoRA's factor B: what the product is multiplied by, where no alpha says it. */
+  readonly scale?: number;
 }
 
 /** The matrix that a selected tensor's range holds. */
 export function toStoredMatrix(selected: SelectedTensor): StoredMatrix {
-  const { tensor, beginByte, rowCount, columnCount, columns } = selected;
+  const { tensor, beginByte, rowCount, columnCount, columns, scale } = selected;
   const firstRow = beginByte / (columnCount * dtypeBytes[tensor.dtype]);
-  return { name: tensor.name, dtype: tensor.dtype, firstRow, rowCount, columnCount, columns };
+  const matrix = { name: tensor.name, dtype: tensor.dtype, firstRow, rowCount, columnCount, columns };
+  return scale === undefined ? matrix : { ...matrix, scale };
 }
 
 /** Bytes of one stored row. */

@@ -139,7 +139,7 @@ function toPlan(selections: readonly Selection[], isRouted: boolean): EmbeddingP
   }));
   const identity = [
     tensors.map(({ tensor, beginByte, endByte }) => [tensor.name, tensor.dtype, tensor.shape, beginByte, endByte]),
-    targets.map(({ expert }) => expert.spaceId),
+    targets.map(({ expert, uses }) => [expert.spaceId, ...uses.flatMap(({ matrix }) => matrix.scale ?? [])]),
     isRouted,
   ];
   return {
@@ -220,13 +220,18 @@ function assertCandidates(candidates: readonly Selection[]): void {
     const message = `${listed}; ${name}, or calibrate them (\`probestream experts calibrate\`) so that the weights choose: ${toLabel(one.expert)} was not`;
     throw new PreconditionError("EXPERT_AMBIGUOUS", message, facts);
   }
-  const rows = new Set(candidates.map(({ selected }) => JSON.stringify(selected)));
-  if (rows.size > 1) {
+  if (new Set(candidates.map(toRowsKey)).size > 1) {
     throw new PreconditionError("EXPERT_AMBIGUOUS", `${listed}, and they read different layers; ${name}`, facts);
   }
   if (candidates.length <= maxExpertsPerModel) return;
   const message = `${listed}; ${maxExpertsPerModel} may be candidates at a time, ${name}`;
   throw new LimitExceededError("LIMIT_EXCEEDED", message, { found: candidates.length, limit: maxExpertsPerModel });
+}
+
+/** What an expert reads, but for scales: of LoRA layers some apply them and others do not. */
+export function toRowsKey({ selected }: Selection): string {
+  const weights = selected.filter(({ role }) => role !== "lora-alpha" && role !== "weight-scale");
+  return JSON.stringify(weights.map(({ role, tensor, beginByte, endByte }) => [role, tensor.name, beginByte, endByte]));
 }
 
 /** Most candidates that an error lists. */

@@ -11,7 +11,7 @@ import { readTree } from "../trees/tree-file.js";
 import type { TreeMatch } from "../trees/tree-match.js";
 import type { SelectedTensor, TensorInfo } from "../weights/layer.js";
 import { createLayerSketch, type LayerSketch } from "./layer-sketch.js";
-import { type ModelManifest, planCandidates, type Selection } from "./plan-embedding.js";
+import { type ModelManifest, planCandidates, type Selection, toRowsKey } from "./plan-embedding.js";
 
 /** A model that is to be routed, and the beginnings of its tensors as far as they are known. */
 export interface RouteRequest extends Pick<ModelManifest, "tensors" | "experts"> {
@@ -112,7 +112,7 @@ async function stand(candidates: readonly Candidate[], prefixes: RouteRequest["p
   // An expert that knows no tree serves whatever has its layer.
   if (first?.tree === undefined)
     return { decision: others.length === 0 ? "routed" : "undecided", possible: all, matches: [] };
-  const rowsRead = new Set(candidates.map(({ selected }) => JSON.stringify(selected)));
+  const rowsRead = new Set(candidates.map(toRowsKey));
   const layer = rowsRead.size > 1 ? undefined : await sketchPrefixes(first.selected, prefixes);
   const centroids = candidates.flatMap(({ tree }) => tree?.centroid ?? []);
   if (layer === undefined || centroids.length < candidates.length)

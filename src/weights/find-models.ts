@@ -20,8 +20,9 @@ export interface FindModelsOptions {
 /**
  * Finds the models that paths and URLs stand for, as locations for `openModel`, each once. A file or URL is itself,
  * whatever it is called; a folder is walked with all folders in it, in the order of names: an index counts as one
- * model and its shards not at all, every other `.safetensors` file as one. Hidden entries are skipped, and a folder
- * that links lead to again is walked once. Pickled files are not listed.
+ * model and its shards not at all, every other `.safetensors` file as one. So does every PyTorch checkpoint (`.bin`,
+ * `.pt`, `.pth`, `.ckpt`) of PyTorch 1.6 and later beside which no safetensors file of its name lies, but for what only
+ * trainers save. Hidden entries are skipped, and a folder that links lead to again is walked once.
  *
  * Memory: the names of one folder per level, and the locations given out.
  *

@@ -6,11 +6,16 @@ export interface TensorInfo {
   readonly dtype: string;
   /** Extents, outermost first; row-major. */
   readonly shape: readonly number[];
+  /**
+   * Of a factor B of a LoRA: s of X = s · B A, where the adapter's configuration says it. The tensor of an alpha comes
+   * before it.
+   */
+  readonly loraScale?: number;
 }
 
 /** The layer that an expert reads, and how it lies in a file. `expert.json` holds the same under `layer` and `shape`. */
 export interface LayerSpec {
-  /** Module path, for example `lm.blocks.1.attn.to_out`. */
+  /** Module path, for example `lm.blocks.1.attn.to_out`. Of a LoRA layer any of its names will do. */
   readonly module: string;
   readonly kind: "dense" | "lora";
   /**
@@ -21,7 +26,7 @@ export interface LayerSpec {
   readonly layout: "linear" | "transposed" | "conv" | "vector";
   /** Rows of X that are read, where the layer is a slice of a packed one (Q of QKV). */
   readonly rows?: { readonly begin: number; readonly end: number };
-  /** What becomes of alpha / rank of a LoRA layer. */
+  /** What becomes of the scale of a LoRA layer: of alpha / rank, or of what the adapter's configuration says. */
   readonly loraScale: "none" | "apply";
   /** d_H × d_W, after slicing. */
   readonly shape: { readonly rows: number; readonly columns: number };
@@ -44,4 +49,6 @@ export interface SelectedTensor {
   readonly columnCount: number;
   /** Columns of the stored matrix that the expert reads; all but where a transposed layer is sliced. */
   readonly columns: { readonly begin: number; readonly end: number };
+  /** What the product of a LoRA is multiplied by, of its `lora-up`; absent where an alpha says it, or nothing does. */
+  readonly scale?: number;
 }

@@ -1,25 +1,28 @@
-/** Names of one module's tensors under one convention. */
-export interface LoraNames {
-  readonly down: string;
-  readonly up: string;
-  /** Names that its alpha may have. */
-  readonly alphas: readonly string[];
+/** What a factor's name says. */
+export interface FactorName {
+  /** Path of the module as the file has it, without what the old attention processors put into it. */
+  readonly path: string;
+  readonly factor: "down" | "up";
+  /** Name of the other factor, in the same convention. */
+  readonly partner: string;
+  /** Names that the alpha may have: the base with each of these endings. */
+  readonly alphas: { readonly base: string; readonly endings: readonly string[] };
+  /** Who names factors like this: PEFT has its scale in a file of its own. */
+  readonly convention: "peft" | "other";
 }
 
-interface Convention {
+interface Ending {
   readonly down: string;
   readonly up: string;
   readonly alphas: readonly string[];
-  /** Whether the module is named without the `.processor` before its last part. */
+  /** Whether the module is named with `.processor` before its last part. */
   readonly processor?: true;
 }
 
-/** What is appended to a module's path. Sources: the authors, kohya-ss, PEFT, diffusers new and old. */
-const conventions: readonly Convention[] = [
+/** What is appended to a module's path. Sources: the authors, kohya-ss, diffusers new and old. PEFT is apart. */
+const endings: readonly Ending[] = [
   { down: ".lora.down.weight", up: ".lora.up.weight", alphas: [".lora.alpha", ".alpha"] },
   { down: ".lora_down.weight", up: ".lora_up.weight", alphas: [".alpha", ".lora.alpha"] },
-  { down: ".lora_A.weight", up: ".lora_B.weight", alphas: [".alpha", ".lora.alpha"] },
-  { down: ".lora_A.default.weight", up: ".lora_B.default.weight", alphas: [".alpha", ".lora.alpha"] },
   { down: ".lora_linear_layer.down.weight", up: ".lora_linear_layer.up.weight", alphas: [".alpha", ".lora.alpha"] },
   {
     down: "_lora.down.weight",
@@ -29,35 +32,47 @@ const conventions: readonly Convention[] = [
   },
 ];
 
-/** The names that a module's factors may have, one entry for each convention. */
-export function toLoraNames(module: string): readonly LoraNames[] {
-  const [plain = module, ...processors] = toModulePaths(module);
-  return conventions.flatMap((convention) => {
-    const paths = convention.processor === undefined ? [plain] : [...processors, plain];
-    return paths.map((path) => toNames(path, convention));
-  });
-}
+/** PEFT names factors A and B, and after them the adapter, unless the file was saved for one alone. */
+const peftFactor = /^(.+)\.lora_([AB])((?:\.[^.]+)?\.weight)$/;
 
-/** The paths that the names of a module's tensors begin with: its own, and where it has parts that of its processor. */
-export function toModulePaths(module: string): string[] {
-  const cut = module.lastIndexOf(".");
-  return cut === -1 ? [module] : [module, `${module.slice(0, cut)}.processor${module.slice(cut)}`];
-}
+/** Endings of names that may be an alpha's. */
+const alphaEnding = /(?:[._]lora)?\.alpha$/;
 
 /** The module and the factor that a tensor's name speaks of, or undefined where it is no factor of a LoRA. */
-export function parseFactorName(name: string): { module: string; factor: "down" | "up"; names: LoraNames } | undefined {
-  for (const convention of conventions) {
+export function parseFactorName(name: string): FactorName | undefined {
+  // All that follows has it in it, and models have names by the thousand that have not.
+  if (!name.includes("lora")) return undefined;
+  const peft = name.includes(".lora_") ? peftFactor.exec(name) : null;
+  if (peft !== null) {
+    const [, path = "", letter, ending = ""] = peft;
+    const partner = `${path}.lora_${letter === "A" ? "B" : "A"}${ending}`;
+    const alphas = { base: path, endings: [".alpha", ".lora.alpha"] };
+    return { path, factor: letter === "A" ? "down" : "up", partner, alphas, convention: "peft" };
+  }
+  for (const { down, up, alphas, processor } of endings) {
     for (const factor of ["down", "up"] as const) {
-      const suffix = convention[factor];
-      if (!name.endsWith(suffix) || name.length === suffix.length) continue;
-      const path = name.slice(0, -suffix.length);
-      const module = convention.processor === undefined ? path : path.replace(/\.processor(?=\.[^.]+$)/, "");
-      return { module, factor, names: toNames(path, convention) };
+      const ending = factor === "down" ? down : up;
+      if (!name.endsWith(ending) || name.length === ending.length) continue;
+      const path = name.slice(0, -ending.length);
+      return {
+        path: processor === undefined ? path : withoutProcessor(path),
+        factor,
+        partner: path + (factor === "down" ? up : down),
+        alphas: { base: path, endings: alphas },
+        convention: "other",
+      };
     }
   }
   return undefined;
 }
 
-function toNames(path: string, { down, up, alphas }: Convention): LoraNames {
-  return { down: path + down, up: path + up, alphas: alphas.map((alpha) => path + alpha) };
+/** The path of the module that an alpha's name speaks of, or undefined for any other name. */
+export function parseAlphaName(name: string): string | undefined {
+  if (!name.endsWith(".alpha")) return undefined;
+  const path = name.replace(alphaEnding, "");
+  return path === "" ? undefined : withoutProcessor(path);
+}
+
+function withoutProcessor(path: string): string {
+  return path.replace(/\.processor(?=\.[^.]+$)/, "");
 }

@@ -3,15 +3,18 @@ import { readdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { CorruptDataError, InvalidInputError, NotFoundError } from "../errors/probestream-error.js";
 import { assertRange, type ByteSource, type StreamOptions } from "./byte-source.js";
+import { isCheckpointName } from "./checkpoint-name.js";
 import { openFileSource } from "./file-source.js";
 import { type HttpSourceOptions, openHttpSource } from "./http-source.js";
 import { isHttpUrl, parseHttpUrl, toDisplayUrl } from "./http-url.js";
 import type { TensorInfo } from "./layer.js";
 import { listFolder } from "./list-folder.js";
+import { PEFT_CONFIG_KEY, withLoraScales } from "./lora/lora-scales.js";
 import { mapConcurrently } from "./map-concurrently.js";
 import type { ModelHeader, StoredTensor } from "./model-header.js";
 import { assertIndexFits, isIndexName, type ModelIndex, readModelIndex } from "./model-index.js";
 import { quoteName } from "./quote-name.js";
+import { ADAPTER_CONFIG_NAME, isPeftAdapterName, readAdapterConfig } from "./read-adapter-config.js";
 import { readModelHeader } from "./read-model-header.js";
 import { SourcePool } from "./source-pool.js";
 import { toFileError } from "./to-file-error.js";
@@ -20,9 +23,12 @@ import { toFileError } from "./to-file-error.js";
 export interface ModelFile {
   /** Path or URL, fit for messages. */
   readonly location: string;
-  /** By name, in the order of shards and bytes. */
+  /** By name, in the order of shards and bytes. Factors of a LoRA have the scale that its configuration gives them. */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
-  /** Metadata of the index and of the files; where both have a key, the first has it. */
+  /**
+   * Metadata of the index and of the files; where both have a key, the first has it. Beside an adapter of PEFT
+   * (`adapter_model.safetensors`) its `adapter_config.json` is read as well: it is the text of `peft.adapter_config`.
+   */
   readonly metadata: ReadonlyMap<string, string>;
   /**
    * SHA-256, hex, of what identifies the content cheaply: path or URL, sizes, times of change or ETags, headers.
@@ -59,7 +65,7 @@ const MAX_LISTED = 8;
  * Memory: the headers; at most 16 files are open at once.
  *
  * @throws InvalidInputError `FORMAT_REFUSED` for other formats and for a pickle that asks for code, `HEADER_MALFORMED`, or `FIELD_INVALID` for a
- * folder with several models; CorruptDataError `CORRUPT` for shards that do not fit their index; NotFoundError,
+ * folder with several models; for an adapter's configuration what `withLoraScales` throws; CorruptDataError `CORRUPT` for shards that do not fit their index; NotFoundError,
  * AccessDeniedError and UnavailableError as from `openFileSource` and `openHttpSource`.
  */
 export async function openModel(location: string, options: ModelOptions = {}): Promise<ModelFile> {
@@ -85,11 +91,13 @@ export async function openModel(location: string, options: ModelOptions = {}): P
       }
     });
     if (index !== undefined) assertShardsFit(index, shards, shown);
+    const config = isPeftAdapterName(shown)
+      ? await readAdapterConfig(() => openSource(besides(root, ADAPTER_CONFIG_NAME), options), options.signal)
+      : undefined;
     const digests = shards.map(({ location: shard, header }) => [fingerprints.get(shard), header.digest]);
-    const identity = createHash("sha256")
-      .update(JSON.stringify([digests, isIdentified ? "" : randomUUID()]))
-      .digest("hex");
-    return new OpenedModel({ location: shown, remote, identity, pool, index, shards });
+    const told = [digests, isIdentified ? "" : randomUUID(), ...(config === undefined ? [] : [config])];
+    const identity = createHash("sha256").update(JSON.stringify(told)).digest("hex");
+    return new OpenedModel({ location: shown, remote, identity, pool, index, shards, config });
   } catch (error) {
     await pool.close();
     throw error;
@@ -108,6 +116,8 @@ interface OpenedParts {
   readonly pool: SourcePool;
   readonly index: ModelIndex | undefined;
   readonly shards: readonly Shard[];
+  /** Text of the adapter's configuration. */
+  readonly config: string | undefined;
 }
 
 class OpenedModel implements ModelFile {
@@ -119,7 +129,7 @@ class OpenedModel implements ModelFile {
   readonly #pool: SourcePool;
   readonly #places: ReadonlyMap<string, { readonly shard: string; readonly tensor: StoredTensor }>;
 
-  constructor({ location, remote, identity, pool, index, shards }: OpenedParts) {
+  constructor({ location, remote, identity, pool, index, shards, config }: OpenedParts) {
     this.location = location;
     this.remote = remote;
     this.identity = identity;
@@ -131,14 +141,16 @@ class OpenedModel implements ModelFile {
         .map((tensor) => [tensor.name, { shard, tensor }] as const),
     );
     this.#places = new Map(places);
-    this.tensors = new Map(
-      places.map(([name, { tensor }]) => [name, { name, dtype: tensor.dtype, shape: tensor.shape }]),
-    );
     const metadata = new Map(index?.metadata);
+    if (config !== undefined) metadata.set(PEFT_CONFIG_KEY, config);
     for (const { header } of shards) {
       for (const [key, value] of header.metadata) if (!metadata.has(key)) metadata.set(key, value);
     }
     this.metadata = metadata;
+    const tensors = places.map(
+      ([name, { tensor }]) => [name, { name, dtype: tensor.dtype, shape: tensor.shape }] as const,
+    );
+    this.tensors = withLoraScales(new Map(tensors), metadata);
   }
 
   async *streamTensor(
@@ -213,8 +225,10 @@ function assertShardsFit(index: ModelIndex, shards: readonly Shard[], name: stri
 async function toModelPath(path: string): Promise<string> {
   const stats = await stat(path).catch((cause: unknown) => Promise.reject(toFileError(cause, path)));
   if (!stats.isDirectory()) return path;
-  const listed = (await listFolder(path)).filter(({ kind }) => kind === "model").map((model) => model.path);
-  const models = listed.length > 0 ? listed : await listCheckpoints(path);
+  const listed = await listFolder(path);
+  const of = (wanted: string): string[] => listed.filter(({ kind }) => kind === wanted).map((entry) => entry.path);
+  const readable = [of("model"), of("checkpoint")].find((models) => models.length > 0);
+  const models = readable ?? (await listCheckpoints(path));
   const [only, ...others] = models;
   if (only === undefined) {
     const message = `"${path}" holds no .safetensors file, no index of shards and no PyTorch checkpoint; name a folder or file that does.`;
@@ -227,6 +241,7 @@ async function toModelPath(path: string): Promise<string> {
 }
 
 async function listCheckpoints(folder: string): Promise<string[]> {
-  const names = (await readdir(folder)).filter((name) => /\.(?:bin|pt|pth|ckpt)$/i.test(name));
+  // By their names alone: one that is too old to be read says so when it is opened.
+  const names = (await readdir(folder)).filter(isCheckpointName);
   return names.sort().map((name) => join(folder, name));
 }

@@ -1,8 +1,8 @@
 import { InvalidInputError, NotFoundError } from "../errors/probestream-error.js";
 import { type Dtype, dtypeBytes, isDtype } from "../linalg/dtype.js";
 import type { LayerSpec, SelectedTensor, TensorInfo, TensorRole } from "./layer.js";
-import { type LoraNames, toLoraNames } from "./lora-naming.js";
-import { findLoraPairs } from "./lora-pairs.js";
+import { describeKind } from "./lora/foreign-adapters.js";
+import { findAlpha, findLoraLayer, findLoraPairs, type LoraFactors } from "./lora-pairs.js";
 import { type MatrixShape, toMatrixShape } from "./matrix-shape.js";
 import { suggestNames } from "./nearest-names.js";
 import { quoteName } from "./quote-name.js";
@@ -23,8 +23,9 @@ interface Span {
  * The tensors may be a stranger's: nothing is taken for granted about shapes and types.
  *
  * @throws NotFoundError `LAYER_NOT_FOUND`, with the nearest names.
- * @throws InvalidInputError `SHAPE_MISMATCH`, `DTYPE_UNSUPPORTED`, `DUPLICATE` where two conventions name the same
- * layer, `FIELD_INVALID` for a spec that contradicts itself.
+ * @throws InvalidInputError `SHAPE_MISMATCH`, `DTYPE_UNSUPPORTED`, `DUPLICATE` where several names of a file mean the
+ * same layer, `FORMAT_REFUSED` for an adapter that is no product of two factors, `FIELD_INVALID` for a spec that
+ * contradicts itself.
  */
 export function selectLayer(tensors: ReadonlyMap<string, TensorInfo>, spec: LayerSpec): SelectedTensor[] {
   assertSpec(spec);
@@ -61,7 +62,7 @@ function selectDense(tensors: ReadonlyMap<string, TensorInfo>, spec: LayerSpec):
 }
 
 function selectLora(tensors: ReadonlyMap<string, TensorInfo>, spec: LayerSpec): SelectedTensor[] {
-  const { down, up, names } = findFactors(tensors, spec.module);
+  const { down, up, name } = findFactors(tensors, spec.module);
   const downMatrix = toMatrixShape(down, "linear");
   const upMatrix = toMatrixShape(up, "linear");
   const rank = downMatrix.rows;
@@ -75,26 +76,30 @@ function selectLora(tensors: ReadonlyMap<string, TensorInfo>, spec: LayerSpec): 
   const selected = [
     toSelected("lora-down", down, downMatrix, { begin: 0, end: rank }, { begin: 0, end: downMatrix.columns }),
     toSelected("lora-up", up, upMatrix, upRows, { begin: 0, end: rank }),
-  ];
+  ] as const;
   for (const { tensor } of selected) refuseScale(tensors, tensor);
-  return spec.loraScale === "apply" ? [...selectAlpha(tensors, names), ...selected] : selected;
+  if (spec.loraScale === "none") return [...selected];
+  const alpha = findAlpha(tensors, name);
+  if (alpha !== undefined) return [selectAlpha(alpha), ...selected];
+  const [first, second] = selected;
+  return [first, up.loraScale === undefined ? second : { ...second, scale: up.loraScale }];
 }
 
-function findFactors(
-  tensors: ReadonlyMap<string, TensorInfo>,
-  module: string,
-): { down: TensorInfo; up: TensorInfo; names: LoraNames } {
-  const found = toLoraNames(module).flatMap((names) => {
-    const down = tensors.get(names.down);
-    const up = tensors.get(names.up);
-    return down === undefined || up === undefined ? [] : [{ down, up, names }];
-  });
-  const [only, second] = found;
+function findFactors(tensors: ReadonlyMap<string, TensorInfo>, module: string): LoraFactors {
+  const { factors, foreign } = findLoraLayer(tensors, module);
+  const [other] = foreign;
+  if (other !== undefined) {
+    const { kind, tensor } = other;
+    const message = `Layer ${quoteName(module)} is changed by an adapter of the kind ${kind} (${quoteName(tensor)}), which makes of the weights W ${describeKind(kind)}; only LoRA, W + s·B·A, is read. Train or export it as LoRA, or merge it into its base model for an expert that reads dense layers.`;
+    throw new InvalidInputError("FORMAT_REFUSED", message, { module, kind, tensor });
+  }
+  const [only, second] = factors;
   if (only === undefined) {
-    const modules = findLoraPairs(tensors).pairs.map((pair) => pair.module);
+    const { pairs, foreign: others } = findLoraPairs(tensors);
+    const modules = [...pairs, ...others].map((layer) => layer.module);
     const nearest = modules.length === 0 ? ", nor any LoRA layer" : suggestNames(module, modules);
     const message = `The model has no LoRA layer ${quoteName(module)}${nearest}. It may belong to another model tree.`;
-    throw new NotFoundError("LAYER_NOT_FOUND", message, { module, loraLayers: modules.length });
+    throw new NotFoundError("LAYER_NOT_FOUND", message, { module, loraLayers: pairs.length });
   }
   if (second !== undefined) {
     const message = `The model has two LoRA layers for ${quoteName(module)}: ${quoteName(only.down.name)} and ${quoteName(second.down.name)}; remove one.`;
@@ -103,15 +108,13 @@ function findFactors(
   return only;
 }
 
-function selectAlpha(tensors: ReadonlyMap<string, TensorInfo>, names: LoraNames): SelectedTensor[] {
-  const alpha = names.alphas.map((name) => tensors.get(name)).find((tensor) => tensor !== undefined);
-  if (alpha === undefined) return [];
+function selectAlpha(alpha: TensorInfo): SelectedTensor {
   if (!isScalar(alpha)) {
     const message = `Tensor ${quoteName(alpha.name)} has the shape [${alpha.shape}]; an alpha is one number, [] or [1].`;
     throw new InvalidInputError("SHAPE_MISMATCH", message, { tensor: alpha.name });
   }
   const one = { begin: 0, end: 1 };
-  return [toSelected("lora-alpha", alpha, { rows: 1, columns: 1 }, one, one)];
+  return toSelected("lora-alpha", alpha, { rows: 1, columns: 1 }, one, one);
 }
 
 /** Scaled 8-bit factors of a LoRA are not in use; to read them without their scale would be wrong without a word. */
@@ -138,7 +141,7 @@ function toSelected(
   }
   return {
     role,
-    tensor: { name, dtype, shape },
+    tensor: { ...tensor, dtype },
     beginByte: rows.begin * rowBytes,
     endByte: rows.end * rowBytes,
     rowCount: rows.end - rows.begin,

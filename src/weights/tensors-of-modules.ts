@@ -1,9 +1,11 @@
 import type { TensorInfo } from "./layer.js";
-import { toModulePaths } from "./lora-naming.js";
+import { parseForeignName } from "./lora/foreign-adapters.js";
+import { toModuleKey } from "./lora/module-path.js";
+import { parseAlphaName, parseFactorName } from "./lora-naming.js";
 
 /**
- * The tensors of a model that can belong to one of these modules, in their order: the module itself, and what its
- * name, or the name that diffusers give its LoRA, is followed by after a dot or an underscore. More than
+ * The tensors of a model that can belong to one of these modules, in their order: the module itself, what its name is
+ * followed by after a dot or an underscore, and what adapters of whatever format have for it. More than
  * {@link selectLayer} reads, never less: planning on them gives what planning on all gives.
  */
 export function selectTensorsOfModules(
@@ -11,8 +13,16 @@ export function selectTensorsOfModules(
   modules: readonly string[],
 ): Map<string, TensorInfo> {
   // A module may name its tensor, whose scale is then named without the ".weight".
-  const paths = new Set(modules.flatMap((module) => [module, module.replace(/\.weight$/, "")]).flatMap(toModulePaths));
-  return new Map([...tensors].filter(([name]) => belongs(name, paths)));
+  const paths = new Set(modules.flatMap((module) => [module, module.replace(/\.weight$/, "")]));
+  const keys = new Set(modules.map(toModuleKey));
+  const has = (name: string): boolean => tensors.has(name);
+  return new Map(
+    [...tensors].filter(([name]) => {
+      if (belongs(name, paths)) return true;
+      const path = parseFactorName(name)?.path ?? parseAlphaName(name) ?? parseForeignName(name, has)?.path;
+      return path !== undefined && keys.has(toModuleKey(path));
+    }),
+  );
 }
 
 /** Looks up the beginnings of the name, of which it has few, in place of the modules, which may be thousands. */

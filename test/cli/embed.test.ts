@@ -315,12 +315,17 @@ const refusals: readonly (readonly [string, readonly string[], number, RegExp])[
     3,
     /cannot be reached: connect ECONNREFUSED 127\.0\.0\.1:1; is/,
   ],
-  ["a folder without models", ["embed", "empty", ...local], 3, /no \.safetensors file in empty/],
+  [
+    "a folder without models",
+    ["embed", "empty", ...local],
+    3,
+    /no \.safetensors file and no PyTorch checkpoint in empty/,
+  ],
   [
     "a folder of other formats",
     ["embed", "foreign", ...local],
     3,
-    /no \.safetensors file in foreign, but 2 \.bin files, 1 \.gguf file; `inspect FILE` says how to convert one/,
+    /no \.safetensors file and no PyTorch checkpoint in foreign, but 2 \.bin files, 1 \.gguf file; `inspect FILE` says how to convert one/,
   ],
   ["a folder without experts", ["embed", "models", "--local", "--experts", "empty"], 3, /no usable expert/],
   [

@@ -1,6 +1,7 @@
 import { cp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test from "ava";
+import { repositoryRoot } from "../../bench/repository-root.js";
 import { putUnreadableFolder, unreadableFolderUnavailable } from "../helpers/unreadable-folder.js";
 import { makeExampleFolder, parseLines, runCli } from "./run-cli.js";
 
@@ -113,4 +114,24 @@ testUnreadable(`an unreadable folder does not hide the rest of the walk${why}`, 
   t.is(code, 1);
   t.deepEqual(stdout.match(/^partly\/\S+/gm), ["partly/a.safetensors", "partly/z/z.safetensors"]);
   t.regex(stderr, /^1 could not be read:\n {2}SOURCE_UNAVAILABLE: "partly\/n/);
+});
+
+test("layers have their scale, and adapters of other kinds are named", async (t) => {
+  const folder = join(repositoryRoot, "test/fixtures/lora-formats");
+  const look = async (...words: readonly string[]) => (await runCli(["inspect", ...words], { cwd: folder })).stdout;
+  t.regex(await look("peft-rslora/adapter_model.bin"), /attn1\.to_q +4 +24 x 20 +F32 +4, configured/);
+  t.regex(await look("kohya.safetensors"), /unet\.down_blocks\.1\.attentions\.0\..*attn1\.to_q +4 .*alpha \/ rank/);
+  t.regex(await look("diffusers.safetensors"), /1, none is given/);
+  t.regex(
+    await look("other-kinds/lokr.safetensors"),
+    /layers of adapters that are not read \(1\)\n +LoKr: unet\.down_blocks\S+to_q \(lora_unet_\S+lokr_w1\)/,
+  );
+  t.regex(await look("other-kinds", "kohya.pt"), /lokr\.safetensors .*LoKr, not read/);
+  const [line] = parseLines<{ foreign: readonly { kind: string }[] }>(
+    await look("other-kinds/loha.safetensors", "--json"),
+  );
+  t.deepEqual(
+    line?.foreign.map(({ kind }) => kind),
+    ["LoHa"],
+  );
 });

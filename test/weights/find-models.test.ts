@@ -129,3 +129,72 @@ test("an aborted walk does not call anything unreadable", async (t) => {
   };
   t.is(await t.throwsAsync(walk), reason);
 });
+
+/** The first bytes of a checkpoint, as PyTorch 1.6 and later write them. */
+const torch = Buffer.from("PK\x03\x04 archive/data.pkl");
+
+const listings: readonly (readonly [title: string, files: Readonly<Record<string, Uint8Array>>, found: string[]])[] = [
+  [
+    "checkpoints are listed by what they hold",
+    {
+      "a.bin": torch,
+      "b.pt": torch,
+      "c.pth": torch,
+      "d.CKPT": torch,
+      "e.bin": Buffer.from("\x80\x02"),
+      "f.zip": torch,
+    },
+    ["a.bin", "b.pt", "c.pth", "d.CKPT"],
+  ],
+  [
+    "a checkpoint is left out beside its safetensors",
+    {
+      "pytorch_model.bin": torch,
+      "model.safetensors": torch,
+      "diffusion_pytorch_model.bin": torch,
+      "diffusion_pytorch_model.safetensors": torch,
+      "other.bin": torch,
+    },
+    ["diffusion_pytorch_model.safetensors", "model.safetensors", "other.bin"],
+  ],
+  [
+    "what trainers save beside a model is left out",
+    Object.fromEntries(
+      [
+        ..."adapter_model.bin training_args.bin optimizer.pt optimizer_1.bin scheduler.pt scaler.pt rng_state.pth".split(
+          " ",
+        ),
+        ..."rng_state_0.pth random_states_0.pt zero_pp_rank_0_mp_rank_00_optim_states.pt".split(" "),
+      ].map((name) => [name, torch]),
+    ),
+    ["adapter_model.bin"],
+  ],
+  [
+    "shards of PyTorch are one by their index",
+    {
+      "pytorch_model.bin.index.json": toIndexBytes({ x: "one.bin", y: "two.bin" }),
+      "one.bin": torch,
+      "two.bin": torch,
+    },
+    ["pytorch_model.bin.index.json"],
+  ],
+  [
+    "shards of PyTorch are left out beside those of safetensors",
+    {
+      "pytorch_model.bin.index.json": toIndexBytes({ x: "pytorch_model-00001-of-00001.bin" }),
+      "pytorch_model-00001-of-00001.bin": torch,
+      "model.safetensors.index.json": toIndexBytes({ x: "model-00001-of-00001.safetensors" }),
+      "model-00001-of-00001.safetensors": torch,
+    },
+    ["model.safetensors.index.json"],
+  ],
+];
+for (const [title, contents, expected] of listings) {
+  test(title, async (t) => {
+    const folder = await createTemporaryFolder(t);
+    for (const [name, bytes] of Object.entries(contents)) await writeFile(join(folder, name), bytes);
+    const found: string[] = [];
+    for await (const path of findModels([folder])) found.push(relative(folder, path));
+    t.deepEqual(found, expected);
+  });
+}

@@ -48,3 +48,32 @@ test("factors without a partner, or of another rank, are listed apart", (t) => {
     ["a.lora.down.weight", "b.lora.up.weight", "c.lora.down.weight", "c.lora.up.weight"],
   );
 });
+
+test("adapters of other kinds are listed by module and kind, each once", (t) => {
+  const names = {
+    "a.hada_w1_a": "LoHa",
+    "b.lokr_w2_a": "LoKr",
+    "c.dora_scale": "DoRA",
+    "c2.lora_magnitude_vector.default.weight": "DoRA",
+    "d.lora_mid.weight": "LoCon with a mid tensor",
+    "e.ia3_l": "IA3",
+    "f.oft_blocks": "OFT",
+    "g.boft_R": "BOFT",
+    "h.lora_E": "AdaLoRA",
+    "i.vera_lambda_b": "VeRA",
+    "j.fourierft_spectrum.default": "FourierFT",
+    "k.diff": "full difference",
+    "l.lora_embedding_A": "LoRA of an embedding",
+    "lora_unet_middle_block_1_proj_in.lokr_w1": "LoKr",
+  };
+  const glora = ["m.a1.weight", "m.a2.weight", "m.b1.weight", "m.b2.weight"];
+  const plain = ["n.a1.weight", "hada_w1_a", ".lokr_w1", "o.diff_b", "p.weight", "q.lora_down.weight"];
+  const repeated = ["a.hada_w1_b", "lora_unet_mid_block_attentions_0_proj_in.lokr_w2"];
+  const all = [...Object.keys(names), ...glora, ...plain, ...repeated];
+  const { foreign } = findLoraPairs(toTensors(Object.fromEntries(all.map((name) => [name, [2, 2]]))));
+  t.deepEqual(Object.fromEntries(foreign.map(({ tensor, kind }) => [tensor, kind])), {
+    ...names,
+    "m.a1.weight": "GLoRA",
+  });
+  t.is(foreign.at(-2)?.module, "unet.mid_block.attentions.0.proj_in");
+});

@@ -308,6 +308,29 @@ const refusals: readonly (readonly [
     /two LoRA layers/,
   ],
   [
+    "one layer under two names that differ in dots alone",
+    {
+      "lora_unet_m_fc.lora_down.weight": ["F32", 2, 4],
+      "lora_unet_m_fc.lora_up.weight": ["F32", 6, 2],
+      "unet.m.fc.lora_A.weight": ["F32", 2, 4],
+      "unet.m.fc.lora_B.weight": ["F32", 6, 2],
+    },
+    lora,
+    "DUPLICATE",
+    /"lora_unet_m_fc\.lora_down\.weight" and "unet\.m\.fc\.lora_A\.weight"/,
+  ],
+  [
+    "a layer of an adapter of another kind",
+    {
+      "m.fc.lora_A.weight": ["F32", 2, 4],
+      "m.fc.lora_B.weight": ["F32", 6, 2],
+      "m.fc.lora_magnitude_vector": ["F32", 6],
+    },
+    { ...lora, loraScale: "none" },
+    "FORMAT_REFUSED",
+    /"m\.fc" is changed by an adapter of the kind DoRA \("m\.fc\.lora_magnitude_vector"\).*merge it/,
+  ],
+  [
     "8-bit LoRA factors with a scale",
     {
       "m.fc.lora.down.weight": ["F8_E4M3", 2, 4],

@@ -11,6 +11,7 @@ import type { ModelPlan, PlanRequest } from "../../search/embed-port.js";
 import type { EmbedLimits } from "../../search/limits.js";
 import type { EmbeddingPlan } from "../../search/plan-embedding.js";
 import type { TensorRole } from "../../weights/layer.js";
+import { withLoraScales } from "../../weights/lora/lora-scales.js";
 import { acceptedDtypes } from "./dtype.js";
 import { assertName, fromWireRange, fromWireTensor, toCount, toTensorMap, toWireRange } from "./tensor.js";
 
@@ -33,11 +34,13 @@ export function fromManifest(manifest: Manifest, limits: EmbedLimits): PlanReque
       { found: tensors.length, limit: limits.maxManifestTensors },
     );
   }
+  const told = new Map(Object.entries(metadata));
+  // A client that knows nothing of scales sends the metadata as they are.
   return {
     modelId,
     uploadId,
-    tensors: toTensorMap(tensors.map(fromWireTensor)),
-    metadata: new Map(Object.entries(metadata)),
+    tensors: withLoraScales(toTensorMap(tensors.map(fromWireTensor)), told),
+    metadata: told,
     experts,
   };
 }

@@ -19,7 +19,7 @@ const maxDimensions = 8;
 const maxCount = BigInt(Number.MAX_SAFE_INTEGER) / 8n;
 
 /** A tensor's description from the wire. */
-export function fromWireTensor({ name, dtype, shape }: WireTensorInfo): TensorInfo {
+export function fromWireTensor({ name, dtype, shape, loraScale }: WireTensorInfo): TensorInfo {
   assertName(name, "a tensor's name");
   if (shape.length > maxDimensions) {
     throw new LimitExceededError(
@@ -41,12 +41,24 @@ export function fromWireTensor({ name, dtype, shape }: WireTensorInfo): TensorIn
       );
     }
   }
-  return { name, dtype: fromWireDtype(dtype), shape: shape.map(Number) };
+  if (loraScale !== undefined && !Number.isFinite(loraScale)) {
+    throw new InvalidInputError(
+      "FIELD_INVALID",
+      `tensor "${name}" has the lora_scale ${loraScale}; it must be finite`,
+      {
+        tensor: name,
+        loraScale: String(loraScale),
+      },
+    );
+  }
+  const tensor = { name, dtype: fromWireDtype(dtype), shape: shape.map(Number) };
+  return loraScale === undefined ? tensor : { ...tensor, loraScale };
 }
 
 /** A tensor's description for the wire. */
-export function toWireTensor({ name, dtype, shape }: TensorInfo): WireTensorInfo {
-  return create(TensorInfoSchema, { name, dtype: toWireDtype(dtype), shape: shape.map(BigInt) });
+export function toWireTensor({ name, dtype, shape, loraScale }: TensorInfo): WireTensorInfo {
+  const tensor = { name, dtype: toWireDtype(dtype), shape: shape.map(BigInt) };
+  return create(TensorInfoSchema, loraScale === undefined ? tensor : { ...tensor, loraScale });
 }
 
 /** Tensors by name. */

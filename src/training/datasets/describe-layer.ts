@@ -1,5 +1,5 @@
 import type { LayerSpec, TensorInfo } from "../../weights/layer.js";
-import { findLoraPairs } from "../../weights/lora-pairs.js";
+import { findLoraLayer } from "../../weights/lora-pairs.js";
 import { toMatrixShape } from "../../weights/matrix-shape.js";
 
 /** Which layer of a model is meant, whatever its shape. */
@@ -18,8 +18,10 @@ export function describeLayer(tensors: ReadonlyMap<string, TensorInfo>, rule: La
 }
 
 function toLoraShape(tensors: ReadonlyMap<string, TensorInfo>, { module }: LayerRule): LayerSpec["shape"] {
-  const pair = findLoraPairs(tensors).pairs.find((candidate) => candidate.module === module);
-  return { rows: pair?.outWidth ?? 1, columns: pair?.inWidth ?? 1 };
+  const [found] = findLoraLayer(tensors, module).factors;
+  const [rows = 1] = found?.up.shape ?? [];
+  const [, ...input] = found?.down.shape ?? [];
+  return { rows, columns: input.reduce((product, extent) => product * extent, 1) };
 }
 
 function toDenseShape(tensors: ReadonlyMap<string, TensorInfo>, { module, layout }: LayerRule): LayerSpec["shape"] {

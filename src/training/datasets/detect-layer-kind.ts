@@ -1,4 +1,4 @@
-import { findLoraPairs } from "../../weights/lora-pairs.js";
+import { findLoraLayer } from "../../weights/lora-pairs.js";
 import { mapConcurrently } from "../../weights/map-concurrently.js";
 import { openModel } from "../../weights/model-file.js";
 
@@ -23,7 +23,8 @@ export async function detectLayerKind(
     const model = await openModel(location, { signal }).catch(() => undefined);
     if (model === undefined) return undefined;
     await model.close();
-    if (findLoraPairs(model.tensors).pairs.some((pair) => pair.module === module)) return "lora";
+    const { factors, foreign } = findLoraLayer(model.tensors, module);
+    if (factors.length > 0 || foreign.length > 0) return "lora";
     return model.tensors.has(module) || model.tensors.has(`${module}.weight`) ? "dense" : undefined;
   });
   const count = (kind: "dense" | "lora"): number => kinds.filter((found) => found === kind).length;

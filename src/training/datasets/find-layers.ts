@@ -1,3 +1,4 @@
+import { toModuleKey } from "../../weights/lora/module-path.js";
 import { findLoraPairs } from "../../weights/lora-pairs.js";
 import { mapConcurrently } from "../../weights/map-concurrently.js";
 import { openModel } from "../../weights/model-file.js";
@@ -35,7 +36,8 @@ export async function findLayers(
   });
   const opened = found.filter((rules) => rules.length > 0);
   for (const rule of opened.flat()) {
-    const key = `${rule.kind} ${rule.module}`;
+    // Files of several formats may name one layer differently.
+    const key = rule.kind === "lora" ? `lora ${toModuleKey(rule.module)}` : `dense ${rule.module}`;
     const known = counts.get(key) ?? { rule, models: 0 };
     known.models++;
     counts.set(key, known);

@@ -41,7 +41,7 @@ const modelsAtOnce = 8;
 /** Models after which their layers are written. */
 const modelsPerWrite = 64;
 /** Bump it when what is packed changes. */
-const format = 2;
+const format = 3;
 
 /**
  * Packs layers of many models into one file per layer, so that training reads no model file again. All layers are read

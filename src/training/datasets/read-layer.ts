@@ -15,7 +15,8 @@ interface Numbers {
 
 /**
  * Reads one layer of a model whole, as the inputs of a training graph: `X` [d_H, d_W], or `down` (A) [rank, d_W] and
- * `up` (s·Bᵀ) [rank, d_H], with s = alpha / rank where the layer's rule is `apply` and the file has an alpha.
+ * `up` (s·Bᵀ) [rank, d_H], with s = alpha / rank, or as the adapter's configuration says, where the layer's
+ * rule is `apply`.
  *
  * Memory: the layer's bytes and its numbers as float32.
  *
@@ -27,7 +28,9 @@ export async function readLayer(
   signal?: AbortSignal,
 ): Promise<ReadonlyMap<string, Float32Array>> {
   const found = new Map<TensorRole, Numbers>();
+  let scale = 1;
   for (const selected of selectLayer(model.tensors, spec)) {
+    scale *= selected.scale ?? 1;
     found.set(selected.role, await readNumbers(model, selected, signal));
   }
   const [weight, down, up] = (["weight", "lora-down", "lora-up"] as const).map((role) => found.get(role));
@@ -37,7 +40,7 @@ export async function readLayer(
   }
   if (down === undefined || up === undefined) return new Map();
   const alpha = found.get("lora-alpha")?.values[0];
-  scaleRows(up, Float32Array.of(alpha === undefined ? 1 : alpha / down.rows));
+  scaleRows(up, Float32Array.of(alpha === undefined ? scale : alpha / down.rows));
   return new Map([
     ["down", down.values],
     ["up", transpose(up).values],

@@ -80,7 +80,11 @@ test("a folder with one checkpoint stands for it, with several for none", async 
   const model = await openModel(own);
   t.is(model.tensors.size, 8);
   await model.close();
-  await writeFile(join(own, "training_args.bin"), "");
+  // Neither is a model's.
+  await cp(join(folder, "state-dict.bin"), join(own, "optimizer.pt"));
+  await writeFile(join(own, "notes.bin"), "");
+  await (await openModel(own)).close();
+  await cp(join(folder, "state-dict.bin"), join(own, "other.pt"));
   await t.throwsAsync(openModel(own), { message: /2 models; name one of them/ });
 });
 
@@ -90,9 +94,11 @@ test("shards of PyTorch are read by their index", async (t) => {
   const names = [...(await readTorchHeader(await toSource("state-dict.bin"))).tensors].map(({ name }) => name);
   const map = Object.fromEntries(names.map((name) => [name, "pytorch_model-00001-of-00001.bin"]));
   await writeFile(join(own, "pytorch_model.bin.index.json"), JSON.stringify({ metadata: {}, weight_map: map }));
-  const model = await openModel(join(own, "pytorch_model.bin.index.json"));
-  t.is(model.tensors.size, 8);
-  await model.close();
+  for (const location of [join(own, "pytorch_model.bin.index.json"), own]) {
+    const model = await openModel(location);
+    t.is(model.tensors.size, 8);
+    await model.close();
+  }
 });
 
 test("a checkpoint that is cut off anywhere is refused with a reason", async (t) => {

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file probestream/v1/types.proto.
  */
 export const file_probestream_v1_types: GenFile = /*@__PURE__*/
-  fileDesc("Chpwcm9iZXN0cmVhbS92MS90eXBlcy5wcm90bxIOcHJvYmVzdHJlYW0udjEiTwoKVGVuc29ySW5mbxIMCgRuYW1lGAEgASgJEiQKBWR0eXBlGAIgASgOMhUucHJvYmVzdHJlYW0udjEuRHR5cGUSDQoFc2hhcGUYAyADKAQihAIKCE1hbmlmZXN0EhAKCG1vZGVsX2lkGAEgASgJEisKB3RlbnNvcnMYAiADKAsyGi5wcm9iZXN0cmVhbS52MS5UZW5zb3JJbmZvEjgKCG1ldGFkYXRhGAMgAygLMiYucHJvYmVzdHJlYW0udjEuTWFuaWZlc3QuTWV0YWRhdGFFbnRyeRIPCgdleHBlcnRzGAQgAygJEhEKCXVwbG9hZF9pZBgFIAEoCRIXCg9iYXNlX21vZGVsX2hpbnQYBiABKAkSEQoJdHJlZV9oaW50GAcgASgJGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJfCgtUZW5zb3JSYW5nZRIqCgZ0ZW5zb3IYASABKAsyGi5wcm9iZXN0cmVhbS52MS5UZW5zb3JJbmZvEhIKCmJlZ2luX2J5dGUYAiABKAQSEAoIZW5kX2J5dGUYAyABKAQiSwoJVGVuc29yVXNlEigKBHJvbGUYASABKA4yGi5wcm9iZXN0cmVhbS52MS5UZW5zb3JSb2xlEhQKDHRlbnNvcl9pbmRleBgCIAEoDSJMCg9FbWJlZGRpbmdUYXJnZXQSEAoIc3BhY2VfaWQYASABKAkSJwoEdXNlcxgCIAMoCzIZLnByb2Jlc3RyZWFtLnYxLlRlbnNvclVzZSLFAQoKTW9kZWxFcnJvchIMCgRjb2RlGAEgASgFEisKBnJlYXNvbhgCIAEoDjIbLnByb2Jlc3RyZWFtLnYxLkVycm9yUmVhc29uEg8KB21lc3NhZ2UYAyABKAkSOgoIbWV0YWRhdGEYBCADKAsyKC5wcm9iZXN0cmVhbS52MS5Nb2RlbEVycm9yLk1ldGFkYXRhRW50cnkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIjoKC0Zsb2F0TWF0cml4EgwKBGRhdGEYASABKAwSDAoEcm93cxgCIAEoDRIPCgdjb2x1bW5zGAMgASgNIsgBCglUcmVlTWF0Y2gSDAoEdHJlZRgBIAEoCRIOCgZwYXJlbnQYAiABKAkSKAoFYmFzaXMYAyABKA4yGS5wcm9iZXN0cmVhbS52MS5UcmVlQmFzaXMSEAoIZGlzdGFuY2UYBCABKAESDgoGcmFkaXVzGAUgASgBEhAKCGFjY2VwdGVkGAYgASgIEhEKCW5leHRfdHJlZRgHIAEoCRIVCg1uZXh0X2Rpc3RhbmNlGAggASgBEhUKDWRlY2lkZWRfYnl0ZXMYCSABKAQqgQEKBUR0eXBlEhUKEURUWVBFX1VOU1BFQ0lGSUVEEAASDQoJRFRZUEVfRjY0EAESDQoJRFRZUEVfRjMyEAISDQoJRFRZUEVfRjE2EAMSDgoKRFRZUEVfQkYxNhAEEhEKDURUWVBFX0Y4X0U0TTMQBRIRCg1EVFlQRV9GOF9FNU0yEAYqrwEKClRlbnNvclJvbGUSGwoXVEVOU09SX1JPTEVfVU5TUEVDSUZJRUQQABIWChJURU5TT1JfUk9MRV9XRUlHSFQQARIcChhURU5TT1JfUk9MRV9XRUlHSFRfU0NBTEUQAhIZChVURU5TT1JfUk9MRV9MT1JBX0RPV04QAxIXChNURU5TT1JfUk9MRV9MT1JBX1VQEAQSGgoWVEVOU09SX1JPTEVfTE9SQV9BTFBIQRAFKlwKCVRyZWVCYXNpcxIaChZUUkVFX0JBU0lTX1VOU1BFQ0lGSUVEEAASFAoQVFJFRV9CQVNJU19MQVlFUhABEh0KGVRSRUVfQkFTSVNfUkVQUkVTRU5UQVRJT04QAmIGcHJvdG8z", [file_probestream_v1_error_reason]);
+  fileDesc("Chpwcm9iZXN0cmVhbS92MS90eXBlcy5wcm90bxIOcHJvYmVzdHJlYW0udjEidwoKVGVuc29ySW5mbxIMCgRuYW1lGAEgASgJEiQKBWR0eXBlGAIgASgOMhUucHJvYmVzdHJlYW0udjEuRHR5cGUSDQoFc2hhcGUYAyADKAQSFwoKbG9yYV9zY2FsZRgEIAEoAUgAiAEBQg0KC19sb3JhX3NjYWxlIoQCCghNYW5pZmVzdBIQCghtb2RlbF9pZBgBIAEoCRIrCgd0ZW5zb3JzGAIgAygLMhoucHJvYmVzdHJlYW0udjEuVGVuc29ySW5mbxI4CghtZXRhZGF0YRgDIAMoCzImLnByb2Jlc3RyZWFtLnYxLk1hbmlmZXN0Lk1ldGFkYXRhRW50cnkSDwoHZXhwZXJ0cxgEIAMoCRIRCgl1cGxvYWRfaWQYBSABKAkSFwoPYmFzZV9tb2RlbF9oaW50GAYgASgJEhEKCXRyZWVfaGludBgHIAEoCRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiXwoLVGVuc29yUmFuZ2USKgoGdGVuc29yGAEgASgLMhoucHJvYmVzdHJlYW0udjEuVGVuc29ySW5mbxISCgpiZWdpbl9ieXRlGAIgASgEEhAKCGVuZF9ieXRlGAMgASgEIksKCVRlbnNvclVzZRIoCgRyb2xlGAEgASgOMhoucHJvYmVzdHJlYW0udjEuVGVuc29yUm9sZRIUCgx0ZW5zb3JfaW5kZXgYAiABKA0iTAoPRW1iZWRkaW5nVGFyZ2V0EhAKCHNwYWNlX2lkGAEgASgJEicKBHVzZXMYAiADKAsyGS5wcm9iZXN0cmVhbS52MS5UZW5zb3JVc2UixQEKCk1vZGVsRXJyb3ISDAoEY29kZRgBIAEoBRIrCgZyZWFzb24YAiABKA4yGy5wcm9iZXN0cmVhbS52MS5FcnJvclJlYXNvbhIPCgdtZXNzYWdlGAMgASgJEjoKCG1ldGFkYXRhGAQgAygLMigucHJvYmVzdHJlYW0udjEuTW9kZWxFcnJvci5NZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASI6CgtGbG9hdE1hdHJpeBIMCgRkYXRhGAEgASgMEgwKBHJvd3MYAiABKA0SDwoHY29sdW1ucxgDIAEoDSLIAQoJVHJlZU1hdGNoEgwKBHRyZWUYASABKAkSDgoGcGFyZW50GAIgASgJEigKBWJhc2lzGAMgASgOMhkucHJvYmVzdHJlYW0udjEuVHJlZUJhc2lzEhAKCGRpc3RhbmNlGAQgASgBEg4KBnJhZGl1cxgFIAEoARIQCghhY2NlcHRlZBgGIAEoCBIRCgluZXh0X3RyZWUYByABKAkSFQoNbmV4dF9kaXN0YW5jZRgIIAEoARIVCg1kZWNpZGVkX2J5dGVzGAkgASgEKoEBCgVEdHlwZRIVChFEVFlQRV9VTlNQRUNJRklFRBAAEg0KCURUWVBFX0Y2NBABEg0KCURUWVBFX0YzMhACEg0KCURUWVBFX0YxNhADEg4KCkRUWVBFX0JGMTYQBBIRCg1EVFlQRV9GOF9FNE0zEAUSEQoNRFRZUEVfRjhfRTVNMhAGKq8BCgpUZW5zb3JSb2xlEhsKF1RFTlNPUl9ST0xFX1VOU1BFQ0lGSUVEEAASFgoSVEVOU09SX1JPTEVfV0VJR0hUEAESHAoYVEVOU09SX1JPTEVfV0VJR0hUX1NDQUxFEAISGQoVVEVOU09SX1JPTEVfTE9SQV9ET1dOEAMSFwoTVEVOU09SX1JPTEVfTE9SQV9VUBAEEhoKFlRFTlNPUl9ST0xFX0xPUkFfQUxQSEEQBSpcCglUcmVlQmFzaXMSGgoWVFJFRV9CQVNJU19VTlNQRUNJRklFRBAAEhQKEFRSRUVfQkFTSVNfTEFZRVIQARIdChlUUkVFX0JBU0lTX1JFUFJFU0VOVEFUSU9OEAJiBnByb3RvMw", [file_probestream_v1_error_reason]);
 
 /**
  * One tensor of a model file, as its header describes it. Nothing of its values.
@@ -40,6 +40,15 @@ export type TensorInfo = Message<"probestream.v1.TensorInfo"> & {
    * @generated from field: repeated uint64 shape = 3;
    */
   shape: bigint[];
+
+  /**
+   * Of a LoRA's factor B (up): the scale s of X = s B A, where the adapter's configuration says it and not a tensor.
+   * Finite. An alpha among the tensors comes before it. In a manifest it may be left out: the server reads it from the
+   * metadata named there. In a plan it is what the server read: copy it into the header with the rest.
+   *
+   * @generated from field: optional double lora_scale = 4;
+   */
+  loraScale?: number | undefined;
 };
 
 /**
@@ -70,7 +79,9 @@ export type Manifest = Message<"probestream.v1.Manifest"> & {
   tensors: TensorInfo[];
 
   /**
-   * Metadata of the file's header (safetensors `__metadata__`), optional.
+   * Metadata of the file's header (safetensors `__metadata__`), optional. Two keys tell how LoRA layers are scaled:
+   * `peft.adapter_config`, which is for the text of the `adapter_config.json` that PEFT writes beside its file, and
+   * `lora_adapter_metadata`, which diffusers write into theirs. Each is 1 MiB at most.
    *
    * @generated from field: map<string, string> metadata = 3;
    */
@@ -462,7 +473,8 @@ export enum TensorRole {
   LORA_UP = 4,
 
   /**
-   * LoRA alpha, one number; s = alpha / rank where the expert applies the scale.
+   * LoRA alpha, one number; s = alpha / rank where the expert applies the scale. Without one s is the lora_scale of
+   * the factor B, or 1.
    *
    * @generated from enum value: TENSOR_ROLE_LORA_ALPHA = 5;
    */
