@@ -7,6 +7,7 @@ import { addExperts } from "./commands/experts.js";
 import { addInspect } from "./commands/inspect.js";
 import { addServe } from "./commands/serve.js";
 import { addTrain } from "./commands/train.js";
+import { addTrees } from "./commands/trees.js";
 
 const help = `
 Environment: PROBESTREAM_SERVER (HOST:PORT of the server), HF_TOKEN (token of Hugging Face,
@@ -39,5 +40,6 @@ export function createProgram(context: CommandContext): Command {
   addServe(program, context);
   addTrain(program, context);
   addEval(program, context);
+  addTrees(program, context);
   return program;
 }

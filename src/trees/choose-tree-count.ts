@@ -5,10 +5,11 @@ export const surelyOne = 0.3;
 /** Unlikeness from which they are of two. */
 const surelyTwo = 0.95;
 
-/** Least separation and rise of a nested tree, see {@link chooseNestedMerges}. */
-const [leastSeparation, leastRise] = [1, 8];
-/** Models of a nested tree at least. */
-export const leastNested = 3;
+/** Least separation, share and rise of a nested tree, see {@link chooseNestedMerges}. */
+const [leastSeparation, leastShare, leastRise] = [1, 1, 9];
+/** Models of a nested tree at least, and their share of the models around them: the checkpoints of one training are no tree. */
+export const leastNested = 5;
+const leastNestedShare = 0.02;
 
 /**
  * Chooses the merges that join two trees, so that they are left out: those above the largest relative gap of unlikeness.
@@ -79,15 +80,22 @@ export function takeMostUnlike(
 }
 
 /**
- * Chooses the merges inside a tree that join it with a nested one: both sides have three models or more, the means are
- * farther apart than the sides are wide (separation 1), and the merge is at least 8 times as high as any inside either
- * side. Numbers spread evenly along a line, which have no gap, give 8 at most.
+ * Chooses the merges inside a tree that join it with a nested one: both sides have five models and a fiftieth of the
+ * tree, the means are farther apart than the sides are wide (separation 1) and than the tree is wide (share 1), and the
+ * merge is at least 9 times as high as any inside either side. Numbers spread evenly along a line, which have no gap,
+ * give 8; on a smaller scale there are gaps everywhere by chance.
  *
  * @param leastModels as for {@link chooseTreeMerges}.
  */
 export function chooseNestedMerges(merges: readonly WeighedMerge[], leastModels: number): number[] {
-  return [...merges.keys()].filter((merge) => {
-    const { least, separation, rise } = merges[merge] as WeighedMerge;
-    return least >= Math.max(leastNested, leastModels) && separation >= leastSeparation && rise > leastRise;
+  const least = Math.max(leastNested, leastModels, leastNestedShare * (merges.length + 1));
+  return [...merges.keys()].filter((at) => {
+    const merge = merges[at] as WeighedMerge;
+    return (
+      merge.least >= least &&
+      merge.separation >= leastSeparation &&
+      merge.share >= leastShare &&
+      merge.rise >= leastRise
+    );
   });
 }

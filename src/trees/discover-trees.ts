@@ -104,23 +104,40 @@ function toFlat(labels: Int32Array): Labelled {
   };
 }
 
-/** The same models, with trees inside trees. */
+/** The same models, with trees inside trees; each group that is found is looked at again by itself. */
 async function nest({ sketches }: SignatureGroup, labels: Int32Array, settings: ClusterSettings): Promise<Labelled> {
-  const models: number[][] = [];
-  for (const [model, label] of labels.entries()) {
-    models[label] ??= [];
-    models[label]?.push(model);
-  }
   const nested = new Int32Array(labels.length);
   const parents: number[] = [];
-  for (const own of models) {
-    const chosen = Int32Array.from(own);
-    const groups = await findNestedTrees(sketches, chosen, settings);
-    for (const [at, label] of groups.labels.entries()) nested[chosen[at] as number] = parents.length + label;
-    const begin = parents.length;
-    for (const parent of groups.parents) parents.push(parent === -1 ? -1 : begin + parent);
-  }
+  const settle = async (models: Int32Array, parent: number): Promise<number> => {
+    const groups = await findNestedTrees(sketches, models, settings);
+    if (groups.parents.length < 2) {
+      for (const model of models) nested[model] = parents.length;
+      return parents.push(parent) - 1;
+    }
+    const members = split(models, groups.labels);
+    const settled = new Map<number, number>([[-1, parent]]);
+    // Whatever a group is nested in is settled before it.
+    const settleGroup = async (group: number): Promise<number> => {
+      const outer = groups.parents[group] as number;
+      const label = await settle(members[group] as Int32Array, settled.get(outer) ?? (await settleGroup(outer)));
+      settled.set(group, label);
+      return label;
+    };
+    for (const group of members.keys()) if (!settled.has(group)) await settleGroup(group);
+    return settled.get(groups.parents.indexOf(-1)) as number;
+  };
+  for (const models of split(Int32Array.from(labels.keys()), labels)) await settle(models, -1);
   return { labels: nested, parents };
+}
+
+/** The models of each label. */
+function split(models: Int32Array, labels: Int32Array): Int32Array[] {
+  const members: number[][] = [];
+  for (const [at, label] of labels.entries()) {
+    while (members.length <= label) members.push([]);
+    members[label]?.push(models[at] as number);
+  }
+  return members.map((own) => Int32Array.from(own));
 }
 
 interface FoundTree {

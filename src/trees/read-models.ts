@@ -41,7 +41,8 @@ export interface ReadProgress {
 export interface ReadModelsOptions {
   /** Module or tensor that they are compared by; by default one is chosen for each signature. */
   readonly layer?: string | undefined;
-  readonly modelOptions?: ModelOptions | undefined;
+  /** Options of remote files, by location. */
+  readonly modelOptions?: ((location: string) => ModelOptions) | undefined;
   /** Models that are read at once. Default 8. */
   readonly concurrency?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -67,7 +68,7 @@ export async function readModels(
   const skipped: (SkippedModel & { readonly index: number })[] = [];
   let [done, bytes] = [0, 0];
   const read = async (index: number, location: string): Promise<void> => {
-    const model = await openModel(location, { ...modelOptions, signal });
+    const model = await openModel(location, { ...modelOptions?.(location), signal });
     try {
       const { kind, key } = toSignature(model.tensors);
       const group = stores.get(key) ?? {

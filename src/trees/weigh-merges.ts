@@ -11,6 +11,8 @@ export interface WeighedMerge {
   readonly unlikeness: number;
   /** ‖a − b‖² / (variance in A + variance in B): how far apart they are beside how wide they are. */
   readonly separation: number;
+  /** ‖a − b‖² / variance of all points: how far apart they are beside how wide all are. */
+  readonly share: number;
   /** The merge's height over the highest one inside either side; Infinity for a merge of two points. */
   readonly rise: number;
 }
@@ -29,12 +31,13 @@ export function weighMerges({ count, left, right, height }: Dendrogram, squares:
   const scatters = new Float64Array(nodes);
   const totals = Float64Array.from({ length: nodes }, (_, node) => (node < count ? (squares[node] as number) : 0));
   const highest = new Float64Array(nodes);
+  const variance = height.reduce((sum, own) => sum + own / 2, 0) / count;
   return Array.from(height, (own, merge): WeighedMerge => {
     const [a, b, node] = [left[merge] as number, right[merge] as number, count + merge];
     const sides = [a, b].map((side) => {
       const size = sizes[side] as number;
-      const variance = (scatters[side] as number) / size;
-      return { size, variance, square: Math.max(0, (totals[side] as number) / size - variance) };
+      const own = (scatters[side] as number) / size;
+      return { size, variance: own, square: Math.max(0, (totals[side] as number) / size - own) };
     });
     const [{ size: m, variance: v, square: p }, { size: n, variance: w, square: q }] = sides as [Side, Side];
     const gap = (own * (m + n)) / (2 * m * n);
@@ -47,6 +50,7 @@ export function weighMerges({ count, left, right, height }: Dendrogram, squares:
       least: Math.min(m, n),
       unlikeness: divide(gap, p + q),
       separation: divide(gap, v + w),
+      share: divide(gap, variance),
       rise: divide(own, below),
     };
   });

@@ -1,0 +1,9 @@
+/** Folders that all paths begin with, with the last slash; empty where there are none. */
+export function toCommonFolder(paths: readonly string[]): string {
+  const [first = ""] = paths;
+  let end = first.lastIndexOf("/") + 1;
+  for (const path of paths) {
+    while (end > 0 && !path.startsWith(first.slice(0, end))) end = first.lastIndexOf("/", end - 2) + 1;
+  }
+  return first.slice(0, end);
+}
