@@ -22,7 +22,9 @@ const [rowSeed, columnSeed] = [0x6d6f6d65, 0x6e747321];
  *
  * Each moment M is sketched as S·M·R with random signs of its own (rows of `blocks` groups, 64 of columns), through the
  * factors: S·B·(A·Aᵀ)·Bᵀ·R, never multiplied out. As signs are independent, the sum over moments and layers is a sketch
- * of all of them in a row: its inner products are the sum of theirs, with a standard deviation of about ‖M‖²/√(64·blocks).
+ * of all of them in a row: its inner products are the sum of theirs. Standard deviation, measured on one random layer
+ * of rank 1 in 128 blocks: 7 per cent for ⟨M, M⟩, and of that 1.3 per cent for the product of two models; 16 and 2.4
+ * in 26 blocks.
  *
  * Time: rank² · (in + out), and rank · (rank + 64) · blocks. Memory: rank · (rank + 64 + blocks) numbers.
  *

@@ -71,9 +71,9 @@ interface Section {
 }
 
 function toSection(group: SignatureGroup, trees: readonly DiscoveredTree[], folder: string, top: number): Section {
-  const singles = trees.filter((tree) => tree.total === 1);
+  const singles = trees.filter(isSingle);
   const isFolded = singles.length > mostSingles;
-  const rows = trees.filter((tree) => !isFolded || tree.total > 1).slice(0, mostRows);
+  const rows = trees.filter((tree) => !isFolded || !isSingle(tree)).slice(0, mostRows);
   const left = trees.length - rows.length - (isFolded ? singles.length : 0);
   const largest = Math.max(1e-9, ...trees.map(({ radius }) => radius));
   const kind = group.kind === "dense" ? "full models" : "LoRAs";
@@ -106,11 +106,15 @@ function toSection(group: SignatureGroup, trees: readonly DiscoveredTree[], fold
   }
   if (isFolded) {
     const shown = singles.slice(0, names).map((tree) => toNames(tree, folder)[0] ?? "");
-    parts.push(text(margin, y + 30, `${singles.length} trees of one model each`, 'class="name"'));
+    parts.push(text(margin, y + 30, `${count(singles.length, "tree")} of one model each`, 'class="name"'));
     parts.push(...shown.map((name, at) => text(namesLeft, y + 16 + 17 * at, name, 'class="file"')));
     y += rowHeight;
   }
   return { parts, bottom: y + 14 };
+}
+
+function isSingle({ total, parent }: DiscoveredTree): boolean {
+  return total === 1 && parent === undefined;
 }
 
 function toRow(tree: DiscoveredTree, folder: string, x: number, y: number, largest: number): string[] {

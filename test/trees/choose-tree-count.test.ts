@@ -74,7 +74,7 @@ test("unrelated bases with their fine-tunes are as many trees, whatever their si
 });
 
 test("a single tree is one tree, of two models as of many", async (t) => {
-  for (const size of [1, 2, 3, 10, 200]) {
+  for (const size of [1, 2, 3, 80]) {
     const pile = new Pile(size);
     t.deepEqual(await pile.add(pile.direction(), size, 0.2).findTrees(), { trees: 1, index: 1 });
   }
@@ -129,7 +129,7 @@ test("fine-tunes of a fine-tune are a nested tree where there is a gap, and a li
     );
   t.is((await line.findNested()).trees, 1);
   const random = new Random(1);
-  for (let seed = 0; seed < 5; seed++) {
+  for (let seed = 0; seed < 3; seed++) {
     const scattered = new Pile(seed);
     for (let i = 0; i < 100; i++) {
       const step = random.next() / 3;

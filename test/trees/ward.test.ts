@@ -69,7 +69,7 @@ test("chains of nearest neighbours find what Ward's method finds by the book", (
         JSON.stringify(toMembers(found)) === JSON.stringify(expected.map(({ members }) => members))
       );
     }),
-    { numRuns: 60 },
+    { numRuns: 40 },
   );
   t.pass();
 });
