@@ -1,4 +1,5 @@
 import { type Bench, parseBenchOptions } from "./bench-options.js";
+import { discoveryScale } from "./discovery-scale.js";
 import { ingest } from "./ingest.js";
 import { memory } from "./memory.js";
 import { models } from "./models.js";
@@ -7,9 +8,11 @@ import { resume } from "./resume.js";
 import { roundTrip } from "./round-trip.js";
 import { soak } from "./soak.js";
 import { trainingOptions } from "./training-options.js";
+import { trees } from "./trees.js";
 import { worker } from "./worker.js";
 
 const benches = {
+  "discovery-scale": discoveryScale,
   ingest,
   memory,
   models,
@@ -18,6 +21,7 @@ const benches = {
   "round-trip": roundTrip,
   soak,
   "training-options": trainingOptions,
+  trees,
   worker,
 } satisfies Record<string, Bench>;
 

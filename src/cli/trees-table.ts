@@ -1,6 +1,6 @@
+import { toCommonFolder } from "../trees/common-folder.js";
 import type { DiscoveredTree, Discovery } from "../trees/discover-trees.js";
-import { toCommonFolder } from "../trees/shorten-path.js";
-import { type Column, keepEnd, toTable } from "./table.js";
+import { type Column, keepEnd, toPlain, toTable } from "./table.js";
 
 const columns: readonly Column[] = [
   { title: "tree" },
@@ -13,31 +13,47 @@ const columns: readonly Column[] = [
   { title: "for example" },
 ];
 
-/** Trees that are shown at most, and example files of each. */
-const [mostTrees, examples] = [50, 2];
+/** Trees that are shown at most, those of one model among them, and example files of each. */
+const [mostTrees, mostSingles, examples] = [50, 6, 2];
 /** Widest layer and file. */
 const [layerWidth, fileWidth] = [34, 40];
 
-/** Lines of a table of trees, and of what is beside it: what distances are, and more trees than are shown. */
+/** Lines of a table of trees, and how many more there are than it shows. */
 export function toTreeLines({ trees }: Discovery): string[] {
   const folder = toCommonFolder(trees.flatMap(({ group }) => group.locations));
-  const shown = trees.slice(0, mostTrees);
-  const left = trees.slice(mostTrees);
-  const models = left.reduce((sum, { members }) => sum + members.length, 0);
+  const singles = trees.filter(isSingle);
+  const isFolded = singles.length > mostSingles;
+  const rows = trees.filter((tree) => !isFolded || !isSingle(tree));
+  const shown = rows.slice(0, mostTrees);
+  const left = rows.length - shown.length;
+  const first = singles[0];
   return [
-    ...toTable(
-      columns,
-      shown.map((tree) => toCells(tree, folder)),
-    ),
-    ...(left.length > 0 ? [`and ${left.length} smaller trees with ${models} models (--json names all)`] : []),
+    ...(shown.length > 0
+      ? toTable(
+          columns,
+          shown.map((tree) => toCells(tree, folder)),
+        )
+      : []),
+    ...(left > 0 ? [`and ${left} smaller trees (--json names all)`] : []),
+    ...(isFolded && first !== undefined
+      ? [toPlain(`and ${singles.length} trees of one model each, such as ${toNames(first, folder)} (--json names all)`)]
+      : []),
   ];
+}
+
+function isSingle({ total, parent }: DiscoveredTree): boolean {
+  return total === 1 && parent === undefined;
+}
+
+function toNames({ group, members }: DiscoveredTree, folder: string): string {
+  const files = members.slice(0, examples).map(({ model }) => {
+    return keepEnd((group.locations[model] ?? "").slice(folder.length), fileWidth);
+  });
+  return members.length > examples ? `${files.join(", ")}, …` : files.join(", ");
 }
 
 function toCells(tree: DiscoveredTree, folder: string): string[] {
   const { id, parent, members, group, total, median, radius } = tree;
-  const files = members.slice(0, examples).map(({ model }) => {
-    return keepEnd((group.locations[model] ?? "").slice(folder.length), fileWidth);
-  });
   return [
     String(id),
     parent === undefined ? "" : String(parent),
@@ -46,7 +62,7 @@ function toCells(tree: DiscoveredTree, folder: string): string[] {
     toLayerText(tree),
     members.length > 1 ? toShare(median) : "",
     members.length > 1 ? toShare(radius) : "",
-    members.length > examples ? `${files.join(", ")}, …` : files.join(", "),
+    toNames(tree, folder),
   ];
 }
 

@@ -1,5 +1,5 @@
+import { toCommonFolder } from "./common-folder.js";
 import type { DiscoveredTree, Discovery } from "./discover-trees.js";
-import { toCommonFolder } from "./shorten-path.js";
 
 /** Models that a tree shows at most; the rest are one node with their number. */
 const mostModels = 24;

@@ -1,9 +1,9 @@
+import { toCommonFolder } from "./common-folder.js";
 import type { DiscoveredTree, Discovery } from "./discover-trees.js";
 import type { SignatureGroup } from "./read-models.js";
-import { toCommonFolder } from "./shorten-path.js";
 
 /** Sizes in pixels. */
-const [width, margin, rowHeight, indent] = [1180, 28, 62, 30];
+const [width, margin, rowHeight, indent] = [1200, 28, 62, 30];
 /** Where the columns of a row begin: histogram and names. */
 const [chartLeft, chartWidth, namesLeft] = [420, 300, 752];
 const chartHeight = 34;
@@ -11,7 +11,7 @@ const bins = 60;
 /** Rows of a signature at most; trees of one model share a row where they are more than a few. */
 const [mostRows, mostSingles] = [300, 6];
 /** Names of a tree, and characters of each. */
-const [names, nameLength] = [3, 62];
+const [names, nameLength] = [3, 55];
 
 /**
  * The trees as a picture: a section per signature; a row per tree with how many models it has, how far they lie from its

@@ -40,17 +40,21 @@ export function clusterByWard(distances: Float32Array, count: number): Dendrogra
   const sizes = new Float64Array(count).fill(1);
   const alive = new AliveList(count);
   const chain: number[] = [];
+  const isInChain = new Uint8Array(count);
   for (let merge = 0; merge < merges; merge++) {
     if (chain.length === 0) chain.push(alive.items[0] as number);
     for (;;) {
       const tip = chain[chain.length - 1] as number;
+      isInChain[tip] = 1;
       const before = chain[chain.length - 2];
-      const [nearest, distance] = findNearest(distances, count, alive, tip, before);
+      const [nearest, distance] = findNearest(distances, count, alive, isInChain, tip, before);
       if (nearest !== before) {
         chain.push(nearest);
         continue;
       }
       chain.length -= 2;
+      isInChain[tip] = 0;
+      isInChain[nearest] = 0;
       first[merge] = tip;
       second[merge] = nearest;
       height[merge] = distance;
@@ -86,6 +90,7 @@ function findNearest(
   distances: Float32Array,
   count: number,
   { items, length }: AliveList,
+  isInChain: Uint8Array,
   tip: number,
   preferred: number | undefined,
 ): [number, number] {
@@ -95,7 +100,8 @@ function findNearest(
   const base = (tip * (2 * count - tip - 3)) / 2 - 1;
   for (let place = 0; place < length; place++) {
     const other = items[place] as number;
-    if (other === tip) continue;
+    // Clusters further down the chain, the tip included, are never nearer but by rounding, which could close a circle.
+    if (isInChain[other] === 1) continue;
     const at = tip < other ? base + other : (other * (2 * count - other - 3)) / 2 + tip - 1;
     const distance = distances[at] as number;
     if (distance < least) {

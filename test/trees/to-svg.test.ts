@@ -1,7 +1,7 @@
 import test from "ava";
+import { toCommonFolder } from "../../src/trees/common-folder.js";
 import type { DiscoveredTree, Discovery } from "../../src/trees/discover-trees.js";
 import type { SignatureGroup } from "../../src/trees/read-models.js";
-import { toCommonFolder } from "../../src/trees/shorten-path.js";
 import { toDot } from "../../src/trees/to-dot.js";
 import { toSvg } from "../../src/trees/to-svg.js";
 import { toTreeJson } from "../../src/trees/to-tree-json.js";
@@ -81,5 +81,6 @@ test("the common folder of paths is whole folders only", (t) => {
   t.is(toCommonFolder(["a/bc/x", "a/bd/x"]), "a/");
   t.is(toCommonFolder(["/x", "/y"]), "/");
   t.is(toCommonFolder(["x/y", "z"]), "");
+  t.is(toCommonFolder(["/x/y", "z/y"]), "");
   t.is(toCommonFolder([]), "");
 });

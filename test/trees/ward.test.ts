@@ -92,6 +92,16 @@ test("equal points are merged at height 0, in whatever number", (t) => {
   t.true(height.every((value) => value === 0));
 });
 
+test("points equally far from each other are merged all the same, whatever rounding says of them", (t) => {
+  for (const distance of [0.1, 1 / 3, 7e-8]) {
+    const found = clusterByWard(new Float32Array(toPairCount(400)).fill(distance), 400);
+    t.is(toMembers(found).at(-1)?.length, 400);
+    const total = found.height.reduce((sum, height) => sum + height / 2, 0);
+    // The sum of squares about the mean is half the mean squared distance, for each point but one.
+    t.true(Math.abs(total - (399 * distance) / 2) < 1e-4 * total);
+  }
+});
+
 test("one point is no merge, and a wrong number of distances is refused", (t) => {
   t.is(clusterByWard(new Float32Array(0), 1).height.length, 0);
   t.throws(() => clusterByWard(new Float32Array(2), 3), { instanceOf: InternalError });

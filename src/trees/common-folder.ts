@@ -3,7 +3,8 @@ export function toCommonFolder(paths: readonly string[]): string {
   const [first = ""] = paths;
   let end = first.lastIndexOf("/") + 1;
   for (const path of paths) {
-    while (end > 0 && !path.startsWith(first.slice(0, end))) end = first.lastIndexOf("/", end - 2) + 1;
+    // A search from before the start would find a slash at the start again.
+    while (end > 0 && !path.startsWith(first.slice(0, end))) end = end < 2 ? 0 : first.lastIndexOf("/", end - 2) + 1;
   }
   return first.slice(0, end);
 }
