@@ -30,8 +30,7 @@ export async function clusterSketches(
 ): Promise<Clustering> {
   const chosen = takeSample(models, most);
   const distances = await toSquaredDistances(centre(sketches, chosen), { signal });
-  signal?.throwIfAborted();
-  const dendrogram = clusterByWard(distances, chosen.length);
+  const dendrogram = await clusterByWard(distances, chosen.length, signal);
   const merges = weighMerges(
     dendrogram,
     Float64Array.from(chosen, (model) => toSquare(sketches, model)),
@@ -45,18 +44,19 @@ export async function clusterSketches(
  * @param anywhere whether a model joins the nearest group however far away it is; else only if it lies within it.
  * @returns one label per model of `models`, -1 for those that lie within no group.
  */
-export function groupModels(
+export async function groupModels(
   sketches: VectorTable,
   models: Int32Array,
   { chosen, dendrogram }: Clustering,
   cuts: Iterable<number>,
   anywhere: boolean,
-): Groups {
+  signal?: AbortSignal,
+): Promise<Groups> {
   const found = cutMerges(dendrogram, cuts);
   if (chosen.length === models.length) return found;
   const sampled = new Map([...chosen].map((model, at) => [model, found.labels[at] as number]));
   const labels = Int32Array.from(models, (model) => sampled.get(model) ?? -1);
-  return { labels: placeAtNearest(sketches, models, labels, anywhere), parents: found.parents };
+  return { labels: await placeAtNearest(sketches, models, labels, anywhere, signal), parents: found.parents };
 }
 
 function takeSample(models: Int32Array, most: number): Int32Array {

@@ -43,7 +43,7 @@ export async function findTrees(
   for (let trees = 0; left.length > 0; ) {
     const clustering = trees === 0 ? first : await clusterSketches(sketches, left, mostAtOnce, signal);
     const own = cuts ?? chooseTreeMerges(clustering.merges, leastModelsOf(kind));
-    const found = groupModels(sketches, left, clustering, own, cuts !== undefined);
+    const found = await groupModels(sketches, left, clustering, own, cuts !== undefined, signal);
     for (const [at, label] of found.labels.entries()) if (label !== -1) labels[left[at] as number] = trees + label;
     trees += found.parents.length;
     left = left.filter((model) => labels[model] === -1);
@@ -60,5 +60,5 @@ export async function findNestedTrees(
   if (models.length < 2 * leastNested) return { labels: new Int32Array(models.length), parents: Int32Array.of(-1) };
   const clustering = await clusterSketches(sketches, models, mostAtOnce, signal);
   const cuts = chooseNestedMerges(clustering.merges, leastModelsOf(kind));
-  return groupModels(sketches, models, clustering, cuts, true);
+  return groupModels(sketches, models, clustering, cuts, true, signal);
 }

@@ -2,6 +2,7 @@ import { encodeGraph } from "../onnx/graph.js";
 import { GraphBuilder } from "../onnx/graph-builder.js";
 import { loadOnnxRuntime } from "../onnx/load-onnxruntime.js";
 import { toPairCount } from "./condensed.js";
+import { yieldTo } from "./yield-to.js";
 
 /** Vectors of equal length, one after another. */
 export interface VectorTable {
@@ -41,7 +42,8 @@ export async function toSquaredDistances(
     for (let begin = 0; begin < count; begin += blockVectors) {
       const rows = Math.min(blockVectors, count - begin);
       for (let from = begin; from < count; from += blockVectors) {
-        signal?.throwIfAborted();
+        // `run` blocks the thread.
+        await yieldTo(signal);
         const columns = Math.min(blockVectors, count - from);
         const key = `${rows} ${columns}`;
         const session =
@@ -54,8 +56,6 @@ export async function toSquaredDistances(
         sessions.set(key, session);
         const found = await session.run({ a: tensorOf(begin, rows), b: tensorOf(from, columns) });
         writeBlock(distances, count, squares, found["products"]?.data as Float32Array, { begin, rows, from, columns });
-        // `run` blocks the thread: let others have it.
-        await new Promise<void>((resolve) => setImmediate(resolve));
       }
     }
     return distances;

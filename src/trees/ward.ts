@@ -1,5 +1,6 @@
 import { InternalError } from "../errors/probestream-error.js";
 import { toPairCount, toPairIndex } from "./condensed.js";
+import { yieldTo } from "./yield-to.js";
 
 /**
  * What agglomeration did: nodes 0 to n − 1 are the points, node n + k is what merge k made. Merges stand in the order of
@@ -18,6 +19,9 @@ export interface Dendrogram {
   readonly height: Float64Array;
 }
 
+/** Merges between two looks at the signal: at 10,000 points some 50 ms. */
+const mergesAtOnce = 64;
+
 /**
  * Ward's hierarchical clustering by chains of nearest neighbours, exact.
  *
@@ -26,11 +30,11 @@ export interface Dendrogram {
  *
  * @param distances condensed squared Euclidean distances of n points (see `toPairIndex`); overwritten. They are updated in
  * the float32 that they come in, which changes heights by about 1e-6 of themselves.
- * @throws InternalError unless there are n·(n − 1)/2 distances.
+ * @throws InternalError unless there are n·(n − 1)/2 distances; the signal's reason.
  * @see Ward, Hierarchical grouping to optimize an objective function, 1963; Müllner, Modern hierarchical, agglomerative
  * clustering algorithms, 2011, https://arxiv.org/abs/1109.2378, figure 3 for the chain and figure 1 for the update.
  */
-export function clusterByWard(distances: Float32Array, count: number): Dendrogram {
+export async function clusterByWard(distances: Float32Array, count: number, signal?: AbortSignal): Promise<Dendrogram> {
   if (distances.length !== toPairCount(count)) {
     throw new InternalError("INTERNAL", `${distances.length} distances are not those of ${count} points`);
   }
@@ -42,6 +46,7 @@ export function clusterByWard(distances: Float32Array, count: number): Dendrogra
   const chain: number[] = [];
   const isInChain = new Uint8Array(count);
   for (let merge = 0; merge < merges; merge++) {
+    if (merge % mergesAtOnce === 0) await yieldTo(signal);
     if (chain.length === 0) chain.push(alive.items[0] as number);
     for (;;) {
       const tip = chain[chain.length - 1] as number;

@@ -41,7 +41,8 @@ in which several of them moved, over up to eight modules; a tree needs ten of th
 
 The table has, per tree, the tree that it is nested in ("of"), its models with those of
 nested trees, the layer, and the models' distances from the middle of the tree: the median
-and the farthest (radius), in per cent of the norm of the middle. A nested tree is a group
+and the farthest (radius), in per cent of the norm of the middle; of LoRAs those of the
+directions that they moved in, which differ far more. A nested tree is a group
 with a clear gap around it, as of a fine-tune that became the base of many; which of the two
 came first the clusters cannot say: the smaller one is shown as nested.
 
