@@ -1,4 +1,5 @@
 import { type Bench, parseBenchOptions } from "./bench-options.js";
+import { discoveryScale } from "./discovery-scale.js";
 import { ingest } from "./ingest.js";
 import { memory } from "./memory.js";
 import { models } from "./models.js";
@@ -9,9 +10,11 @@ import { routing } from "./routing.js";
 import { routingCost } from "./routing-cost.js";
 import { soak } from "./soak.js";
 import { trainingOptions } from "./training-options.js";
+import { trees } from "./trees.js";
 import { worker } from "./worker.js";
 
 const benches = {
+  "discovery-scale": discoveryScale,
   ingest,
   memory,
   models,
@@ -22,6 +25,7 @@ const benches = {
   "routing-cost": routingCost,
   soak,
   "training-options": trainingOptions,
+  trees,
   worker,
 } satisfies Record<string, Bench>;
 

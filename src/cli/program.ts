@@ -8,6 +8,7 @@ import { addInspect } from "./commands/inspect.js";
 import { addRoute } from "./commands/route.js";
 import { addServe } from "./commands/serve.js";
 import { addTrain } from "./commands/train.js";
+import { addTrees } from "./commands/trees.js";
 
 const help = `
 Environment: PROBESTREAM_SERVER (HOST:PORT of the server), HF_TOKEN (token of Hugging Face,
@@ -41,5 +42,6 @@ export function createProgram(context: CommandContext): Command {
   addServe(program, context);
   addTrain(program, context);
   addEval(program, context);
+  addTrees(program, context);
   return program;
 }

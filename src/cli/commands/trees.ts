@@ -1,0 +1,202 @@
+import { access, constants, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import type { Command } from "commander";
+import { type Discovery, discoverTrees } from "../../trees/discover-trees.js";
+import { toDot } from "../../trees/to-dot.js";
+import { toSvg } from "../../trees/to-svg.js";
+import { toTreeJson } from "../../trees/to-tree-json.js";
+import type { CommandContext } from "../command-context.js";
+import { toCount, toFailedLines } from "../embed-report.js";
+import { CommandError, exitCodes, usageError } from "../exit-codes.js";
+import { type Failure, toFailureLines } from "../failures.js";
+import { findLocations } from "../find-locations.js";
+import { collectHeader, parseCount } from "../option-values.js";
+import { showProgress } from "../progress.js";
+import { toModelOptions } from "../remote-options.js";
+import { toPlain } from "../table.js";
+import { toTreeLines } from "../trees-table.js";
+
+interface DiscoverOptions {
+  readonly layer?: string;
+  readonly trees?: number;
+  readonly nested: boolean;
+  readonly json?: string;
+  readonly dot?: string;
+  readonly svg?: string;
+  readonly header?: Readonly<Record<string, string>>;
+  readonly token?: string;
+  readonly quiet?: boolean;
+}
+
+const help = `
+A Model Tree is a set of models fine-tuned from one ancestor. Models with other tensors or
+shapes (a LoRA: other modules or widths, whatever its rank) are of other trees; of those that
+are alike, the weights decide. Weights from different beginnings have nothing in common: the
+distance between two is as if they stood at right angles. Fine-tunes of one base lie close
+together, some twenty times as far as others. Each model is read once, one layer of it: a
+matrix in the middle of those that make up most of the model, or the one that --layer names.
+
+LoRA files hold what was added to a base, not the base. They are told apart by the directions
+in which several of them moved, over up to eight modules; a tree needs ten of them or more.
+
+The table has, per tree, the tree that it is nested in ("of"), its models with those of
+nested trees, the layer, and the models' distances from the middle of the tree: the median
+and the farthest (radius), in per cent of the norm of the middle; of LoRAs those of the
+directions that they moved in, which differ far more. A nested tree is a group
+with a clear gap around it, as of a fine-tune that became the base of many; which of the two
+came first the clusters cannot say: the smaller one is shown as nested.
+
+Exit codes: 0 all models read; 1 some could not be (they are named and left out); 2 the
+command line is wrong; 3 no model that could be read; 130 interrupted.
+
+Examples:
+  $ probestream trees discover models/
+      what trees are there?
+  $ probestream trees discover models/ downloads/ --svg trees.svg --json trees.json
+      a picture, and which file is of which tree
+  $ probestream trees discover models/ --json - | jq -r '.trees[] | select(.total > 9).models[].file'
+      all files of trees of ten models and more
+  $ probestream trees discover models/ --trees 4 --no-nested
+      exactly four trees: where the data leave it open, or to look more closely
+  $ probestream trees discover models/ --layer model.layers.9.self_attn.q_proj --dot - | dot -Tpng > trees.png
+      by a layer of your own choice; drawn by Graphviz
+`;
+
+/** Adds `trees` with its subcommands. */
+export function addTrees(program: Command, context: CommandContext): void {
+  const trees = program
+    .command("trees")
+    .summary("find Model Trees: which models come from one ancestor")
+    .description("Works on Model Trees, sets of models fine-tuned from one ancestor.");
+  trees
+    .command("discover")
+    .summary("cluster a pile of models into Model Trees")
+    .description("Clusters models into Model Trees by their weights. Names and metadata count for nothing.")
+    .argument("<folder...>", "folders (searched with all folders in them), files and http(s) URLs")
+    .option("--layer <name>", "module or tensor to compare models by (default: chosen for each signature)")
+    .option("--trees <n>", "number of trees, nested ones not counted (default: the data decide)", parseCount)
+    .option("--no-nested", "do not look for trees nested in trees")
+    .option("--json <file>", "write trees with all their models; - for standard output, instead of the table")
+    .option("--dot <file>", "write a graph for Graphviz; - for standard output, instead of the table")
+    .option("--svg <file>", "write a picture; - for standard output, instead of the table")
+    .option("--header <header>", "'Name: value' sent to the URLs' own servers; repeatable", collectHeader)
+    .option("--token <token>", "bearer token for URLs (default: HF_TOKEN, for Hugging Face only)")
+    .option("--quiet", "no progress and no remarks, only failures")
+    .addHelpText("after", help)
+    .action(async (paths: readonly string[], options: DiscoverOptions) => {
+      context.exit(await discover(paths, options, context));
+    });
+}
+
+async function discover(paths: readonly string[], options: DiscoverOptions, context: CommandContext): Promise<number> {
+  const { signal, terminal } = context;
+  const outputs = await toOutputs(options);
+  const { locations, failures: unreadable } = await findLocations(paths, signal);
+  const discovery = await discoverFound(locations, options, context);
+  const failures = discovery.skipped.map(({ location, error }): Failure => ({ file: location, error }));
+  if (discovery.trees.length > 0) {
+    const wanted = options.trees ?? 0;
+    const tops = discovery.trees.filter(({ parent }) => parent === undefined).length;
+    if (wanted > 0 && wanted < discovery.groups.length) {
+      throw usageError(
+        `--trees is ${wanted}, but the models have ${discovery.groups.length} signatures; each is a tree at least`,
+      );
+    }
+    for (const line of outputs.some(({ file }) => file === "-") ? [] : toTreeLines(discovery))
+      await terminal.print(line);
+    for (const output of outputs) await write(output, discovery, context);
+    if (options.quiet !== true) {
+      if (wanted > tops) terminal.remark(`only ${tops} trees could be told apart, not ${wanted}`);
+      for (const line of toRemarks(discovery, tops)) terminal.remark(toPlain(line));
+    }
+  }
+  for (const line of toFailedLines(failures, context.isDebug)) terminal.remark(line);
+  if (unreadable.length > 0) {
+    terminal.remark(`${toCount(unreadable.length, "path")} could not be read:`);
+    for (const line of toFailureLines(unreadable, context.isDebug)) terminal.remark(line);
+  }
+  if (discovery.trees.length === 0) return exitCodes.unusable;
+  return failures.length + unreadable.length > 0 ? exitCodes.someFailed : exitCodes.success;
+}
+
+async function discoverFound(
+  locations: readonly string[],
+  { layer, trees, nested, quiet, header: headers, token }: DiscoverOptions,
+  { signal, terminal, environment }: CommandContext,
+): Promise<Discovery> {
+  const progress = quiet === true ? undefined : showProgress(terminal, locations.length);
+  const modelOptions = toModelOptions({ headers, token, hubToken: environment.hubToken });
+  try {
+    return await discoverTrees(locations, {
+      ...{ layer, trees, nested, signal, modelOptions },
+      onProgress: ({ models, failed, bytes }) => {
+        const counts = { models, modelsDone: models, modelsFailed: failed };
+        progress?.update({ ...counts, bytesWanted: 0, bytesDone: bytes, bytesSent: bytes });
+      },
+      onStage: (stage) => {
+        progress?.stop();
+        if (quiet !== true) terminal.showStatus(stages[stage]);
+      },
+    });
+  } finally {
+    progress?.stop();
+  }
+}
+
+const stages = { distances: "comparing models…", nested: "looking for nested trees…" } as const;
+
+/** A file that is asked for. */
+interface Output {
+  readonly option: string;
+  /** `-` is standard output. */
+  readonly file: string;
+  readonly render: (discovery: Discovery) => string;
+}
+
+/** What is to be written, and whether it can be: known before anything is read. */
+async function toOutputs({ json, dot, svg }: DiscoverOptions): Promise<Output[]> {
+  const outputs = [
+    { option: "--json", file: json, render: (found: Discovery) => `${JSON.stringify(toTreeJson(found))}\n` },
+    { option: "--dot", file: dot, render: toDot },
+    { option: "--svg", file: svg, render: toSvg },
+  ].flatMap(({ file, ...rest }) => (file === undefined ? [] : [{ file, ...rest }]));
+  if (outputs.filter(({ file }) => file === "-").length > 1) {
+    throw usageError("only one of --json, --dot and --svg can go to standard output; name a file for the others");
+  }
+  for (const { option, file } of outputs) {
+    if (file === "-") continue;
+    await access(dirname(file), constants.W_OK).catch(() => {
+      throw usageError(`${option}: ${dirname(file)} is no folder that can be written to`);
+    });
+  }
+  return outputs;
+}
+
+async function write({ option, file, render }: Output, found: Discovery, { terminal }: CommandContext): Promise<void> {
+  const text = render(found);
+  if (file === "-") return terminal.print(text.trimEnd());
+  try {
+    await writeFile(file, text);
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw new CommandError(`${option}: ${file} could not be written: ${message}`, exitCodes.unusable, { cause });
+  }
+}
+
+/** What was compared, and how many trees that gave. */
+function toRemarks({ groups, trees }: Discovery, tops: number): string[] {
+  const models = groups.reduce((sum, { locations }) => sum + locations.length, 0);
+  const nested = trees.length - tops;
+  return [
+    ...groups.slice(0, mostGroups).map(({ kind, layers, locations }) => {
+      const names = layers.map(({ module, shape }) => `${module} [${shape.rows}, ${shape.columns}]`);
+      const by = names.length <= 2 ? names.join(" and ") : `${names[0]} and ${names.length - 1} more modules`;
+      return `${toCount(locations.length, "model")} (${kind}) compared by ${by}`;
+    }),
+    ...(groups.length > mostGroups ? [`… and ${groups.length - mostGroups} more signatures`] : []),
+    `${toCount(models, "model")} of ${toCount(groups.length, "signature")}: ${toCount(tops, "tree")}${nested > 0 ? ` and ${nested} nested` : ""}`,
+  ];
+}
+
+/** Signatures whose layers are named. */
+const mostGroups = 10;

@@ -1,0 +1,28 @@
+import { createHash } from "node:crypto";
+import type { TensorInfo } from "../weights/layer.js";
+import { findLoraPairs } from "../weights/lora-pairs.js";
+
+/** What a model must share with another one to be of its tree. */
+export interface Signature {
+  readonly kind: "dense" | "lora";
+  /** SHA-256, hex, of kind, names and shapes. */
+  readonly key: string;
+}
+
+/**
+ * The signature of a model: names and shapes of all tensors, whatever their types; of a LoRA file the modules that it
+ * changes with the widths of their inputs and outputs, whatever its rank and the way it is stored. Models of
+ * different signatures are of different trees.
+ */
+export function toSignature(tensors: ReadonlyMap<string, TensorInfo>): Signature {
+  const { pairs } = findLoraPairs(tensors);
+  const kind = pairs.length > 0 ? "lora" : "dense";
+  const lines =
+    kind === "lora"
+      ? pairs.map(({ module, inWidth, outWidth }) => JSON.stringify([module, inWidth, outWidth]))
+      : [...tensors.values()].map(({ name, shape }) => JSON.stringify([name, ...shape]));
+  const key = createHash("sha256")
+    .update(`${kind}\n${lines.sort().join("\n")}`)
+    .digest("hex");
+  return { kind, key };
+}
