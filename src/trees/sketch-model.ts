@@ -3,7 +3,8 @@ import type { LayerSpec, SelectedTensor, TensorRole } from "../weights/layer.js"
 import type { ModelFile } from "../weights/model-file.js";
 import { selectLayer } from "../weights/select-layer.js";
 import { foldSketch } from "./fold-sketch.js";
-import { SKETCH_BUCKETS, Sketcher } from "./sketch.js";
+import { SKETCH_BUCKETS, type Sketch } from "./sketch.js";
+import { openSketchKernel } from "./sketch-kernel.js";
 import { addMoments } from "./sketch-moments.js";
 import { type Rows, streamRows } from "./stream-rows.js";
 
@@ -57,7 +58,8 @@ async function sketchDense(
   { blocks, signal, onRows }: SketchOptions,
 ): Promise<ModelSketch> {
   let bytes = 0;
-  let sketcher: Sketcher | undefined;
+  const kernel = await openSketchKernel();
+  let sketch: Sketch | undefined;
   let scales: Float32Array = Float32Array.of(1);
   for (const selected of selectLayer(model.tensors, layer)) {
     bytes += selected.endByte - selected.beginByte;
@@ -65,15 +67,17 @@ async function sketchDense(
       scales = await readWhole(model, selected, signal);
       continue;
     }
-    const { rowCount, columnCount } = selected;
-    sketcher = new Sketcher({ rowCount, columnCount });
+    const { rowCount, columns } = selected;
+    sketch = kernel.create({ rowCount, columnCount: columns.end - columns.begin });
     for await (const rows of streamRows(model, selected, signal)) {
       scaleRows(rows, scales);
       onRows?.(rows);
-      sketcher.add(rows.values, rows.rowBegin, rows.rowCount);
+      const { values } = rows;
+      const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+      sketch.add({ ...rows, bytes, dtype: "F32" });
     }
   }
-  return { values: foldSketch(sketcher?.values ?? new Float64Array(0), blocks), bytes };
+  return { values: foldSketch(sketch?.values ?? new Float64Array(0), blocks), bytes };
 }
 
 async function sketchLora(

@@ -7,7 +7,7 @@ import type { ModelFile } from "../weights/model-file.js";
 
 /** Consecutive whole rows of a tensor. */
 export interface Rows {
-  /** rowCount × columns; used again for the next ones. */
+  /** rowCount × the columns that are read; used again for the next ones. */
   readonly values: Float32Array;
   /** Index of the first row, from the range's first. */
   readonly rowBegin: number;
@@ -26,7 +26,7 @@ const blockBytes = 1_048_576;
  */
 export async function* streamRows(
   model: ModelFile,
-  { tensor, beginByte, endByte, columnCount }: SelectedTensor,
+  { tensor, beginByte, endByte, columnCount, columns }: SelectedTensor,
   signal?: AbortSignal,
 ): AsyncGenerator<Rows, void, undefined> {
   const rowBytes = columnCount * dtypeBytes[tensor.dtype];
@@ -41,7 +41,7 @@ export async function* streamRows(
     const found = values.subarray(0, rowCount * columnCount);
     widen(block.subarray(0, filled), tensor.dtype, found);
     assertFinite(found, tensor.name, rowBegin, columnCount);
-    const rows = { values: found, rowBegin, rowCount };
+    const rows = { values: takeColumns(found, columnCount, columns), rowBegin, rowCount };
     rowBegin += rowCount;
     filled = 0;
     return rows;
@@ -59,6 +59,20 @@ export async function* streamRows(
   if (rowBegin === total) return;
   const message = `Tensor "${tensor.name}" of "${model.location}" ended after ${rowBegin} of ${total} rows. Read the file again.`;
   throw new CorruptDataError("CORRUPT", message, { tensor: tensor.name, rows: rowBegin });
+}
+
+/** Moves the columns that are read together, in place. */
+function takeColumns(
+  values: Float32Array,
+  columnCount: number,
+  { begin, end }: SelectedTensor["columns"],
+): Float32Array {
+  const width = end - begin;
+  if (width === columnCount) return values;
+  const rows = values.length / columnCount;
+  for (let row = 0; row < rows; row++)
+    values.copyWithin(row * width, row * columnCount + begin, row * columnCount + end);
+  return values.subarray(0, rows * width);
 }
 
 function assertFinite(values: Float32Array, tensor: string, rowBegin: number, columnCount: number): void {
