@@ -32,13 +32,14 @@ export async function calibrate(
 }
 
 /** A tree in words: how far its models lie, and how far it reaches. */
-export function toTreeLine({ name, models, centroid, gaussian }: Tree): string {
+export function toTreeLine({ name, models, centroid, moments }: Tree): string {
   const measured = `tree "${name}", measured on ${toCount(models, "model")}`;
   if (centroid !== undefined) {
     const length = Math.hypot(...centroid.values);
     const [median, radius] = [centroid.median, toRadius(centroid)].map((distance) => toPercent(distance / length));
     return `${measured}: half of their layers are within ${median} of the mean layer's length, the tree accepts ${radius}`;
   }
-  if (gaussian === undefined) return measured;
-  return `${measured}: half of their representations are within a Mahalanobis distance of ${gaussian.median.toPrecision(3)}, the tree accepts ${gaussian.reach.toPrecision(3)}`;
+  if (moments === undefined) return measured;
+  const [usual, most] = [moments.median, moments.reach].map((distance) => distance.toFixed(2));
+  return `${measured}: half of their LoRA layers move the base in directions with a cosine distance below ${usual} from the others', the tree accepts ${most}`;
 }

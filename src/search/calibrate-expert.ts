@@ -5,16 +5,19 @@ import { InvalidInputError, ProbestreamError } from "../errors/probestream-error
 import { openCatalogue } from "../experts/catalogue.js";
 import { describeExpert, manifestName } from "../experts/expert.js";
 import { fitCentroid } from "../trees/fit-centroid.js";
+import { fitMoments } from "../trees/fit-moments.js";
 import { fitTreeGaussian } from "../trees/fit-tree-gaussian.js";
-import { openSketchKernel } from "../trees/sketch-kernel.js";
+import type { SketchShape } from "../trees/sketch.js";
+import { MAX_SKETCH_BLOCKS } from "../trees/sketch-edges.js";
+import { sketchModel } from "../trees/sketch-model.js";
 import type { Tree } from "../trees/tree.js";
 import { toTreeEntry, treeFileName } from "../trees/tree-file.js";
+import type { LayerSpec } from "../weights/layer.js";
 import { mapConcurrently } from "../weights/map-concurrently.js";
 import { openModel } from "../weights/model-file.js";
 import { embedFiles } from "./embed-files.js";
 import { startEmbedder } from "./embedder.js";
 import { createLocalPort } from "./local-port.js";
-import { sketchModel } from "./sketch-model.js";
 
 /** Options of {@link calibrateExpert}. */
 export interface CalibrateOptions {
@@ -47,7 +50,6 @@ export async function calibrateExpert(
   { name, parent, signal, onProgress, onUnusable }: CalibrateOptions,
 ): Promise<Tree> {
   const { layer, representationWidth, spaceId } = await describeExpert(folder, signal);
-  const kernel = await openSketchKernel();
   const representations = new Map<number, Float32Array>();
   const port = createLocalPort(await startEmbedder({ catalogue: openCatalogue(folder), backend: "onnx" }));
   try {
@@ -68,10 +70,14 @@ export async function calibrateExpert(
     throw new InvalidInputError("FIELD_INVALID", message, { found: usable.length, fewest: fewestModels });
   }
   const sketches = await mapConcurrently(usable, sketchesAtOnce, async ({ location }) => {
-    if (layer.kind === "lora") return undefined;
     const model = await openModel(location, { signal });
     try {
-      return await sketchModel(model, layer, kernel, signal);
+      const { values } = await sketchModel(model, [layer], { blocks: MAX_SKETCH_BLOCKS, signal });
+      return Float32Array.from(values);
+    } catch (error) {
+      // A LoRA layer that is 0 says nothing of its tree.
+      if (error instanceof ProbestreamError && error.reason === "FIELD_INVALID") return undefined;
+      throw error;
     } finally {
       await model.close();
     }
@@ -79,20 +85,21 @@ export async function calibrateExpert(
   const values = new Float32Array(usable.length * representationWidth);
   for (const [index, { representation }] of usable.entries()) values.set(representation, index * representationWidth);
   const present = sketches.filter((sketch) => sketch !== undefined);
-  const { shape, layout } = layer;
-  const stored =
-    layout === "transposed"
-      ? { rowCount: shape.columns, columnCount: shape.rows }
-      : { rowCount: shape.rows, columnCount: shape.columns };
   const tree: Tree = {
     name,
     ...(parent !== undefined && { parent }),
     models: usable.length,
-    ...(present.length > 0 && { centroid: fitCentroid(stored, present) }),
+    ...(layer.kind === "dense" && { centroid: fitCentroid(toStoredShape(layer), present) }),
+    ...(layer.kind === "lora" && present.length > 1 && { moments: fitMoments(present) }),
     gaussian: fitTreeGaussian({ width: representationWidth, values }),
   };
   await writeTree(folder, tree);
   return tree;
+}
+
+/** A layer's matrix as files hold it. */
+function toStoredShape({ layout, shape: { rows, columns } }: LayerSpec): SketchShape {
+  return layout === "transposed" ? { rowCount: columns, columnCount: rows } : { rowCount: rows, columnCount: columns };
 }
 
 /** Writes a tree into an expert folder: the file first, then what names it; each appears whole. */

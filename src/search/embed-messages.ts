@@ -25,8 +25,8 @@ export interface ModelState {
   /** Per tensor: bytes accounted for, and the digests of their segments. */
   readonly tensors: readonly { readonly offset: number; readonly segmentDigests: Uint8Array }[];
   /**
-   * Per target: its accumulator, nothing of one that cannot serve any more. Then, if any expert has a tree, per tensor: the
-   * sketch.
+   * Per target: its accumulator, nothing of one that cannot serve any more. Then what is known of the layer for their
+   * trees.
    */
   readonly targets: readonly (readonly StatePart[])[];
 }

@@ -1,17 +1,17 @@
 import { createHash } from "node:crypto";
 import type { BackendUse } from "../compute/compute-backend.js";
 import { CorruptDataError, InvalidInputError } from "../errors/probestream-error.js";
-import type { Projector, StatePart } from "../projection/accumulator.js";
+import type { Projector } from "../projection/accumulator.js";
 import { createRangeReader, type RangeReader } from "../projection/range-reader.js";
 import { sliceColumns } from "../projection/slice-columns.js";
-import { rowBytes, type StoredMatrix } from "../projection/stored-matrix.js";
+import { rangeBytes, rowBytes, type StoredMatrix } from "../projection/stored-matrix.js";
 import type { SketchKernel } from "../trees/sketch-kernel.js";
 import type { Tree } from "../trees/tree.js";
 import type { TreeMatch } from "../trees/tree-match.js";
 import type { ModelState, WorkerTarget } from "./embed-messages.js";
-import { createTargetChoice } from "./target-choice.js";
+import { createNoExpert, createTargetChoice } from "./target-choice.js";
+import { createTargetGauges } from "./target-gauges.js";
 import { createTargetLanes } from "./target-lanes.js";
-import { createTargetSketches, toMatch } from "./target-sketches.js";
 
 /** Responses of one target, and how the model stands to its tree where the layer tells. */
 export interface TargetResponses {
@@ -65,20 +65,20 @@ export async function openModelProjection(
   { saved, isRouted, kernel }: ProjectionOptions,
 ): Promise<ModelProjection> {
   const times = { digestMs: 0, projectMs: 0 };
-  const sketches = createTargetSketches(targets, kernel);
-  const sketch = sketches[0]?.layer;
-  const candidates = sketches.flatMap(({ target, tree }) => ({
-    target,
-    tree,
-    spaceId: targets[target]?.spaceId ?? "",
-  }));
-  const choice = isRouted && sketch !== undefined ? createTargetChoice(candidates, sketch) : undefined;
+  const gauged = createTargetGauges(targets, kernel);
+  const gauges = [...new Set(gauged.map(({ gauge }) => gauge))];
+  const layer = gauged[0]?.dense?.layer;
+  const candidates = gauged.flatMap(({ target, dense }) =>
+    dense === undefined ? [] : [{ target, tree: dense.tree, spaceId: spaceIdOf(targets, target) }],
+  );
+  const choice = isRouted && layer !== undefined ? createTargetChoice(candidates, layer) : undefined;
   const lanes = createTargetLanes(targets, choice === undefined ? undefined : () => choice.possible);
   if (saved !== undefined) {
     await lanes.restore(saved.targets.slice(0, targets.length));
     const rows = tensors.map((matrix, index) => Math.floor((saved.tensors[index]?.offset ?? 0) / rowBytes(matrix)));
-    for (const { layer, tensorIndex, isFirst } of sketches) {
-      if (isFirst) layer.restore(saved.targets[targets.length + tensorIndex] ?? [], rows[tensorIndex] ?? 0);
+    for (const [index, gauge] of gauges.entries()) {
+      const weight = gauge.uses.find(({ role }) => role === "weight")?.tensorIndex ?? 0;
+      gauge.restore(saved.targets[targets.length + index] ?? [], rows[weight] ?? 0);
     }
     choice?.keepOnly(saved.targets.flatMap((parts, target) => (parts.length > 0 ? [target] : [])));
     choice?.look();
@@ -87,9 +87,9 @@ export async function openModelProjection(
     createRangeReader(
       matrix,
       async (block) => {
-        for (const { layer, roles } of sketches.filter(({ isFirst }) => isFirst)) {
-          for (const { role, matrix: used } of roles.filter((use) => use.tensorIndex === tensorIndex)) {
-            layer.add(role, sliceColumns(block, used.columns));
+        for (const gauge of gauges) {
+          for (const { role, matrix: used } of gauge.uses.filter((use) => use.tensorIndex === tensorIndex)) {
+            gauge.add(role, sliceColumns(block, used.columns));
           }
         }
         await lanes.add(tensorIndex, block);
@@ -111,12 +111,9 @@ export async function openModelProjection(
     accept: (tensorIndex, bytes, onSegment) => (readers[tensorIndex] as RangeReader).accept(bytes, onSegment),
     state: async () => {
       await lanes.settle();
-      const grown: StatePart[][] = tensors.map((_, tensorIndex) =>
-        sketches.flatMap((one) => (one.isFirst && one.tensorIndex === tensorIndex ? one.layer.state() : [])),
-      );
       return {
         tensors: readers.map(({ offset, segmentDigests }) => ({ offset, segmentDigests })),
-        targets: [...(await lanes.state()), ...(sketches.length === 0 ? [] : grown)],
+        targets: [...(await lanes.state()), ...gauges.map((gauge) => gauge.state())],
       };
     },
     finish: async (digest) => {
@@ -127,15 +124,48 @@ export async function openModelProjection(
         const { target, match } = choice.conclude();
         return [{ target, responses: await lanes.finish(target), match }];
       }
+      const matches = new Map(gauged.map(({ target, match }) => [target, match()]));
+      // Of LoRA layers all candidates were projected: it costs little, and only the whole tells.
+      const isChosen = isRouted && matches.size === targets.length;
+      const serving = isChosen ? [chooseMatch(matches, targets, tensors)] : [...targets.keys()];
       const finished: TargetResponses[] = [];
-      for (const target of targets.keys()) {
-        const own = sketches.find((one) => one.target === target);
-        finished.push({ target, responses: await lanes.finish(target), match: own && toMatch(own) });
+      for (const target of serving) {
+        const match = matches.get(target);
+        finished.push({
+          target,
+          responses: await lanes.finish(target),
+          match: isChosen ? toChosen(match, matches) : match,
+        });
       }
       return finished;
     },
     dispose: () => lanes.dispose(),
   };
+}
+
+function spaceIdOf(targets: readonly WorkerTarget[], target: number): string {
+  return targets[target]?.spaceId ?? "";
+}
+
+/** The candidate whose tree is the nearest that accepts the model. */
+function chooseMatch(
+  matches: ReadonlyMap<number, TreeMatch>,
+  targets: readonly WorkerTarget[],
+  tensors: readonly StoredMatrix[],
+): number {
+  const ranked = [...matches].sort(([, a], [, b]) => a.distance - b.distance);
+  const accepted = ranked.find(([, { isAccepted }]) => isAccepted);
+  if (accepted !== undefined) return accepted[0];
+  const [target, { tree, distance, radius }] = ranked[0] as (typeof ranked)[number];
+  const bytes = tensors.reduce((sum, matrix) => sum + rangeBytes(matrix), 0);
+  throw createNoExpert({ spaceId: spaceIdOf(targets, target), tree, distance, radius, bytes });
+}
+
+/** With the second nearest tree. */
+function toChosen(match: TreeMatch | undefined, matches: ReadonlyMap<number, TreeMatch>): TreeMatch | undefined {
+  const [next] = [...matches.values()].filter((other) => other !== match).sort((a, b) => a.distance - b.distance);
+  if (match === undefined || next === undefined) return match;
+  return { ...match, next: { tree: next.tree, distance: next.distance } };
 }
 
 function mergeUses(uses: readonly BackendUse[]): BackendUse[] {

@@ -4,7 +4,7 @@ import type { Expert } from "../experts/expert.js";
 import { sliceColumns } from "../projection/slice-columns.js";
 import { rangeBytes, rowBytes, toStoredMatrix } from "../projection/stored-matrix.js";
 import { judgeTrees } from "../trees/judge-trees.js";
-import { toCompleteBlocks } from "../trees/sketch.js";
+import { createPlainSketch, toCompleteBlocks } from "../trees/sketch.js";
 import { openSketchKernel } from "../trees/sketch-kernel.js";
 import { type Tree, toRadius } from "../trees/tree.js";
 import { readTree } from "../trees/tree-file.js";
@@ -12,6 +12,7 @@ import type { TreeMatch } from "../trees/tree-match.js";
 import type { SelectedTensor, TensorInfo } from "../weights/layer.js";
 import { createLayerSketch, type LayerSketch } from "./layer-sketch.js";
 import { type ModelManifest, planCandidates, type Selection, toRowsKey } from "./plan-embedding.js";
+import { createTargetGauges } from "./target-gauges.js";
 
 /** A model that is to be routed, and the beginnings of its tensors as far as they are known. */
 export interface RouteRequest extends Pick<ModelManifest, "tensors" | "experts"> {
@@ -39,7 +40,7 @@ export interface RouteAnswer {
   readonly decision: "routed" | "undecided" | "no-expert";
   /** Those that can still be the one first, the nearest first among them. */
   readonly candidates: readonly RouteCandidate[];
-  /** What to send beginnings of; nothing of LoRA layers, which only whole representations tell apart. */
+  /** What to send beginnings of, of LoRA layers both factors whole; nothing where only whole representations tell. */
   readonly tensors: readonly { readonly tensor: TensorInfo; readonly beginByte: number; readonly endByte: number }[];
   /** Bytes of the last tensor that nearly always decide; of the others all are wanted. */
   readonly prefixBytes: number;
@@ -83,16 +84,20 @@ export async function routeModel(request: RouteRequest, catalogue: Catalogue): P
   candidates.sort(
     (a, b) => Number(b.isPossible) - Number(a.isPossible) || (a.tree?.distance ?? 0) - (b.tree?.distance ?? 0),
   );
-  const isDense = known[0]?.expert.layer.kind === "dense" && known[0].tree !== undefined;
-  const wanted = isDense ? selections[0].selected : [];
-  const last = wanted.at(-1);
+  const { tree, selected } = known[0] ?? {};
+  const wanted =
+    tree?.centroid !== undefined ? selected : tree?.moments !== undefined ? selected?.filter(isFactor) : undefined;
+  const last = wanted?.at(-1);
   const matrix = last && toStoredMatrix(last);
   return {
     decision: standing.decision,
     candidates,
-    tensors: wanted,
-    // Whole rows, so that nothing is sent for nothing.
-    prefixBytes: matrix === undefined ? 0 : Math.ceil(decisiveShare * matrix.rowCount) * rowBytes(matrix),
+    tensors: wanted ?? [],
+    // Whole rows, so that nothing is sent for nothing; of LoRA factors all.
+    prefixBytes:
+      matrix === undefined
+        ? 0
+        : Math.ceil((tree?.centroid === undefined ? 1 : decisiveShare) * matrix.rowCount) * rowBytes(matrix),
   };
 }
 
@@ -112,6 +117,7 @@ async function stand(candidates: readonly Candidate[], prefixes: RouteRequest["p
   // An expert that knows no tree serves whatever has its layer.
   if (first?.tree === undefined)
     return { decision: others.length === 0 ? "routed" : "undecided", possible: all, matches: [] };
+  if (first.tree.moments !== undefined) return standByMoments(candidates, prefixes);
   const rowsRead = new Set(candidates.map(toRowsKey));
   const layer = rowsRead.size > 1 ? undefined : await sketchPrefixes(first.selected, prefixes);
   const centroids = candidates.flatMap(({ tree }) => tree?.centroid ?? []);
@@ -145,6 +151,37 @@ async function stand(candidates: readonly Candidate[], prefixes: RouteRequest["p
   const chosen = isWhole ? nearest : judgement.chosen;
   if (chosen !== undefined) return { decision: "routed", possible: [chosen], matches };
   return { decision: "undecided", possible: all.filter((index) => judgement.standings[index]?.isPossible), matches };
+}
+
+/** Judges candidates that read the same LoRA factors, if both are there. */
+function standByMoments(candidates: readonly Candidate[], prefixes: RouteRequest["prefixes"]): Standing {
+  const all = [...candidates.keys()];
+  const open: Standing = { decision: "undecided", possible: all, matches: [] };
+  const targets = candidates.map(({ expert, selected, tree }) => {
+    const uses = selected.map((one, tensorIndex) => ({ role: one.role, tensorIndex, matrix: toStoredMatrix(one) }));
+    return { spaceId: expert.spaceId, uses, tree };
+  });
+  const gauged = createTargetGauges(targets, { create: createPlainSketch });
+  if (gauged.length < candidates.length || new Set(gauged.map(({ gauge }) => gauge)).size > 1) return open;
+  const [shared] = gauged;
+  for (const { role, matrix } of shared?.gauge.uses ?? []) {
+    const bytes = prefixes.get(matrix.name);
+    if (bytes?.byteLength !== rangeBytes(matrix)) return open;
+    const { dtype, rowCount, columnCount } = matrix;
+    shared?.gauge.add(role, { bytes, dtype, rowBegin: 0, rowCount, columnCount });
+  }
+  const matches = gauged.map(({ match }) => match());
+  const byDistance = (a: number, b: number): number => (matches[a]?.distance ?? 0) - (matches[b]?.distance ?? 0);
+  const nearest = all.filter((index) => matches[index]?.isAccepted).sort(byDistance)[0];
+  return {
+    decision: nearest === undefined ? "no-expert" : "routed",
+    possible: nearest === undefined ? [] : [nearest],
+    matches,
+  };
+}
+
+function isFactor({ role }: Pick<SelectedTensor, "role">): boolean {
+  return role === "lora-down" || role === "lora-up";
 }
 
 /** The sketch of the rows that are known; undefined of LoRA layers and where nothing is known. */

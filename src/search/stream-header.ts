@@ -7,6 +7,7 @@ import { targetGroupBytes } from "../projection/row-groups.js";
 import { rangeBytes, rowBytes } from "../projection/stored-matrix.js";
 import { parseTreeName } from "../trees/tree-file.js";
 import type { ModelHeader } from "./embed-stream.js";
+import { maxMomentsRank } from "./factor-moments.js";
 import type { EmbeddingPlan, ModelManifest, TensorUse } from "./plan-embedding.js";
 import { maxKeptBytes } from "./target-lanes.js";
 
@@ -74,6 +75,8 @@ export function modelBytesOf({ tensors, targets, isRouted }: EmbeddingPlan, keep
     bytes += accumulatorBytes(expert.architecture, rank);
     if (keepsBlocks) bytes += keptBytes(uses);
   }
+  const lora = targets.find(({ expert, uses }) => parseTreeName(expert.extra) !== undefined && isKept(uses));
+  if (lora !== undefined) bytes += factorBytes(lora.uses);
   const isSketched = targets.some(
     ({ expert, uses }) => parseTreeName(expert.extra) !== undefined && uses.some(({ role }) => role === "weight"),
   );
@@ -81,6 +84,20 @@ export function modelBytesOf({ tensors, targets, isRouted }: EmbeddingPlan, keep
   // Rows are kept until it is known who serves: see `createTargetLanes`.
   const wholeBytes = tensors.reduce((sum, { matrix }) => sum + rangeBytes(matrix), 0);
   return isRouted && isSketched ? bytes + Math.min(wholeBytes, maxKeptBytes + targetGroupBytes) : bytes;
+}
+
+/** Whether the factors of a LoRA layer are kept for what they tell of its tree. */
+function isKept(uses: readonly TensorUse[]): boolean {
+  return uses.some(({ role, matrix }) => role === "lora-down" && matrix.rowCount <= maxMomentsRank);
+}
+
+/** Factors as float32, and a copy of them on the way to the store. */
+function factorBytes(uses: readonly TensorUse[]): number {
+  const factors = uses.filter(({ role }) => role === "lora-down" || role === "lora-up");
+  return factors.reduce(
+    (sum, { matrix }) => sum + 2 * Float32Array.BYTES_PER_ELEMENT * matrix.rowCount * matrix.columnCount,
+    0,
+  );
 }
 
 /** A sketch of 128 × 64 float64 numbers, and a copy of its state on the way to the store. */

@@ -3,7 +3,7 @@ import { InvalidInputError } from "../errors/probestream-error.js";
 import { readTensors } from "../weights/safetensors-file.js";
 import { encodeSafetensors, float32Bytes, type TensorData } from "../weights/safetensors-writer.js";
 import { SKETCH_BUCKETS } from "./sketch.js";
-import { toSketchEdges } from "./sketch-edges.js";
+import { MAX_SKETCH_BLOCKS, toSketchEdges } from "./sketch-edges.js";
 import { type Tree, type TreeCentroid, type TreeGaussian, toRadius } from "./tree.js";
 
 /** File of an expert folder that holds what is known of its tree. */
@@ -23,7 +23,7 @@ export interface TreeEntry {
 }
 
 /** A tree as an expert folder keeps it. */
-export function toTreeEntry({ name, parent, models, centroid, gaussian }: Tree): TreeEntry {
+export function toTreeEntry({ name, parent, models, centroid, moments, gaussian }: Tree): TreeEntry {
   const tensors: TensorData[] = [];
   const add = (tensor: string, shape: readonly number[], values: Float64Array): void => {
     tensors.push({ name: tensor, dtype: "F32", shape, bytes: float32Bytes(Float32Array.from(values)) });
@@ -32,6 +32,7 @@ export function toTreeEntry({ name, parent, models, centroid, gaussian }: Tree):
     add("centroid", [centroid.spread.length, SKETCH_BUCKETS], centroid.values);
     add("spread", [centroid.spread.length], centroid.spread);
   }
+  if (moments !== undefined) add("moments", [MAX_SKETCH_BLOCKS, SKETCH_BUCKETS], moments.values);
   if (gaussian !== undefined) {
     add("gaussian.mean", [gaussian.mean.length], gaussian.mean);
     add("gaussian.lower", [gaussian.mean.length, gaussian.mean.length], gaussian.lower);
@@ -47,7 +48,11 @@ export function toTreeEntry({ name, parent, models, centroid, gaussian }: Tree):
         file: treeFileName,
         ...(centroid !== undefined && { stored: [centroid.shape.rowCount, centroid.shape.columnCount] }),
       },
-      calibration: { ...(layer !== undefined && { layer }), ...(representation !== undefined && { representation }) },
+      calibration: {
+        ...(layer !== undefined && { layer }),
+        ...(moments !== undefined && { moments: { median: moments.median, reach: moments.reach } }),
+        ...(representation !== undefined && { representation }),
+      },
     },
     bytes: encodeSafetensors(tensors, { format: "probestream-tree/1" }),
   };
@@ -111,6 +116,9 @@ export async function readTree(folder: string, extra: Readonly<Record<string, un
     ...names,
     models: typeof entry["models"] === "number" ? entry["models"] : 0,
     ...(tensors.has("centroid") && { centroid: toCentroid() }),
+    ...(tensors.has("moments") && {
+      moments: { values: take("moments", MAX_SKETCH_BLOCKS * SKETCH_BUCKETS), ...reachOf("moments") },
+    }),
     ...(tensors.has("gaussian.mean") && { gaussian: toGaussian() }),
   };
 }

@@ -3,8 +3,11 @@ export interface TreeMatch {
   readonly tree: string;
   /** The tree that it grew from. */
   readonly parent?: string;
-  /** What distances were measured on: the layer's weights, or the expert's representation where these tell nothing (LoRA). */
-  readonly basis: "layer" | "representation";
+  /**
+   * What distances were measured on: the layer's weights; of LoRA layers, which do not hold their base's, the directions in
+   * which they move it; or the expert's representation, where the tree has nothing else.
+   */
+  readonly basis: "layer" | "moments" | "representation";
   readonly distance: number;
   /** Distance that the tree accepts. */
   readonly radius: number;

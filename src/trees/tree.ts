@@ -11,6 +11,8 @@ export interface Tree {
   readonly models: number;
   /** Of dense layers. */
   readonly centroid?: TreeCentroid;
+  /** Of LoRA layers. */
+  readonly moments?: TreeMoments;
   /** Of an expert's representations of its models. */
   readonly gaussian?: TreeGaussian;
 }
@@ -26,6 +28,19 @@ export interface TreeCentroid {
   /** Half of its models are nearer: l2 distance of the layer. */
   readonly median: number;
   /** 99.5 of a hundred models are expected to be nearer: see `toReach`. */
+  readonly reach: number;
+}
+
+/**
+ * The directions in which a tree's LoRA layers move its base: their mean second moment, sketched. The deltas themselves are
+ * nearly orthogonal to each other within a tree as well; where they move outputs and inputs depends on the base.
+ */
+export interface TreeMoments {
+  /** 128 × 64, of unit length: see `addMoments`. */
+  readonly values: Float64Array;
+  /** Half of its models are nearer: 1 − cosine. */
+  readonly median: number;
+  /** Distance that the tree accepts: 99.5 of a hundred models are expected to be nearer. */
   readonly reach: number;
 }
 

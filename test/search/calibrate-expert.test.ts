@@ -30,7 +30,7 @@ function toTensors({ down, up }: { down: Float32Array; up: Float32Array }) {
   ];
 }
 
-test("calibrated on files, LoRA experts choose by their representations, and refuse what is of neither", async (t) => {
+test("calibrated on files, LoRA experts are chosen by where layers move their base, and refuse what is of neither", async (t) => {
   const root = await createTemporaryFolder(t);
   const random = new Random(12);
   const trees = [createLoraTree(1), createLoraTree(2)];
@@ -65,7 +65,7 @@ test("calibrated on files, LoRA experts choose by their representations, and ref
     }).catch(() => undefined);
     const [embedding] = outcome?.embeddings ?? [];
     if (embedding?.expert.name === `tree-${own}`) right++;
-    if (embedding !== undefined) t.is(embedding.tree?.basis, "representation");
+    if (embedding !== undefined) t.is(embedding.tree?.basis, "moments");
   }
   t.true(right >= 18, `${right} of 20`);
   const foreign = toTensors({ down: random.spread(rank * columns, 9), up: random.spread(rows * rank, 9) });
