@@ -17,7 +17,7 @@ Calibrating measures where the tree's models lie and how far they reach, and wri
 into the expert folder (tree.safetensors, and the keys tree and calibration of
 expert.json). From then on the expert refuses models of other trees, and among several
 calibrated experts the weights choose: no --expert is needed. Dense layers are told apart by
-their weights, LoRA layers by the expert's own representations of them.
+their weights, LoRA layers by the directions in which they move their base.
 
 \`probestream train\` calibrates what it makes. A server that has the expert in memory takes
 the tree up when it is started anew.

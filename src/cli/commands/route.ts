@@ -30,8 +30,9 @@ const help = `
 An expert knows one Model Tree: models fine-tuned from one ancestor. \`route\` reads a
 twentieth of the layer and says which tree a model is of, how far from its middle, and how
 far the next tree is; \`embed\` decides the same on the way and embeds as well. LoRA files do
-not hold their base's weights: of these only \`embed\` can tell. Experts must be calibrated
-(\`probestream experts calibrate\`); \`train\` does so.
+not hold their base's weights, but move it in directions that depend on it: of these both
+factors are read. Experts must be calibrated (\`probestream experts calibrate\`; \`train\`
+does so).
 
 Exit codes: 0 every model has its expert; 1 some have none, are undecided or could not be
 read; 2 the command line is wrong; 3 no server, no experts, or no model.

@@ -142,7 +142,7 @@ export type RouteModelResponse = Message<"probestream.v1.RouteModelResponse"> & 
   candidates: RouteCandidate[];
 
   /**
-   * What to send the beginnings of: for LoRA layers nothing, for only whole representations tell.
+   * What to send the beginnings of, of LoRA layers both factors whole; nothing where only an upload tells.
    *
    * @generated from field: repeated probestream.v1.TensorRange tensors = 3;
    */
