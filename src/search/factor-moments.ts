@@ -3,6 +3,7 @@ import { widen } from "../linalg/widen.js";
 import type { LayerMatrices, StatePart } from "../projection/accumulator.js";
 import { SKETCH_BUCKETS } from "../trees/sketch.js";
 import { MAX_SKETCH_BLOCKS } from "../trees/sketch-edges.js";
+import type { SketchKernel } from "../trees/sketch-kernel.js";
 import { addMoments } from "../trees/sketch-moments.js";
 import type { TensorRole } from "../weights/layer.js";
 
@@ -23,7 +24,7 @@ export interface FactorMoments {
 export const maxMomentsRank = 256;
 
 /** Begins the moments of a layer; undefined if it is no LoRA layer or of too high a rank. Memory: the factors as float32. */
-export function createFactorMoments(matrices: LayerMatrices): FactorMoments | undefined {
+export function createFactorMoments(kernel: SketchKernel, matrices: LayerMatrices): FactorMoments | undefined {
   const { "lora-down": down, "lora-up": up } = matrices;
   if (down === undefined || up === undefined || down.rowCount > maxMomentsRank) return undefined;
   const rank = down.rowCount;
@@ -45,7 +46,8 @@ export function createFactorMoments(matrices: LayerMatrices): FactorMoments | un
     sketch: () => {
       if (sketched !== undefined) return sketched;
       const sum = new Float64Array(MAX_SKETCH_BLOCKS * SKETCH_BUCKETS);
-      addMoments(sum, MAX_SKETCH_BLOCKS, 0, { rank, down: factors["lora-down"], up: factors["lora-up"] });
+      const { "lora-down": down, "lora-up": up } = factors;
+      addMoments(sum, MAX_SKETCH_BLOCKS, 0, { rank, down, up }, kernel.gram);
       sketched = sum;
       return sum;
     },

@@ -4,7 +4,7 @@ import type { Expert } from "../experts/expert.js";
 import { sliceColumns } from "../projection/slice-columns.js";
 import { rangeBytes, rowBytes, toStoredMatrix } from "../projection/stored-matrix.js";
 import { judgeTrees } from "../trees/judge-trees.js";
-import { createPlainSketch, toCompleteBlocks } from "../trees/sketch.js";
+import { toCompleteBlocks } from "../trees/sketch.js";
 import { openSketchKernel } from "../trees/sketch-kernel.js";
 import { type Tree, toRadius } from "../trees/tree.js";
 import { readTree } from "../trees/tree-file.js";
@@ -154,14 +154,14 @@ async function stand(candidates: readonly Candidate[], prefixes: RouteRequest["p
 }
 
 /** Judges candidates that read the same LoRA factors, if both are there. */
-function standByMoments(candidates: readonly Candidate[], prefixes: RouteRequest["prefixes"]): Standing {
+async function standByMoments(candidates: readonly Candidate[], prefixes: RouteRequest["prefixes"]): Promise<Standing> {
   const all = [...candidates.keys()];
   const open: Standing = { decision: "undecided", possible: all, matches: [] };
   const targets = candidates.map(({ expert, selected, tree }) => {
     const uses = selected.map((one, tensorIndex) => ({ role: one.role, tensorIndex, matrix: toStoredMatrix(one) }));
     return { spaceId: expert.spaceId, uses, tree };
   });
-  const gauged = createTargetGauges(targets, { create: createPlainSketch });
+  const gauged = createTargetGauges(targets, await openSketchKernel());
   if (gauged.length < candidates.length || new Set(gauged.map(({ gauge }) => gauge)).size > 1) return open;
   const [shared] = gauged;
   for (const { role, matrix } of shared?.gauge.uses ?? []) {

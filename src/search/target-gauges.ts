@@ -59,7 +59,7 @@ export function createTargetGauges(targets: readonly GaugedTarget[], kernel: Ske
     if (moments === undefined) return [];
     const shared =
       factors.get(key) ??
-      begin(createFactorMoments(matrices), (own) => ({ gauge: { ...own, uses: weights }, moments: own }));
+      begin(createFactorMoments(kernel, matrices), (own) => ({ gauge: { ...own, uses: weights }, moments: own }));
     if (shared === undefined) return [];
     factors.set(key, shared);
     return [{ target, gauge: shared.gauge, match: () => toMomentsMatch(tree, moments, shared.moments) }];

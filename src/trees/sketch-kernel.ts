@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { pageBytes, type WasmMemory, wasmEngine } from "../compute/backends/wasm/web-assembly.js";
 import { type Dtype, dtypeBytes } from "../linalg/dtype.js";
 import { widen } from "../linalg/widen.js";
+import { toPlainGram } from "./plain-gram.js";
 import {
   createPlainSketch,
   SKETCH_BUCKETS,
@@ -17,6 +18,12 @@ import { toSketchEdges } from "./sketch-edges.js";
 /** Makes sketches whose rows a WebAssembly kernel adds; in plain TypeScript where it does not run. */
 export interface SketchKernel {
   create(shape: SketchShape): Sketch;
+  /**
+   * Inner products of all pairs of rows, rows × rows; sums in float32, four at a time.
+   *
+   * @param values rows × columns, row-major.
+   */
+  gram(values: Float32Array, rows: number): Float64Array;
 }
 
 /** What the AssemblyScript kernel exports, see `kernel/index.ts`. */
@@ -32,6 +39,7 @@ interface KernelExports {
     row64: number,
     sums: number,
   ): void;
+  gram(source: number, rows: number, columns: number, out: number): void;
 }
 
 /** Numbers of the element types in the kernel; F64 is rounded to F32 on its way in. */
@@ -58,11 +66,26 @@ export function openSketchKernel(): Promise<SketchKernel> {
 
 async function open(): Promise<SketchKernel> {
   const bytes = await readFile(new URL("./kernel/plain-own.wasm", import.meta.url));
-  if (!wasmEngine.validate(bytes)) return { create: createPlainSketch };
+  if (!wasmEngine.validate(bytes)) return { create: createPlainSketch, gram: toPlainGram };
   const memory = new wasmEngine.Memory({ initial: 1 });
   const { exports } = new wasmEngine.Instance(new wasmEngine.Module(bytes), { env: { memory } });
   const regions = createRegions(memory);
-  return { create: (shape) => createKernelSketch(exports as KernelExports, regions, shape) };
+  const kernel = exports as KernelExports;
+  return {
+    create: (shape) => createKernelSketch(kernel, regions, shape),
+    gram: (values, rows) => {
+      const columns = values.length / rows;
+      const padded = Math.ceil(columns / 4) * 4;
+      const outBytes = 8 * rows * rows;
+      const out = regions.rows(outBytes + 4 * rows * padded + overrunBytes);
+      const source = new Float32Array(regions.buffer, out + outBytes, rows * padded);
+      source.fill(0);
+      for (let row = 0; row < rows; row++)
+        source.set(values.subarray(row * columns, (row + 1) * columns), row * padded);
+      kernel.gram(out + outBytes, rows, padded, out);
+      return new Float64Array(regions.buffer, out, rows * rows).slice();
+    },
+  };
 }
 
 /** The kernel's memory: places for signs of columns, and one for rows. */

@@ -86,6 +86,7 @@ async function sketchLora(
   { blocks, signal }: SketchOptions,
 ): Promise<ModelSketch> {
   let bytes = 0;
+  const { gram } = await openSketchKernel();
   const sum = new Float64Array(blocks * SKETCH_BUCKETS);
   let used = 0;
   for (const [index, layer] of layers.entries()) {
@@ -97,7 +98,7 @@ async function sketchLora(
       if (selected.role === "lora-down") rank = selected.rowCount;
     }
     const [down, up] = [factors.get("lora-down"), factors.get("lora-up")];
-    if (down !== undefined && up !== undefined && addMoments(sum, blocks, index, { rank, down, up })) used++;
+    if (down !== undefined && up !== undefined && addMoments(sum, blocks, index, { rank, down, up }, gram)) used++;
   }
   if (used > 0) return { values: sum, bytes };
   const message = `"${model.location}" changes nothing: its LoRA layers are 0. Nothing tells which tree it is of.`;

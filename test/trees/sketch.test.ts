@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { dtypeBytes } from "../../src/linalg/dtype.js";
 import { Random } from "../../src/linalg/random.js";
 import { foldSketch } from "../../src/trees/fold-sketch.js";
+import { toPlainGram } from "../../src/trees/plain-gram.js";
 import {
   createPlainSketch,
   SKETCH_BUCKETS,
@@ -162,4 +163,20 @@ test("a sketch with few blocks is not folded", (t) => {
   const sketch = sketchOf(new Random(9).spread(6 * 8, 1), 6, 8);
   t.deepEqual(foldSketch(sketch, 6), sketch);
   t.is(foldSketch(sketch, 4).length, 4 * SKETCH_BUCKETS);
+});
+
+test("the kernel's inner products of rows are those of plain TypeScript", (t) => {
+  const random = new Random(14);
+  for (const [rows, columns] of [
+    [1, 1],
+    [3, 5],
+    [4, 64],
+    [7, 130],
+    [33, 77],
+  ] as const) {
+    const values = random.spread(rows * columns, 1);
+    const [fast, plain] = [kernel.gram(values, rows), toPlainGram(values, rows)];
+    const error = fast.map((value, index) => value - (plain[index] as number));
+    t.true(squares(error) <= 1e-12 * squares(plain), `${rows} × ${columns}`);
+  }
 });

@@ -85,3 +85,52 @@ function addHalf(from: usize, signs: usize, padded: usize, sums: usize): void {
   v128.store(sums, s6, 96);
   v128.store(sums, s7, 112);
 }
+
+/**
+ * Inner products of all pairs of rows, as float64, both halves: out is rows × rows.
+ *
+ * @param source rows × columns float32 numbers; columns are a multiple of 4.
+ */
+export function gram(source: usize, rows: usize, columns: usize, out: usize): void {
+  const rowBytes = columns * 4;
+  for (let i: usize = 0; i < rows; i++) {
+    const a = source + i * rowBytes;
+    let j = i;
+    // Four rows at a time share the loads of the first.
+    for (; j + 4 <= rows; j += 4) {
+      const b = source + j * rowBytes;
+      let s0 = f32x4.splat(0);
+      let s1 = f32x4.splat(0);
+      let s2 = f32x4.splat(0);
+      let s3 = f32x4.splat(0);
+      for (let at: usize = 0; at < rowBytes; at += 16) {
+        const x = v128.load(a + at);
+        s0 = f32x4.add(s0, f32x4.mul(x, v128.load(b + at)));
+        s1 = f32x4.add(s1, f32x4.mul(x, v128.load(b + rowBytes + at)));
+        s2 = f32x4.add(s2, f32x4.mul(x, v128.load(b + 2 * rowBytes + at)));
+        s3 = f32x4.add(s3, f32x4.mul(x, v128.load(b + 3 * rowBytes + at)));
+      }
+      put(out, rows, i, j, s0);
+      put(out, rows, i, j + 1, s1);
+      put(out, rows, i, j + 2, s2);
+      put(out, rows, i, j + 3, s3);
+    }
+    for (; j < rows; j++) {
+      const b = source + j * rowBytes;
+      let s = f32x4.splat(0);
+      for (let at: usize = 0; at < rowBytes; at += 16) s = f32x4.add(s, f32x4.mul(v128.load(a + at), v128.load(b + at)));
+      put(out, rows, i, j, s);
+    }
+  }
+}
+
+/** Stores the sum of four lanes at (i, j) and (j, i). */
+@inline
+function put(out: usize, rows: usize, i: usize, j: usize, lanes: v128): void {
+  const low = f64x2.promote_low_f32x4(lanes);
+  const high = f64x2.promote_low_f32x4(i8x16.shuffle(lanes, lanes, 8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15));
+  const sum = f64x2.add(low, high);
+  const total = f64x2.extract_lane(sum, 0) + f64x2.extract_lane(sum, 1);
+  store<f64>(out + (i * rows + j) * 8, total);
+  store<f64>(out + (j * rows + i) * 8, total);
+}
