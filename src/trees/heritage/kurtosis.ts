@@ -25,6 +25,11 @@ export class Moments {
     return this.#mean;
   }
 
+  /** Sum of the squares of all numbers. */
+  get squareSum(): number {
+    return this.#second + this.#count * this.#mean * this.#mean;
+  }
+
   /** Adds a piece of any length. */
   add(values: Float32Array | Float64Array): void {
     const count = values.length;

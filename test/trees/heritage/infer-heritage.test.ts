@@ -110,7 +110,7 @@ test("input that is no distance, no kurtosis or no square is refused", async (t)
     );
   await refuse({ distances: Float64Array.of(0, Number.NaN, 1, 0) }, "NON_FINITE", /distance of models 0 and 1 is NaN/);
   await refuse({ distances: Float64Array.of(0, 1, -1, 0) }, "FIELD_INVALID", /distance of models 1 and 0 is -1/);
-  await refuse({ kurtosis: [1, Number.NaN] }, "NON_FINITE", /kurtosis of model 1 is NaN; leave/);
+  await refuse({ kurtosis: [1, Number.NaN] }, "NON_FINITE", /statistic of model 1 is NaN; leave/);
   await refuse({ kurtosis: [1, 2, 3] }, "SHAPE_MISMATCH", /4 distances were given for 3 models/);
   await refuse({ kurtosis: [], distances: new Float64Array(0) }, "SHAPE_MISMATCH", /one model or more/);
   await refuse({ directionWeight: -0.1 }, "FIELD_INVALID", /directionWeight is -0.1/);
