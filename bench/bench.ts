@@ -1,4 +1,5 @@
 import { type Bench, parseBenchOptions } from "./bench-options.js";
+import { heritage } from "./heritage.js";
 import { ingest } from "./ingest.js";
 import { memory } from "./memory.js";
 import { models } from "./models.js";
@@ -10,6 +11,7 @@ import { trainingOptions } from "./training-options.js";
 import { worker } from "./worker.js";
 
 const benches = {
+  heritage,
   ingest,
   memory,
   models,

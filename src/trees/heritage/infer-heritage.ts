@@ -4,6 +4,10 @@ import { findSpanningArborescence } from "./spanning-arborescence.js";
 /**
  * What the models' training was: `generalisation`, the same broad training going on, along which kurtosis grows;
  * `specialisation`, fine-tuning on something narrower, along which it falls.
+ *
+ * These are the signs that the authors found (their code has the first for Stable Diffusion, the second for ViT and Llama). In
+ * the bench's families kurtosis grows along 79 of 100 edges of generalisation, but also along 63 of specialisation: a hint,
+ * no proof. The sum of squares grows along 99 and 85, see {@link inferHeritageBy}.
  */
 export type TrainingStage = "generalisation" | "specialisation";
 
@@ -41,8 +45,8 @@ export interface Heritage {
 }
 
 /**
- * The authors' code has 0.3, which lets a statistic that is often wrong overrule distances that are nearly always right: of
- * the bench's families it costs 2 to 41 of 100 edges, where 0.03 costs 0 to 2. See `heritage` in bench/README.md.
+ * The authors' code has 0.3, with which a statistic that is often wrong overrules distances that are nearly always right: in
+ * the bench's families of whole models 9 to 36 of 100 edges fewer are found with it. 0.03 decides what distances leave open.
  */
 export const DEFAULT_DIRECTION_WEIGHT = 0.03;
 
