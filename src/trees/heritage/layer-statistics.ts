@@ -19,7 +19,7 @@ export interface LayerStatistics extends LayerExtent {
 
 /**
  * Rows and columns of a sample at most. A difference is low-rank in a sample where it is in the layer, and singular values
- * of larger samples take long: 64 × 64 some 8 ms for each layer of each two models.
+ * of larger samples take long: 64 × 64 some 20 ms for each layer of each two models.
  */
 export const MAX_SAMPLE_SIDE = 64;
 

@@ -1,4 +1,4 @@
-/** Sweeps at most; matrices of side 64 take about seven. */
+/** Sweeps at most: far more than it takes, so that rounding cannot keep it from ending. */
 const maxSweeps = 40;
 /** Columns are taken as orthogonal when the cosine between them is below this. */
 const threshold = 1e-10;
@@ -7,7 +7,7 @@ const threshold = 1e-10;
  * Singular values of a matrix, largest first, by rotating pairs of its columns until all are orthogonal (Jacobi, Hestenes).
  * Small ones come out to about 1e-10 of their own size or 1e-15 of the largest, whichever is more.
  *
- * Time about 7 sweeps of long · short² multiplications: some 8 ms at 64 × 64. Memory: one copy in float64.
+ * Time grows with long · short²: measured 3 ms at 32 × 32, 20 ms at 64 × 64. Memory: one copy in float64.
  *
  * @param values rows × columns, row-major, all finite.
  * @returns as many as the shorter side.
