@@ -19,16 +19,16 @@ export interface AdamSession {
   dispose(): Promise<void>;
 }
 
+/** Makes the loss of the parameters, declaring the other inputs itself. */
+export type BuildLoss = (builder: GraphBuilder, parameters: ReadonlyMap<string, Value>) => Value;
+
 const prefix = "gradient.";
 
-/**
- * Opens training of some tensors with a graph of its own: the loss and its gradients by onnxruntime, then Adam.
- *
- * @param build makes the loss of the parameters, declaring the other inputs itself.
- */
+/** Opens training of some tensors with a graph of its own: the loss and its gradients by onnxruntime, then Adam. */
 export async function openAdamSession(
   shapes: ReadonlyMap<string, readonly number[]>,
-  build: (builder: GraphBuilder, parameters: ReadonlyMap<string, Value>) => Value,
+  build: BuildLoss,
+  threads = 2,
 ): Promise<AdamSession> {
   const runtime = await loadTrainingRuntime();
   const builder = new GraphBuilder();
@@ -40,7 +40,7 @@ export async function openAdamSession(
   }
   const session: InferenceSession = await runtime.InferenceSession.create(encodeGraph(builder.toGraph("denoiser")), {
     executionProviders: ["cpu"],
-    intraOpNumThreads: 2,
+    intraOpNumThreads: threads,
     interOpNumThreads: 1,
   });
   const memory = createParameterMemory(shapes);

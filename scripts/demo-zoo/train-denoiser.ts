@@ -1,5 +1,5 @@
 import { Random } from "../../src/linalg/random.js";
-import { openAdamSession } from "./adam-session.js";
+import { type BuildLoss, openAdamSession } from "./adam-session.js";
 import type { Concept } from "./concepts.js";
 import {
   buildDenoiser,
@@ -19,18 +19,23 @@ export interface DenoiserSettings {
   readonly concepts: readonly Concept[];
   readonly steps: number;
   readonly seed: number;
+  /** Tensors by name to go on from; without them it begins with random ones. */
+  readonly from?: ReadonlyMap<string, Float32Array>;
+  /** Pictures of a step. Default 128. */
+  readonly pictures?: number;
+  /** Falls to 0 along half a cosine. Default 2e-3. */
+  readonly learningRate?: number;
+  /** Default 2; one does as well for a small denoiser. */
+  readonly threads?: number;
   readonly onStep?: (step: number, loss: number) => void;
 }
 
-const pictures = 128;
-const learningRate = 2e-3;
-
-/** Trains a denoiser on pictures of all concepts alike. Gives its tensors by name. */
+/** Trains all layers of a denoiser on pictures of all concepts alike. Gives its tensors by name. */
 export async function trainDenoiser(settings: DenoiserSettings): Promise<Map<string, Float32Array>> {
-  const { shape, concepts, steps, seed, onStep } = settings;
+  const { shape, concepts, steps, seed, from, pictures = 128, learningRate = 2e-3, threads, onStep } = settings;
   const random = new Random(seed);
   const shapes = toDenoiserShapes(shape);
-  const session = await openAdamSession(shapes, (builder, parameters) => {
+  const build: BuildLoss = (builder, parameters) => {
     const input = builder.input("input", [pictures * tokens, tokenNumbers]);
     const wanted = builder.input("wanted", [pictures * tokens, patchNumbers]);
     const take = (name: string) => parameters.get(`${name}.weight`) ?? input;
@@ -38,11 +43,12 @@ export async function trainDenoiser(settings: DenoiserSettings): Promise<Map<str
       builder.gemm(x, take(name), { b: true }),
     );
     return buildLoss(builder, found, wanted, 1);
-  });
+  };
+  const session = await openAdamSession(shapes, build, threads);
   try {
     for (const [name, extents] of shapes) {
       const values = session.parameters.get(name) ?? new Float32Array(0);
-      values.set(random.spread(values.length, 1 / Math.sqrt(extents[1] ?? 1)));
+      values.set(from?.get(name) ?? random.spread(values.length, 1 / Math.sqrt(extents[1] ?? 1)));
     }
     for (let step = 0; step < steps; step++) {
       const drawn = Array.from({ length: pictures }, () => {
@@ -55,7 +61,8 @@ export async function trainDenoiser(settings: DenoiserSettings): Promise<Map<str
         input: [input, [pictures * tokens, tokenNumbers]],
         wanted: [wanted, [pictures * tokens, patchNumbers]],
       } as const;
-      onStep?.(step, await session.step(inputs, rate));
+      const loss = await session.step(inputs, rate);
+      onStep?.(step, loss);
     }
     return new Map([...session.parameters].map(([name, values]) => [name, values.slice()]));
   } finally {
