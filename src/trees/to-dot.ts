@@ -1,5 +1,6 @@
 import { toCommonFolder } from "./common-folder.js";
 import type { DiscoveredTree, Discovery } from "./discover-trees.js";
+import { toDotText } from "./dot-text.js";
 
 /** Models that a tree shows at most; the rest are one node with their number. */
 const mostModels = 24;
@@ -28,25 +29,14 @@ function toTreeLines(tree: DiscoveredTree, folder: string): string[] {
   const shown = members.slice(0, mostModels);
   const more = members.length - shown.length;
   return [
-    `  tree${id} [label=${toText(...text)}, fillcolor="#dde8f7", penwidth=2];`,
+    `  tree${id} [label=${toDotText(...text)}, fillcolor="#dde8f7", penwidth=2];`,
     ...(parent === undefined ? [] : [`  tree${parent} -> tree${id} [color="#335599", penwidth=2];`]),
     ...shown.flatMap(({ model }) => {
       const name = (group.locations[model] ?? "").slice(folder.length);
-      return [`  m${id}_${model} [label=${toText(name)}];`, `  tree${id} -> m${id}_${model};`];
+      return [`  m${id}_${model} [label=${toDotText(name)}];`, `  tree${id} -> m${id}_${model};`];
     }),
     ...(more > 0
-      ? [`  more${id} [label=${toText(`and ${more} more`)}, style=dashed];`, `  tree${id} -> more${id};`]
+      ? [`  more${id} [label=${toDotText(`and ${more} more`)}, style=dashed];`, `  tree${id} -> more${id};`]
       : []),
   ];
-}
-
-/** A quoted string of the DOT language, of several lines; control characters in a name could break it. */
-function toText(...lines: readonly string[]): string {
-  const escaped = lines.map((line) =>
-    line
-      .replace(/\p{Cc}/gu, "\ufffd")
-      .replaceAll("\\", "\\\\")
-      .replaceAll('"', '\\"'),
-  );
-  return `"${escaped.join("\\n")}"`;
 }

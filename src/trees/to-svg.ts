@@ -1,6 +1,7 @@
 import { toCommonFolder } from "./common-folder.js";
 import type { DiscoveredTree, Discovery } from "./discover-trees.js";
 import type { SignatureGroup } from "./read-models.js";
+import { toXml } from "./xml-text.js";
 
 /** Sizes in pixels. */
 const [width, margin, rowHeight, indent] = [1200, 28, 62, 30];
@@ -179,14 +180,4 @@ function toPercent(share: number): string {
 function shorten(name: string, most: number): string {
   const characters = [...name];
   return characters.length <= most ? name : `…${characters.slice(1 - most).join("")}`;
-}
-
-/** Text of an XML document: names come from files. */
-function toXml(content: string): string {
-  return content
-    .replace(/[\p{Cc}\p{Cs}]/gu, "\ufffd")
-    .replaceAll("&", "&amp;")
-    .replaceAll("<", "&lt;")
-    .replaceAll(">", "&gt;")
-    .replaceAll('"', "&quot;");
 }

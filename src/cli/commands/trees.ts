@@ -1,5 +1,3 @@
-import { access, constants, writeFile } from "node:fs/promises";
-import { dirname } from "node:path";
 import type { Command } from "commander";
 import { type Discovery, discoverTrees } from "../../trees/discover-trees.js";
 import { toDot } from "../../trees/to-dot.js";
@@ -7,14 +5,16 @@ import { toSvg } from "../../trees/to-svg.js";
 import { toTreeJson } from "../../trees/to-tree-json.js";
 import type { CommandContext } from "../command-context.js";
 import { toCount, toFailedLines } from "../embed-report.js";
-import { CommandError, exitCodes, usageError } from "../exit-codes.js";
+import { exitCodes, usageError } from "../exit-codes.js";
 import { type Failure, toFailureLines } from "../failures.js";
 import { findLocations } from "../find-locations.js";
 import { collectHeader, parseCount } from "../option-values.js";
 import { showProgress } from "../progress.js";
 import { toModelOptions } from "../remote-options.js";
+import { toRenderings, writeRendering } from "../renderings.js";
 import { toPlain } from "../table.js";
 import { toTreeLines } from "../trees-table.js";
+import { addTreesHeritage } from "./trees-heritage.js";
 
 interface DiscoverOptions {
   readonly layer?: string;
@@ -86,11 +86,16 @@ export function addTrees(program: Command, context: CommandContext): void {
     .action(async (paths: readonly string[], options: DiscoverOptions) => {
       context.exit(await discover(paths, options, context));
     });
+  addTreesHeritage(trees, context);
 }
 
 async function discover(paths: readonly string[], options: DiscoverOptions, context: CommandContext): Promise<number> {
   const { signal, terminal } = context;
-  const outputs = await toOutputs(options);
+  const outputs = await toRenderings<Discovery>(options, {
+    json: (found) => `${JSON.stringify(toTreeJson(found))}\n`,
+    dot: toDot,
+    svg: toSvg,
+  });
   const { locations, failures: unreadable } = await findLocations(paths, signal);
   const discovery = await discoverFound(locations, options, context);
   const failures = discovery.skipped.map(({ location, error }): Failure => ({ file: location, error }));
@@ -104,7 +109,7 @@ async function discover(paths: readonly string[], options: DiscoverOptions, cont
     }
     for (const line of outputs.some(({ file }) => file === "-") ? [] : toTreeLines(discovery))
       await terminal.print(line);
-    for (const output of outputs) await write(output, discovery, context);
+    for (const output of outputs) await writeRendering(output, discovery, terminal);
     if (options.quiet !== true) {
       if (wanted > tops) terminal.remark(`only ${tops} trees could be told apart, not ${wanted}`);
       for (const line of toRemarks(discovery, tops)) terminal.remark(toPlain(line));
@@ -144,44 +149,6 @@ async function discoverFound(
 }
 
 const stages = { distances: "comparing models…", nested: "looking for nested trees…" } as const;
-
-/** A file that is asked for. */
-interface Output {
-  readonly option: string;
-  /** `-` is standard output. */
-  readonly file: string;
-  readonly render: (discovery: Discovery) => string;
-}
-
-/** What is to be written, and whether it can be: known before anything is read. */
-async function toOutputs({ json, dot, svg }: DiscoverOptions): Promise<Output[]> {
-  const outputs = [
-    { option: "--json", file: json, render: (found: Discovery) => `${JSON.stringify(toTreeJson(found))}\n` },
-    { option: "--dot", file: dot, render: toDot },
-    { option: "--svg", file: svg, render: toSvg },
-  ].flatMap(({ file, ...rest }) => (file === undefined ? [] : [{ file, ...rest }]));
-  if (outputs.filter(({ file }) => file === "-").length > 1) {
-    throw usageError("only one of --json, --dot and --svg can go to standard output; name a file for the others");
-  }
-  for (const { option, file } of outputs) {
-    if (file === "-") continue;
-    await access(dirname(file), constants.W_OK).catch(() => {
-      throw usageError(`${option}: ${dirname(file)} is no folder that can be written to`);
-    });
-  }
-  return outputs;
-}
-
-async function write({ option, file, render }: Output, found: Discovery, { terminal }: CommandContext): Promise<void> {
-  const text = render(found);
-  if (file === "-") return terminal.print(text.trimEnd());
-  try {
-    await writeFile(file, text);
-  } catch (cause) {
-    const message = cause instanceof Error ? cause.message : String(cause);
-    throw new CommandError(`${option}: ${file} could not be written: ${message}`, exitCodes.unusable, { cause });
-  }
-}
 
 /** What was compared, and how many trees that gave. */
 function toRemarks({ groups, trees }: Discovery, tops: number): string[] {
