@@ -30,7 +30,7 @@ export async function clusterSketches(
 ): Promise<Clustering> {
   const chosen = takeSample(models, most);
   const distances = await toSquaredDistances(centre(sketches, chosen), { signal });
-  const dendrogram = await clusterByWard(distances, chosen.length, signal);
+  const dendrogram = await clusterByWard(distances, signal);
   const merges = weighMerges(
     dendrogram,
     Float64Array.from(chosen, (model) => toSquare(sketches, model)),

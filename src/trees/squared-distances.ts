@@ -1,7 +1,7 @@
 import { encodeGraph } from "../onnx/graph.js";
 import { GraphBuilder } from "../onnx/graph-builder.js";
 import { loadOnnxRuntime } from "../onnx/load-onnxruntime.js";
-import { toPairCount } from "./condensed.js";
+import { PairTable } from "./pair-table.js";
 import { yieldTo } from "./yield-to.js";
 
 /** Vectors of equal length, one after another. */
@@ -22,14 +22,13 @@ const blockVectors = 512;
  * Error: about 1e-7 of ‖x‖² + ‖y‖², so move the origin into the vectors first where they lie close together
  * (`centre`). Never below 0. Memory: 4 bytes per pair, and 1 MiB.
  *
- * @returns condensed, see `toPairIndex`.
  * @throws UnavailableError `BACKEND_UNAVAILABLE` where onnxruntime-node does not load; the signal's reason.
  */
 export async function toSquaredDistances(
   { count, width, values }: VectorTable,
   { signal, threads = 2 }: { readonly signal?: AbortSignal | undefined; readonly threads?: number | undefined } = {},
-): Promise<Float32Array> {
-  const distances = new Float32Array(toPairCount(count));
+): Promise<PairTable> {
+  const distances = new PairTable(count);
   if (count < 2) return distances;
   const runtime = await loadOnnxRuntime(
     "finding trees needs the package onnxruntime-node: npm install onnxruntime-node",
@@ -55,7 +54,7 @@ export async function toSquaredDistances(
           }));
         sessions.set(key, session);
         const found = await session.run({ a: tensorOf(begin, rows), b: tensorOf(from, columns) });
-        writeBlock(distances, count, squares, found["products"]?.data as Float32Array, { begin, rows, from, columns });
+        writeBlock(distances, squares, found["products"]?.data as Float32Array, { begin, rows, from, columns });
       }
     }
     return distances;
@@ -97,19 +96,17 @@ interface Block {
 }
 
 function writeBlock(
-  distances: Float32Array,
-  count: number,
+  distances: PairTable,
   squares: Float64Array,
   products: Float32Array,
   { begin, rows, from, columns }: Block,
 ): void {
   for (let row = 0; row < rows; row++) {
     const i = begin + row;
-    const base = (i * (2 * count - i - 3)) / 2 - 1;
     for (let column = Math.max(0, i + 1 - from); column < columns; column++) {
       const j = from + column;
       const product = products[row * columns + column] as number;
-      distances[base + j] = Math.max(0, (squares[i] as number) + (squares[j] as number) - 2 * product);
+      distances.values[distances.at(i, j)] = Math.max(0, (squares[i] as number) + (squares[j] as number) - 2 * product);
     }
   }
 }

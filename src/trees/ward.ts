@@ -1,5 +1,4 @@
-import { InternalError } from "../errors/probestream-error.js";
-import { toPairCount, toPairIndex } from "./condensed.js";
+import type { PairTable } from "./pair-table.js";
 import { yieldTo } from "./yield-to.js";
 
 /**
@@ -28,16 +27,14 @@ const mergesAtOnce = 64;
  * Time O(n²): about 3n chain steps and n updates, each over the clusters that are left. Memory: 40 bytes per point; the
  * distances are used up.
  *
- * @param distances condensed squared Euclidean distances of n points (see `toPairIndex`); overwritten. They are updated in
+ * @param distances squared Euclidean distances of n points; overwritten. They are updated in
  * the float32 that they come in, which changes heights by about 1e-6 of themselves.
- * @throws InternalError unless there are n·(n − 1)/2 distances; the signal's reason.
+ * @throws the signal's reason.
  * @see Ward, Hierarchical grouping to optimize an objective function, 1963; Müllner, Modern hierarchical, agglomerative
  * clustering algorithms, 2011, https://arxiv.org/abs/1109.2378, figure 3 for the chain and figure 1 for the update.
  */
-export async function clusterByWard(distances: Float32Array, count: number, signal?: AbortSignal): Promise<Dendrogram> {
-  if (distances.length !== toPairCount(count)) {
-    throw new InternalError("INTERNAL", `${distances.length} distances are not those of ${count} points`);
-  }
+export async function clusterByWard(distances: PairTable, signal?: AbortSignal): Promise<Dendrogram> {
+  const { count } = distances;
   const merges = Math.max(0, count - 1);
   const [first, second] = [new Int32Array(merges), new Int32Array(merges)];
   const height = new Float64Array(merges);
@@ -52,7 +49,7 @@ export async function clusterByWard(distances: Float32Array, count: number, sign
       const tip = chain[chain.length - 1] as number;
       isInChain[tip] = 1;
       const before = chain[chain.length - 2];
-      const [nearest, distance] = findNearest(distances, count, alive, isInChain, tip, before);
+      const [nearest, distance] = findNearest(distances, alive, isInChain, tip, before);
       if (nearest !== before) {
         chain.push(nearest);
         continue;
@@ -63,52 +60,44 @@ export async function clusterByWard(distances: Float32Array, count: number, sign
       first[merge] = tip;
       second[merge] = nearest;
       height[merge] = distance;
-      mergeInto(distances, count, alive, sizes, tip, nearest, distance);
+      mergeInto(distances, alive, sizes, tip, nearest, distance);
       break;
     }
   }
   return toDendrogram(count, first, second, height);
 }
 
-/** The clusters that are left, by their slots, in any order. */
+/** The clusters that are left, by their slots, in ascending order: the matrix is walked along its memory. */
 class AliveList {
   readonly items: Int32Array;
-  readonly #places: Int32Array;
   length: number;
 
   constructor(count: number) {
     this.items = Int32Array.from({ length: count }, (_, index) => index);
-    this.#places = this.items.slice();
     this.length = count;
   }
 
   remove(item: number): void {
-    const place = this.#places[item] as number;
-    const last = this.items[--this.length] as number;
-    this.items[place] = last;
-    this.#places[last] = place;
+    const place = this.items.indexOf(item);
+    this.items.copyWithin(place, place + 1, this.length--);
   }
 }
 
 /** The nearest cluster to `tip` and its distance; of equally near ones `preferred`, or the chain would not end. */
 function findNearest(
-  distances: Float32Array,
-  count: number,
+  distances: PairTable,
   { items, length }: AliveList,
   isInChain: Uint8Array,
   tip: number,
   preferred: number | undefined,
 ): [number, number] {
   let best = preferred ?? -1;
-  let least =
-    preferred === undefined ? Number.POSITIVE_INFINITY : (distances[toPairIndex(tip, preferred, count)] as number);
-  const base = (tip * (2 * count - tip - 3)) / 2 - 1;
+  let least = preferred === undefined ? Number.POSITIVE_INFINITY : distances.get(tip, preferred);
   for (let place = 0; place < length; place++) {
     const other = items[place] as number;
     // Clusters further down the chain, the tip included, are never nearer but by rounding, which could close a circle.
     if (isInChain[other] === 1) continue;
-    const at = tip < other ? base + other : (other * (2 * count - other - 3)) / 2 + tip - 1;
-    const distance = distances[at] as number;
+    const distance = distances.get(tip, other);
     if (distance < least) {
       least = distance;
       best = other;
@@ -119,8 +108,7 @@ function findNearest(
 
 /** Lance and Williams: `kept` stands for both from now on. */
 function mergeInto(
-  distances: Float32Array,
-  count: number,
+  distances: PairTable,
   alive: AliveList,
   sizes: Float64Array,
   gone: number,
@@ -133,12 +121,12 @@ function mergeInto(
     const other = alive.items[place] as number;
     if (other === kept) continue;
     const size = sizes[other] as number;
-    const at = toPairIndex(kept, other, count);
+    const at = distances.at(kept, other);
     const sum =
-      (size + sizeGone) * (distances[toPairIndex(gone, other, count)] as number) +
-      (size + sizeKept) * (distances[at] as number) -
+      (size + sizeGone) * distances.get(gone, other) +
+      (size + sizeKept) * (distances.values[at] as number) -
       size * between;
-    distances[at] = sum / (size + sizeGone + sizeKept);
+    distances.values[at] = sum / (size + sizeGone + sizeKept);
   }
   sizes[kept] = sizeGone + sizeKept;
 }

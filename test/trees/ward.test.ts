@@ -1,16 +1,15 @@
 import test from "ava";
 import fc from "fast-check";
-import { InternalError } from "../../src/errors/probestream-error.js";
 import { Random } from "../../src/linalg/random.js";
-import { toPairCount, toPairIndex } from "../../src/trees/condensed.js";
+import { PairTable } from "../../src/trees/pair-table.js";
 import { clusterByWard, type Dendrogram } from "../../src/trees/ward.js";
 
 type Points = readonly Float32Array[];
 
-function toCondensed(points: Points): Float32Array {
-  const distances = new Float32Array(toPairCount(points.length));
+function toTable(points: Points): PairTable {
+  const distances = new PairTable(points.length);
   for (const [i, a] of points.entries()) {
-    for (const [j, b] of points.entries()) if (i < j) distances[toPairIndex(i, j, points.length)] = squareOf(a, b);
+    for (const [j, b] of points.entries()) if (i < j) distances.values[distances.at(i, j)] = squareOf(a, b);
   }
   return distances;
 }
@@ -60,7 +59,7 @@ test("chains of nearest neighbours find what Ward's method finds by the book", a
     fc.asyncProperty(sizes, async ([count, width, seed]) => {
       const random = new Random(seed);
       const points = Array.from({ length: count }, () => random.spread(width, 1));
-      const found = await clusterByWard(toCondensed(points), count);
+      const found = await clusterByWard(toTable(points));
       const expected = clusterNaively(points);
       const heights = [...found.height];
       return (
@@ -76,7 +75,7 @@ test("chains of nearest neighbours find what Ward's method finds by the book", a
 
 test("merges stand in the order of their heights, each of nodes made before it, and hold every point once", async (t) => {
   const points = Array.from({ length: 300 }, (_, at) => new Random(at % 40).spread(8, 1 + (at % 3)));
-  const found = await clusterByWard(toCondensed(points), points.length);
+  const found = await clusterByWard(toTable(points));
   for (const merge of found.left.keys()) {
     t.true((found.height[merge] ?? 0) >= (found.height[merge - 1] ?? 0));
     t.true(Math.max(found.left[merge] ?? 0, found.right[merge] ?? 0) < points.length + merge);
@@ -88,13 +87,15 @@ test("merges stand in the order of their heights, each of nodes made before it, 
 });
 
 test("equal points are merged at height 0, in whatever number", async (t) => {
-  const { height } = await clusterByWard(new Float32Array(toPairCount(50)), 50);
+  const { height } = await clusterByWard(new PairTable(50));
   t.true(height.every((value) => value === 0));
 });
 
 test("points equally far from each other are merged all the same, whatever rounding says of them", async (t) => {
   for (const distance of [0.1, 1 / 3, 7e-8]) {
-    const found = await clusterByWard(new Float32Array(toPairCount(400)).fill(distance), 400);
+    const table = new PairTable(400);
+    table.values.fill(distance);
+    const found = await clusterByWard(table);
     t.is(toMembers(found).at(-1)?.length, 400);
     const total = found.height.reduce((sum, height) => sum + height / 2, 0);
     // The sum of squares about the mean is half the mean squared distance, for each point but one.
@@ -102,18 +103,24 @@ test("points equally far from each other are merged all the same, whatever round
   }
 });
 
-test("one point is no merge, and a wrong number of distances is refused", async (t) => {
-  t.is((await clusterByWard(new Float32Array(0), 1)).height.length, 0);
-  await t.throwsAsync(clusterByWard(new Float32Array(2), 3), { instanceOf: InternalError });
+test("one point is no merge, and a signal ends the work", async (t) => {
+  t.is((await clusterByWard(new PairTable(1))).height.length, 0);
+  const signal = AbortSignal.abort(new Error("enough"));
+  await t.throwsAsync(clusterByWard(new PairTable(3), signal), { message: "enough" });
 });
 
-test("each pair has a place of its own in the condensed form, in the order of rows", (t) => {
-  for (const n of [2, 3, 7]) {
-    const places = Array.from({ length: n }, (_, i) => Array.from({ length: n - i - 1 }, (_, k) => [i, i + k + 1]));
-    t.deepEqual(
-      places.flat().map(([i = 0, j = 0]) => toPairIndex(i, j, n)),
-      [...Array(toPairCount(n)).keys()],
-    );
-    t.is(toPairIndex(1, 0, n), 0);
+test("each pair has a place of its own, in either order, over the edges of tiles", (t) => {
+  for (const n of [2, 32, 33, 100]) {
+    const table = new PairTable(n);
+    const places = new Set<number>();
+    for (let i = 0; i < n; i++) {
+      for (let j = i + 1; j < n; j++) {
+        places.add(table.at(i, j));
+        t.is(table.at(j, i), table.at(i, j));
+      }
+    }
+    t.is(places.size, (n * (n - 1)) / 2);
+    t.true(Math.max(...places) < table.values.length);
+    t.true(table.values.length <= (n * (n - 1)) / 2 + 48 * n + 1000);
   }
 });
