@@ -32,7 +32,8 @@ export { segmentBytes } from "./projection/segments.js";
 export { type ClientOptions, connect, type ProbestreamClient } from "./rpc/client.js";
 export type { ExpertInfo, ExpertList, LayerInfo } from "./rpc/convert/expert.js";
 export type { ServerBackend, ServerInfo, ServerLimits, ServerMemory } from "./rpc/convert/server-info.js";
-export { type RunningServer, type ServerOptions, type ServerTls, startServer, version } from "./rpc/server.js";
+export { type RunningServer, type ServerOptions, type ServerTls, startServer } from "./rpc/server.js";
+export { version } from "./rpc/version.js";
 export { type CalibrateOptions, calibrateExpert, writeTree } from "./search/calibrate-expert.js";
 export {
   type EmbedFilesOptions,

@@ -25,11 +25,9 @@ export async function runCommandLine(words: readonly string[]): Promise<number> 
     exitCode = code;
   };
   try {
-    const program = createProgram({ terminal, environment, isDebug, signal, exit });
-    await program.parseAsync(
-      words.filter((word) => word !== "--debug"),
-      { from: "user" },
-    );
+    const own = words.filter((word) => word !== "--debug");
+    const program = await createProgram({ terminal, environment, isDebug, signal, exit }, own);
+    await program.parseAsync(own, { from: "user" });
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return exitCodes.success;

@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { connect, type ProbestreamClient } from "../rpc/client.js";
+import type { ProbestreamClient } from "../rpc/client.js";
 import { CommandError, exitCodes, usageError } from "./exit-codes.js";
 import { parseTarget } from "./option-values.js";
 
@@ -21,6 +21,8 @@ export async function connectToServer(options: ConnectionOptions, fallback: stri
   }
   if (options.server === undefined) assertFallback(fallback);
   const isSecure = tls || tlsCa !== undefined || tlsCert !== undefined;
+  // Only now: to load gRPC takes a third of a second, which commands without a server need not wait.
+  const { connect } = await import("../rpc/client.js");
   const client = connect({
     target,
     ...(isSecure && {

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import type { DescService } from "@bufbuild/protobuf";
 import { Server, ServerCredentials, type UntypedServiceImplementation } from "@grpc/grpc-js";
@@ -20,6 +19,7 @@ import { createExpertService } from "./services/expert-service.js";
 import { addReflection } from "./services/reflection.js";
 import { createServerService } from "./services/server-service.js";
 import type { ReportFault } from "./to-status.js";
+import { version } from "./version.js";
 import { type WindowRange, widenWindow } from "./widen-window.js";
 
 /** Certificates of a server, as PEM. */
@@ -80,14 +80,6 @@ const maxConcurrentCalls = 100;
 
 /** How long an orderly shutdown waits for open streams, in milliseconds. */
 export const defaultGraceMs = 10_000;
-
-/** Version of the package. */
-export const version = toVersion(readFileSync(new URL("../../../package.json", import.meta.url), "utf8"));
-
-function toVersion(packageJson: string): string {
-  const parsed: { version?: unknown } = JSON.parse(packageJson);
-  return String(parsed.version);
-}
 
 /**
  * Starts a server on a port.

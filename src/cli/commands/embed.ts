@@ -63,7 +63,6 @@ Examples:
 export function addEmbed(program: Command, context: CommandContext): void {
   const command = program
     .command("embed")
-    .summary("say what models do, from their weights")
     .description(
       "Embeds models: streams the one layer that an expert reads of each, and shows what comes out.\n" +
         "A model is a .safetensors file, an index of shards (….index.json), or a URL of either.",

@@ -48,7 +48,6 @@ Examples:
 export function addEval(program: Command, context: CommandContext): void {
   const command = program
     .command("eval")
-    .summary("say how good an expert is, beside what needs no expert")
     .description("Evaluates an expert on a folder of models that something is known about.")
     .argument("<expert>", "expert folder")
     .argument("<folder>", "folder of models, searched with all folders in it");

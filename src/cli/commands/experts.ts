@@ -44,7 +44,6 @@ const columns: readonly Column[] = [
 export function addExperts(program: Command, context: CommandContext): void {
   const command = program
     .command("experts")
-    .summary("list the experts of a server or of a folder")
     .description("Lists experts: what each is called, which layer it reads, and what it answers.")
     .addHelpText("after", help);
   addConnectionOptions(command, context.environment.server)

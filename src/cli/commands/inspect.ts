@@ -40,7 +40,6 @@ Examples:
 export function addInspect(program: Command, context: CommandContext): void {
   program
     .command("inspect")
-    .summary("show what a model file holds, without reading its weights")
     .description(
       "Shows tensors, types, LoRA layers and metadata of a model; of several, one line each (--all shows\n" +
         "everything). Only headers are read.",

@@ -60,7 +60,6 @@ const maxSentBytes = 3_500_000;
 export function addRoute(program: Command, context: CommandContext): void {
   const command = program
     .command("route")
-    .summary("say which Model Tree and which expert models belong to")
     .description("Says which expert would serve each model, by the first rows of its layer.")
     .argument("<model...>", "files, folders (searched with all folders in them) and http(s) URLs")
     .addHelpText("after", help);

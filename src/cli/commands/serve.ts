@@ -38,7 +38,6 @@ Examples:
 export function addServe(program: Command, context: CommandContext): void {
   program
     .command("serve")
-    .summary("start a server")
     .description("Serves experts over gRPC: clients stream a layer in and get its embedding back.")
     .option("--experts <folder>", "folder of expert folders, or one of them", defaultExpertsFolder)
     .addOption(

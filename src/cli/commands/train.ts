@@ -64,7 +64,6 @@ const { zeroshot, classification } = defaultTrainSettings;
 export function addTrain(program: Command, context: CommandContext): void {
   const command = program
     .command("train")
-    .summary("train an expert on a folder of models that something is known about")
     .description("Trains an expert on one layer of many models and on what their headers say of them.")
     .argument("<folder>", "folder of models, searched with all folders in it")
     .requiredOption("--layer <module>", "module whose weights are read; auto: try all shortly, take the best")

@@ -66,7 +66,6 @@ Examples:
 export function addTrees(program: Command, context: CommandContext): void {
   const trees = program
     .command("trees")
-    .summary("find Model Trees: which models come from one ancestor")
     .description("Works on Model Trees, sets of models fine-tuned from one ancestor.");
   trees
     .command("discover")
