@@ -38,7 +38,7 @@ const sketchesAtOnce = 4;
 /**
  * Measures the Model Tree that an expert serves on models of it, and writes what is needed to tell others from them into
  * the expert folder: the mean layer's sketch and how far models lie from it, the Gaussian of their representations and how
- * far they reach in it. The space id stays as it is. Servers that have the expert in memory go on with the old tree.
+ * far they reach in it. The space id stays as it is.
  *
  * Memory: 32 KiB per model, and its representation.
  *

@@ -17,6 +17,8 @@ export interface WorkerSettings {
 /** One expert of a model, as a worker needs to know it. */
 export interface WorkerTarget {
   readonly spaceId: string;
+  /** Of its tree as it was planned for, see `toTreeKey`. */
+  readonly treeKey: string;
   readonly uses: readonly { readonly role: TensorRole; readonly tensorIndex: number; readonly matrix: StoredMatrix }[];
 }
 

@@ -6,11 +6,17 @@ import { toPlainError } from "../errors/plain-error.js";
 import { InternalError } from "../errors/probestream-error.js";
 import { rangeBytes } from "../projection/stored-matrix.js";
 import { openSketchKernel } from "../trees/sketch-kernel.js";
+import type { Tree } from "../trees/tree.js";
 import { chooseRepresentation, type RepresentedTarget, toRepresentationMatch } from "./choose-representation.js";
 import { collectGarbage } from "./collect-garbage.js";
 import type { BlockOperation, FromWorker, TargetResult, ToWorker, WorkerSettings } from "./embed-messages.js";
 import { lowerPriority } from "./lower-priority.js";
-import { type ModelProjection, openModelProjection, type TargetResponses } from "./model-projection.js";
+import {
+  type ModelProjection,
+  openModelProjection,
+  type ProjectionTarget,
+  type TargetResponses,
+} from "./model-projection.js";
 import { loadResidentExpert, type ResidentExpert } from "./resident-expert.js";
 
 /** A model of a stream between its `open` and its `close`. */
@@ -18,6 +24,8 @@ interface OpenModel {
   readonly model: number;
   readonly projection: ModelProjection;
   readonly experts: readonly { readonly spaceId: string; readonly expert: ResidentExpert }[];
+  /** Per target. */
+  readonly trees: readonly (Tree | undefined)[];
   readonly texts: TextVectors | undefined;
   readonly resumable: boolean;
   readonly isRouted: boolean;
@@ -193,12 +201,14 @@ async function openModel(
 ): Promise<OpenModel> {
   const { model, tensors, targets, state: saved, resumable, isRouted } = operation;
   const experts = targets.map(({ spaceId }) => ({ spaceId, expert: residentExpert(spaceId) }));
-  const withExperts = targets.map((target) => {
+  const withExperts: ProjectionTarget[] = [];
+  for (const target of targets) {
     const { projector, tree } = residentExpert(target.spaceId);
-    return { ...target, projector, tree };
-  });
+    withExperts.push({ ...target, projector, tree: await tree(target.treeKey) });
+  }
   return {
     model,
+    trees: withExperts.map(({ tree }) => tree),
     projection: await openModelProjection(tensors, withExperts, { saved, isRouted, kernel }),
     experts,
     texts,
@@ -270,7 +280,8 @@ async function encodeAll(finished: readonly FinishedModel[]): Promise<HeadJob[][
 
 /** Scores of a model's targets; of those of a routed LoRA layer the one in whose tree its representation lies. */
 async function scoreAll(done: FinishedModel, jobs: readonly HeadJob[]): Promise<TargetResult[]> {
-  const represented = jobs.flatMap(({ target, spaceId, expert: { tree }, representation }): RepresentedTarget[] => {
+  const represented = jobs.flatMap(({ target, spaceId, representation }): RepresentedTarget[] => {
+    const tree = done.trees[target];
     const gaussian = tree?.gaussian;
     return tree === undefined || gaussian === undefined
       ? []

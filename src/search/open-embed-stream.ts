@@ -8,6 +8,7 @@ import {
 } from "../errors/probestream-error.js";
 import { toProbabilities } from "../experts/head.js";
 import { segmentBytes } from "../projection/segments.js";
+import { toTreeKey } from "../trees/tree-file.js";
 import { type BlockWriter, createBlockWriter } from "./block-writer.js";
 import type { WorkerResult } from "./embed-messages.js";
 import type { EmbedStream, ModelEmbedding, ModelHeader } from "./embed-stream.js";
@@ -128,7 +129,11 @@ export function openEmbedStream({ pool, memory, uploads, limits, plan, keepsBloc
         op: "open",
         model: index,
         tensors: planned.tensors.map(({ matrix }) => matrix),
-        targets: planned.targets.map(({ expert, uses }) => ({ spaceId: expert.spaceId, uses })),
+        targets: planned.targets.map(({ expert, uses }) => ({
+          spaceId: expert.spaceId,
+          treeKey: toTreeKey(expert.extra),
+          uses,
+        })),
         state: saved,
         resumable,
         isRouted: planned.isRouted,

@@ -1,12 +1,12 @@
 import type { ComputeBackend } from "../compute/compute-backend.js";
 import { InvalidInputError, PreconditionError } from "../errors/probestream-error.js";
 import type { Checkpoint } from "../experts/checkpoint.js";
-import { type LoadedExpert, loadExpert } from "../experts/expert.js";
+import { type Expert, type LoadedExpert, loadExpert, readExpertManifest } from "../experts/expert.js";
 import { createHead, type Head } from "../experts/head.js";
 import type { Projector } from "../projection/accumulator.js";
 import { createProbexProjector } from "../projection/probex-projector.js";
 import type { Tree } from "../trees/tree.js";
-import { readTree } from "../trees/tree-file.js";
+import { readTree, toTreeKey } from "../trees/tree-file.js";
 import type { LayerSpec } from "../weights/layer.js";
 import { collectGarbage } from "./collect-garbage.js";
 
@@ -14,8 +14,11 @@ import { collectGarbage } from "./collect-garbage.js";
 export interface ResidentExpert {
   readonly projector: Projector;
   readonly head: Head;
-  /** Absent if the expert was not calibrated. */
-  readonly tree: Tree | undefined;
+  /**
+   * The tree that the expert serves, undefined if it was not calibrated; read anew where the key (see `toTreeKey`) is
+   * another than when it was last read.
+   */
+  tree(key: string): Promise<Tree | undefined>;
   dispose(): Promise<void>;
 }
 
@@ -34,20 +37,31 @@ export async function loadResidentExpert(
   const { expert, checkpoint } = await loadPlanned(folder, spaceId);
   // A backend that takes over from one that failed has to load them too: kept for that, they would cost as much again.
   const again = async (): Promise<Checkpoint> => (await loadPlanned(folder, spaceId)).checkpoint;
-  const tree = await readTree(folder, expert.extra);
-  if (tree !== undefined) assertTreeFits(tree, expert.layer, expert.representationWidth, folder);
+  let known = { key: toTreeKey(expert.extra), tree: await readFittingTree(expert, expert.extra) };
   const head = await createHead(backend, checkpoint, again);
   collectGarbage();
   const projector = await createProbexProjector(backend, expert.layer, checkpoint, again);
   return {
     projector,
     head,
-    tree,
+    tree: async (key) => {
+      if (key !== known.key) {
+        const { extra } = await readExpertManifest(folder);
+        known = { key: toTreeKey(extra), tree: await readFittingTree(expert, extra) };
+      }
+      return known.tree;
+    },
     dispose: async () => {
       await projector.dispose();
       await head.dispose();
     },
   };
+}
+
+async function readFittingTree(expert: Expert, extra: Expert["extra"]): Promise<Tree | undefined> {
+  const tree = await readTree(expert.folder, extra);
+  if (tree !== undefined) assertTreeFits(tree, expert.layer, expert.representationWidth, expert.folder);
+  return tree;
 }
 
 /** A tree is of the matrix as it is stored, and of the expert's own representations. */

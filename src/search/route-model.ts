@@ -159,7 +159,7 @@ async function standByMoments(candidates: readonly Candidate[], prefixes: RouteR
   const open: Standing = { decision: "undecided", possible: all, matches: [] };
   const targets = candidates.map(({ expert, selected, tree }) => {
     const uses = selected.map((one, tensorIndex) => ({ role: one.role, tensorIndex, matrix: toStoredMatrix(one) }));
-    return { spaceId: expert.spaceId, uses, tree };
+    return { spaceId: expert.spaceId, treeKey: "", uses, tree };
   });
   const gauged = createTargetGauges(targets, await openSketchKernel());
   if (gauged.length < candidates.length || new Set(gauged.map(({ gauge }) => gauge)).size > 1) return open;

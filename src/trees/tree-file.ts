@@ -67,6 +67,11 @@ export function parseTreeName(extra: Readonly<Record<string, unknown>>): Pick<Tr
   return { name, ...(typeof parent === "string" && { parent }) };
 }
 
+/** Changes when a tree is measured anew; empty where there is none. */
+export function toTreeKey(extra: Readonly<Record<string, unknown>>): string {
+  return parseTreeName(extra) === undefined ? "" : JSON.stringify([extra["tree"], extra["calibration"]]);
+}
+
 /**
  * Reads the tree of an expert folder; undefined if its `expert.json` has none.
  *

@@ -26,7 +26,7 @@ test("the accumulators of a model use their backend one after another", async (t
   const projector: Projector = { open: () => accumulator, dispose: async () => {} };
   const matrix = storedMatrix(2, 3, "F32");
   const uses = [{ role: "weight", tensorIndex: 0, matrix }] as const;
-  const targets = ["a", "b", "c"].map((spaceId) => ({ spaceId, uses, projector, tree: undefined }));
+  const targets = ["a", "b", "c"].map((spaceId) => ({ spaceId, treeKey: "", uses, projector, tree: undefined }));
   const projection = await openModelProjection([matrix], targets, { saved: undefined, isRouted: false, kernel });
   await projection.accept(0, new Uint8Array(24), async () => {});
   t.is((await projection.state()).targets.length, 3);

@@ -1,11 +1,15 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
+import { freshForMs } from "../../src/experts/catalogue.js";
+import { describeExpert } from "../../src/experts/expert.js";
 import { Random } from "../../src/linalg/random.js";
+import { writeTree } from "../../src/search/calibrate-expert.js";
 import { embedFiles } from "../../src/search/embed-files.js";
 import type { ModelEmbedding } from "../../src/search/embed-stream.js";
 import type { Embedder } from "../../src/search/embedder.js";
 import { createLocalPort } from "../../src/search/local-port.js";
+import { readTree } from "../../src/trees/tree-file.js";
 import { encodeSafetensors, float32Bytes } from "../../src/weights/safetensors-writer.js";
 import { assertError, assertRefused } from "../helpers/assert-refused.js";
 import {
@@ -17,7 +21,7 @@ import {
   type TestModel,
   toEmbedding,
 } from "../helpers/embed-client.js";
-import { toTensor } from "../helpers/expert-folder.js";
+import { createExpertParameters, toTensor, writeExpert } from "../helpers/expert-folder.js";
 import { createTemporaryFolder } from "../helpers/temporary-folder.js";
 import { createTestTree, type LayerWeights, toFreshWeights, writeTreeExperts } from "../helpers/tree-models.js";
 
@@ -93,6 +97,24 @@ test("a model of no tree is refused with the nearest, unless an expert is named"
   const { embeddings } = await embedModel(embedder, { ...model, experts: ["third"] });
   t.false(embeddings[0]?.tree?.isAccepted);
   t.is(embeddings[0]?.tree?.tree, "third");
+});
+
+test("a tree that is measured while its expert serves counts from the next model on", async (t) => {
+  const root = await createTemporaryFolder(t);
+  const folder = await writeExpert(join(root, "late"), createExpertParameters({ rows: 300, columns: 120 }));
+  const embedder = await startTestEmbedder(t, root);
+  const before = await embedModel(embedder, toModel(second));
+  t.is(before.embeddings[0]?.tree, undefined);
+  const [first] = trees as [(typeof trees)[number]];
+  await writeTreeExperts(join(root, ".other"), shape, [first]);
+  const { extra } = await describeExpert(join(root, ".other", "first"));
+  const tree = await readTree(join(root, ".other", "first"), extra);
+  if (tree === undefined) return t.fail();
+  await writeTree(folder, tree);
+  await new Promise((resolve) => setTimeout(resolve, freshForMs + 100));
+  await assertRefused(t, () => embedModel(embedder, toModel(second)), { reason: "NO_EXPERT", message: /"first"/ });
+  const after = await embedModel(embedder, toModel(first.grow(random)));
+  t.true(after.embeddings[0]?.tree?.isAccepted);
 });
 
 test("one calibrated expert alone refuses models of other trees, too", async (t) => {

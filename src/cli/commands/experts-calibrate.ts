@@ -19,8 +19,8 @@ expert.json). From then on the expert refuses models of other trees, and among s
 calibrated experts the weights choose: no --expert is needed. Dense layers are told apart by
 their weights, LoRA layers by the directions in which they move their base.
 
-\`probestream train\` calibrates what it makes. A server that has the expert in memory takes
-the tree up when it is started anew.
+\`probestream train\` calibrates what it makes. A server that runs takes a tree up within a
+second.
 
 Exit codes: 0 calibrated; 1 calibrated, but some models could not be read; 2 the command
 line is wrong; 3 fewer than ten models could be read.
