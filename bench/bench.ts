@@ -1,5 +1,6 @@
 import { type Bench, parseBenchOptions } from "./bench-options.js";
 import { discoveryScale } from "./discovery-scale.js";
+import { duplicates } from "./duplicates.js";
 import { ingest } from "./ingest.js";
 import { memory } from "./memory.js";
 import { models } from "./models.js";
@@ -15,6 +16,7 @@ import { worker } from "./worker.js";
 
 const benches = {
   "discovery-scale": discoveryScale,
+  duplicates,
   ingest,
   memory,
   models,
