@@ -26,7 +26,7 @@ const [gridDistance, prunedDistance, roundings] = [0.3, 0.5, 3];
 const leastZeros = 0.002;
 /** Of LoRA layers, whose sketches are of second moments: those of 8-bit floats move by some 0.2. */
 const loraDistance = 0.3;
-/** Pairs of a model that are looked at, the nearest: a copy lies next to its model, if not nearest. */
+/** Models that a copy is held against, the nearest: its own is among them, if not the first. */
 const mostPairs = 16;
 
 /**
@@ -49,9 +49,13 @@ export async function choosePairs(
   const take = (i: number, j: number, squared: number): void => {
     const [first, second] = i < j ? [i, j] : [j, i];
     const distance = Math.sqrt(squared / Math.max(squares[i] as number, squares[j] as number, Number.MIN_VALUE));
-    const limit = kind === "lora" ? loraDistance : toLimit(marks[first], marks[second]);
-    if (!(distance <= limit)) return;
-    for (const model of [first, second]) keep(nearest[model] as CandidatePair[], { first, second, distance });
+    for (const [copy, other] of [
+      [first, second],
+      [second, first],
+    ] as const) {
+      const limit = kind === "lora" ? loraDistance : toLimit(marks[copy], marks[other]);
+      if (distance <= limit) keep(nearest[copy] as CandidatePair[], { first, second, distance });
+    }
   };
   for (const [rows, columns] of toBlocks(table.count, mostAtOnce)) {
     const chosen = rows === columns ? rows : [...rows, ...columns];
@@ -69,13 +73,15 @@ export async function choosePairs(
   return [...pairs.values()].sort((a, b) => a.distance - b.distance || a.first - b.first || a.second - b.second);
 }
 
-function toLimit(a: ModelMarks | undefined, b: ModelMarks | undefined): number {
-  if (a === undefined || b === undefined) return sameDistance;
+/** How far a model may lie from a copy of it with these marks. */
+function toLimit(copy: ModelMarks | undefined, model: ModelMarks | undefined): number {
+  if (copy === undefined || model === undefined) return sameDistance;
+  const isCoarser = copy.types !== model.types && copy.rounding >= model.rounding;
   return Math.max(
     sameDistance,
-    a.types === b.types ? 0 : roundings * (a.rounding + b.rounding),
-    a.isOnGrid || b.isOnGrid ? gridDistance : 0,
-    Math.abs(a.zeros - b.zeros) >= leastZeros ? prunedDistance : 0,
+    isCoarser ? roundings * (copy.rounding + model.rounding) : 0,
+    copy.isOnGrid ? gridDistance : 0,
+    copy.zeros - model.zeros >= leastZeros ? prunedDistance : 0,
   );
 }
 

@@ -2,6 +2,7 @@ import type { TensorInfo } from "../../weights/layer.js";
 import { findLoraPairs, type LoraPair } from "../../weights/lora-pairs.js";
 import type { ModelFile } from "../../weights/model-file.js";
 import { compareWeights, type Likeness } from "./compare-weights.js";
+import { ProductFit, type TypedFactors } from "./product-fit.js";
 import { isNumberTensor, readNumbers, toNumberCount } from "./read-pairs.js";
 
 /**
@@ -15,17 +16,6 @@ const mostDistance: ReadonlyMap<string, number> = new Map([
   ["F16", 2.5e-3],
   ["BF16", 1e-2],
 ]);
-
-/** Factors of one module, in float32. */
-interface Factors {
-  readonly rank: number;
-  /** rank × in. */
-  readonly down: Float32Array;
-  /** out × rank. */
-  readonly up: Float32Array;
-  /** s of s · B·A. */
-  readonly scale: number;
-}
 
 /**
  * Whether two LoRA files change the same modules by the same matrices s·B·A, however they are named and factored, whatever
@@ -48,28 +38,17 @@ export async function compareFactors(
     const others = await compareWeights([a, b], { names: first.others, signal });
     if (others?.kind !== "dtype") return undefined;
   }
-  const limit = toLimit([...first.pairs.values(), ...second.pairs.values()]);
-  if (limit === undefined) return undefined;
-  let [apart, norm] = [0, 0];
+  const fit = new ProductFit();
   for (const [module, pair] of first.pairs) {
     const other = second.pairs.get(module);
     if (other === undefined || other.inWidth !== pair.inWidth || other.outWidth !== pair.outWidth) return undefined;
     const x = await readFactors(a, pair, signal);
     const y = await readFactors(b, other, signal);
-    if (x === undefined || y === undefined) return undefined;
-    const [own, theirs, both] = [toProduct(x, x), toProduct(y, y), toProduct(x, y)];
-    const gap = Math.max(0, own + theirs - 2 * both);
-    // A small module may be another one altogether, and the sum not show it.
-    if (gap > (moduleShare * limit) ** 2 * Math.max(own, theirs)) return undefined;
-    apart += gap;
-    norm += Math.max(own, theirs);
+    if (x === undefined || y === undefined || !fit.add(x, y)) return undefined;
   }
-  const distance = Math.sqrt(apart / norm);
-  return distance <= limit ? { kind: "factors", distance } : undefined;
+  const limit = toLimit([...first.pairs.values(), ...second.pairs.values()]);
+  return fit.fits(limit) ? { kind: "factors", distance: fit.distance } : undefined;
 }
-
-/** How much farther than all together one module may be. */
-const moduleShare = 4;
 
 /** The coarsest factor decides; undefined for a type that tells nothing. */
 function toLimit(pairs: readonly LoraPair[]): number | undefined {
@@ -91,39 +70,17 @@ function toModules({ tensors }: ModelFile): Modules | undefined {
   return { pairs: modules, others: [...tensors.keys()].filter((name) => !used.has(name)).sort() };
 }
 
-async function readFactors(model: ModelFile, pair: LoraPair, signal?: AbortSignal): Promise<Factors | undefined> {
+async function readFactors(model: ModelFile, pair: LoraPair, signal?: AbortSignal): Promise<TypedFactors | undefined> {
   const [down, up] = [await readWhole(model, pair.down, signal), await readWhole(model, pair.up, signal)];
   if (down === undefined || up === undefined) return undefined;
   const { rank, alpha, scale = 1 } = pair;
-  if (alpha === undefined) return { rank, down, up, scale };
-  const [value] = (await readWhole(model, alpha, signal)) ?? [];
-  return value === undefined ? undefined : { rank, down, up, scale: value / rank };
+  const factors = { types: [down.dtype, up.dtype] as const, rank, down: down.values, up: up.values };
+  if (alpha === undefined) return { ...factors, scale };
+  const value = (await readWhole(model, alpha, signal))?.values[0];
+  return value === undefined ? undefined : { ...factors, scale: value / rank };
 }
 
-async function readWhole(
-  model: ModelFile,
-  tensor: TensorInfo,
-  signal?: AbortSignal,
-): Promise<Float32Array | undefined> {
-  return isNumberTensor(tensor) ? readNumbers(model, tensor, 0, toNumberCount(tensor), signal) : undefined;
-}
-
-/** ⟨s·B·A, t·D·C⟩ = s·t · Σ (BᵀD) ∘ (ACᵀ). */
-function toProduct(x: Factors, y: Factors): number {
-  const width = x.down.length / x.rank;
-  const height = x.up.length / x.rank;
-  let product = 0;
-  for (let i = 0; i < x.rank; i++) {
-    for (let j = 0; j < y.rank; j++) {
-      let [outer, inner] = [0, 0];
-      for (let row = 0; row < height; row++) {
-        outer += (x.up[row * x.rank + i] as number) * (y.up[row * y.rank + j] as number);
-      }
-      for (let at = 0; at < width; at++) {
-        inner += (x.down[i * width + at] as number) * (y.down[j * width + at] as number);
-      }
-      product += outer * inner;
-    }
-  }
-  return x.scale * y.scale * product;
+async function readWhole(model: ModelFile, tensor: TensorInfo, signal?: AbortSignal) {
+  if (!isNumberTensor(tensor)) return undefined;
+  return { dtype: tensor.dtype, values: await readNumbers(model, tensor, 0, toNumberCount(tensor), signal) };
 }
