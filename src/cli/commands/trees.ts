@@ -15,6 +15,8 @@ import { showProgress } from "../progress.js";
 import { toModelOptions } from "../remote-options.js";
 import { toPlain } from "../table.js";
 import { toTreeLines } from "../trees-table.js";
+import { addTreesBase } from "./trees-base.js";
+import { addTreesDuplicates } from "./trees-duplicates.js";
 
 interface DiscoverOptions {
   readonly layer?: string;
@@ -66,8 +68,10 @@ Examples:
 export function addTrees(program: Command, context: CommandContext): void {
   const trees = program
     .command("trees")
-    .summary("find Model Trees: which models come from one ancestor")
-    .description("Works on Model Trees, sets of models fine-tuned from one ancestor.");
+    .summary("find Model Trees, duplicates, and the base of a model")
+    .description(
+      "Works on Model Trees, sets of models fine-tuned from one ancestor, and on which models are the same.",
+    );
   trees
     .command("discover")
     .summary("cluster a pile of models into Model Trees")
@@ -86,6 +90,8 @@ export function addTrees(program: Command, context: CommandContext): void {
     .action(async (paths: readonly string[], options: DiscoverOptions) => {
       context.exit(await discover(paths, options, context));
     });
+  addTreesDuplicates(trees, context);
+  addTreesBase(trees, context);
 }
 
 async function discover(paths: readonly string[], options: DiscoverOptions, context: CommandContext): Promise<number> {
