@@ -22,9 +22,10 @@ interface BaseOptions {
 const help = `
 The nearest model by the weights of one layer that both have. The distance is that of the
 squared difference to the mean squared norm: 0 for equal weights, far below 1 for fine-tunes
-of one base, near 2 for weights that have nothing in common. A base lies nearer than its other
-fine-tunes. Which of two was made from the other, and whether the true base is among the
-models at all, distances cannot say: look at the next candidate as well.
+of one base, near 2 for weights that have nothing in common. Look among bases: they are told
+apart without doubt. Other fine-tunes of the same base are relatives too, and those trained
+alike often lie nearer than the base itself; which of two was made from the other, distances
+cannot say.
 
 A LoRA holds what was added to its base, not the base: its base cannot be found by weights,
 and what its metadata claim is told instead.

@@ -44,8 +44,8 @@ Examples:
       which files could go?
   $ probestream trees duplicates models/ downloads/new.safetensors
       has this one been here before, under whatever name?
-  $ probestream trees duplicates models/ --json | jq -r '.groups[] | select(.kind == "file").models[1:][].file'
-      all files but the first of each set of byte-for-byte copies
+  $ probestream trees duplicates models/ --json | jq -r '.groups[].models[] | select(.kind == "file").file'
+      byte-for-byte copies of files that stay
 `;
 
 /** Adds `trees duplicates`. */

@@ -6,6 +6,7 @@ import { canShowGrid, GRID_UNIT, GridFit } from "./grid-fit.js";
 import {
   haveEqualBytes,
   isNumberTensor,
+  type NumberPair,
   type NumberTensor,
   readPairs,
   toNumberCount,
@@ -97,13 +98,15 @@ class Comparison {
     const fit = new CellFit([first.dtype, second.dtype], toNumberCount(first), this.#evenness);
     let fits = true;
     const norms = new Norms();
-    for await (const pair of readPairs(this.#models, tensors, { signal: this.#signal })) {
+    const whole: NumberPair[] = [];
+    for await (const pair of readPairs(this.#models, tensors, { unit: GRID_UNIT, signal: this.#signal })) {
       norms.add(pair.a, pair.b);
+      if (pair.a.length === toNumberCount(first)) whole.push(pair);
       fits = fit.add(pair);
       if (!fits) break;
     }
     const verdict = fits ? fit.verdict() : undefined;
-    if (verdict === undefined) return this.#addQuantised(tensors);
+    if (verdict === undefined) return this.#addQuantised(tensors, whole[0]);
     this.#take(norms);
     if (verdict === "pruned-a") return this.#isMade("a");
     return verdict !== "pruned-b" || this.#isMade("b");
@@ -116,26 +119,35 @@ class Comparison {
     return { kind: this.#made === undefined ? "dtype" : "near", distance };
   }
 
-  async #addQuantised([first, second]: readonly [NumberTensor, NumberTensor]): Promise<boolean> {
+  /** @param whole the numbers, where a block holds all of them: they need not be read again. */
+  async #addQuantised(
+    [first, second]: readonly [NumberTensor, NumberTensor],
+    whole: NumberPair | undefined,
+  ): Promise<boolean> {
     const [a, b] = this.#models;
-    if (this.#made !== "a" && (await this.#isQuantised([a, b], [first, second]))) return this.#isMade("b");
-    return this.#made !== "b" && (await this.#isQuantised([b, a], [second, first])) && this.#isMade("a");
+    const turned = whole && { a: whole.b, b: whole.a, begin: 0 };
+    if (this.#made !== "a" && (await this.#isQuantised([a, b], [first, second], whole))) return this.#isMade("b");
+    return this.#made !== "b" && (await this.#isQuantised([b, a], [second, first], turned)) && this.#isMade("a");
   }
 
   /** Whether the second tensor is a quantised copy of the first. */
-  async #isQuantised(models: Models, tensors: readonly [NumberTensor, NumberTensor]): Promise<boolean> {
+  async #isQuantised(
+    models: Models,
+    tensors: readonly [NumberTensor, NumberTensor],
+    whole: NumberPair | undefined,
+  ): Promise<boolean> {
     const [first, second] = tensors;
     if (!canShowGrid(second.dtype)) return false;
     const options = { unit: GRID_UNIT, signal: this.#signal };
-    let largest = 0;
     const [, copy] = models;
-    for await (const { b } of readPairs([copy, copy], [second, second], options)) {
+    let largest = 0;
+    for await (const { b } of whole === undefined ? readPairs([copy, copy], [second, second], options) : [whole]) {
       for (const value of b) largest = Math.max(largest, Math.abs(value));
     }
     const [total, rowLength] = [toNumberCount(first), toRowLength(first)];
     const fit = new GridFit({ types: [first.dtype, second.dtype], total, rowLength, largest });
     const norms = new Norms();
-    for await (const pair of readPairs(models, tensors, options)) {
+    for await (const pair of whole === undefined ? readPairs(models, tensors, options) : [whole]) {
       norms.add(pair.a, pair.b);
       if (!fit.add(pair)) return false;
     }

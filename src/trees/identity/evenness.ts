@@ -1,7 +1,12 @@
 /** Residuals from which on their spread says something. */
 const leastResiduals = 64;
-/** Share of residuals in the inner half of their cells: one half where a fine step was rounded to a coarse one. */
-const [leastInner, mostInner] = [0.3, 0.7];
+/**
+ * How far the share of residuals in the inner half of their cells may be from one half: between float16 and bfloat16, of
+ * which few distances are possible, it is 0.43. Of a fine-tune whose changes have a bell's shape it is above 0.9.
+ */
+const mostUneven = 0.12;
+/** By chance it varies by as many standard deviations, of 0.5 / √count. */
+const deviations = 4;
 
 /**
  * How what rounding took away is spread over the cells: evenly, if it was rounding. A light fine-tune that stays within the
@@ -20,7 +25,7 @@ export class Evenness {
   }
 
   isEven(): boolean {
-    const share = this.#inner / this.#count;
-    return this.#count < leastResiduals || (share >= leastInner && share <= mostInner);
+    const allowed = Math.max(mostUneven, (deviations * 0.5) / Math.sqrt(this.#count));
+    return this.#count < leastResiduals || Math.abs(this.#inner / this.#count - 0.5) <= allowed;
   }
 }

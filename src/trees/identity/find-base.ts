@@ -54,8 +54,10 @@ const concurrency = 8;
 
 /**
  * Finds which of some models another one is a fine-tune of: the nearest by the weights of one layer that both have under
- * the same name. A base lies nearer than its other fine-tunes, as those are moved as well; which of two was first, or
- * whether the base is among the models at all, distances cannot say.
+ * the same name. Look among bases: of 75 full fine-tunes of three trees each found its own among four, at 0.002 to 0.18,
+ * the others beyond 1.96. Other fine-tunes that were trained alike often lie nearer than the base itself: with 100 of them
+ * beside it, the base was the nearest for 6 of the 75. They are relatives as well, and so name the tree; which of two was
+ * made from the other, distances cannot say.
  *
  * Memory: a sketch of each layer at work. The error of a distance is some 2 % of itself, see `Sketch`.
  *
