@@ -195,6 +195,12 @@ export const copies: readonly Copy[] = [
     expected: undefined,
     make: each((tensor, seed) => toFloat16(toFloat32(tensor, lightly(0.003)(toNumbers(tensor), seed)))),
   },
+  {
+    title: "fine-tuned by 0.3 %, then 8 bits",
+    kind: "both",
+    expected: undefined,
+    make: (tensors, seed) => disturbed("8 bits")(numbers(lightly(0.003))(tensors, seed)[0] ?? [], seed),
+  },
 ];
 
 /** Writes a copy: a file, or shards and their index. @returns where it lies. */

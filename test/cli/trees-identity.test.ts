@@ -1,39 +1,42 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test from "ava";
-import { toDuplicateLines } from "../../src/cli/duplicates-table.js";
+import { toDuplicateJson, toDuplicateLines } from "../../src/cli/duplicates-table.js";
+import { NotFoundError } from "../../src/errors/probestream-error.js";
 import { createTemporaryFolder } from "../helpers/temporary-folder.js";
-import { toBase, toFullModel, toLoraModel } from "../trees/tree-models.js";
+import { toBase, toFullModel } from "../trees/tree-models.js";
 import { runCli } from "./run-cli.js";
 
-test("`trees duplicates` tells groups in a table or as JSON, and names what it could not read", async (t) => {
+test("`trees duplicates` tells groups in a table and names what it could not read", async (t) => {
   const cwd = await createTemporaryFolder(t);
   await mkdir(join(cwd, "pile"));
   const [first, second] = [1, 2].map((seed) => toFullModel(toBase(1), seed, 0.1));
-  for (const [name, bytes] of Object.entries({ a: first, b: second, c: first })) {
+  for (const [name, bytes] of Object.entries({ a: first, b: second, c: first, broken: new Uint8Array(40) })) {
     await writeFile(join(cwd, "pile", `${name}.safetensors`), bytes ?? "");
   }
   const { code, stdout, stderr } = await runCli(["trees", "duplicates", "pile"], { cwd });
-  t.is(code, 0);
+  t.is(code, 1);
   const [heading = "", , row = "", ...rest] = stdout.trimEnd().split("\n");
   t.regex(heading, /^kind +models +distance +files$/);
   t.regex(row, /^file +2 +0 +a\.safetensors, c\.safetensors$/);
   t.deepEqual(rest, []);
-  t.regex(stderr, /3 models: 1 duplicate in 1 group\n/);
-  await writeFile(join(cwd, "pile", "broken.safetensors"), new Uint8Array(40));
-  const json = await runCli(["trees", "duplicates", "pile", "--json", "--quiet"], { cwd });
-  t.is(json.code, 1);
-  t.deepEqual(JSON.parse(json.stdout).groups, [
-    {
-      kind: "file",
-      distance: 0,
-      models: [
-        { file: "pile/a.safetensors" },
-        { file: "pile/c.safetensors", kind: "file", of: "pile/a.safetensors", distance: 0 },
-      ],
-    },
-  ]);
-  t.regex(json.stderr, /^1 model failed:\n.*HEADER_MALFORMED/);
+  t.regex(stderr, /3 models: 1 duplicate in 1 group\n1 model failed:\n.*HEADER_MALFORMED/);
+});
+
+test("`--json` has for each duplicate how it is the same, and as what", (t) => {
+  const link = { kind: "dtype", of: "a", distance: 0.5 } as const;
+  const models = [{ location: "a" }, { location: "b", link }] as const;
+  const error = new NotFoundError("FILE_NOT_FOUND", "gone");
+  const found = toDuplicateJson({
+    groups: [{ kind: "dtype", distance: 0.5, models }],
+    models: 3,
+    skipped: [{ location: "c", error }],
+  });
+  t.deepEqual(found, {
+    models: 3,
+    groups: [{ kind: "dtype", distance: 0.5, models: [{ file: "a" }, { file: "b", ...link }] }],
+    skipped: [{ file: "c", reason: "FILE_NOT_FOUND", message: "gone" }],
+  });
 });
 
 test("`trees base` tells the nearest and the next, or that nothing is related", async (t) => {
@@ -44,21 +47,14 @@ test("`trees base` tells the nearest and the next, or that nothing is related", 
   }
   await writeFile(join(cwd, "tuned.safetensors"), toFullModel(toBase(1), 9, 0.2));
   await writeFile(join(cwd, "foreign.safetensors"), toFullModel(toBase(3), 9, 0.2));
-  await writeFile(join(cwd, "lora.safetensors"), toLoraModel(toBase(1), 9));
   const run = (model: string, ...words: readonly string[]) =>
     runCli(["trees", "base", model, "--among", "bases", "--layer", "blocks.1.out", ...words], { cwd });
-  const [found, none, lora] = await Promise.all([
-    run("tuned.safetensors"),
-    run("foreign.safetensors", "--json"),
-    run("lora.safetensors"),
-  ]);
+  const [found, none] = await Promise.all([run("tuned.safetensors"), run("foreign.safetensors", "--json")]);
   t.is(found.code, 0);
   t.regex(found.stdout, /nearest +0\.0\d+ +yes +bases\/1\.safetensors\nnext +[12]\.\d+ +no +bases\/2\.safetensors\n/);
   t.is(none.code, 3);
   t.false(JSON.parse(none.stdout).candidates[0].isRelative);
   t.regex(none.stderr, /no relative among them/);
-  t.is(lora.code, 2);
-  t.regex(lora.stderr, /is an adapter/);
 });
 
 test("help of both teaches, within the width of a terminal", async (t) => {
