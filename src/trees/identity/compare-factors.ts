@@ -6,9 +6,10 @@ import { ProductFit, type TypedFactors } from "./product-fit.js";
 import { isNumberTensor, readNumbers, toNumberCount } from "./read-pairs.js";
 
 /**
- * Distance up to which products of factors are the same, by the type of the coarsest factor: its rounding times the 10 to
- * 20 that a turned basis may amplify it by. Light fine-tunes at 0.3 % are told apart in float16 and finer types; bfloat16
- * itself moves a product by that much.
+ * Distance up to which products of factors are the same, by the type of the coarsest factor: of float16 some six times,
+ * of bfloat16 three times what rounding both factors moves a product by, which a turned basis amplifies. Between factors
+ * that were turned, a fine-tune at 0.3 % is told apart in float16 and finer types; bfloat16 itself moves a product by that
+ * much.
  */
 const mostDistance: ReadonlyMap<string, number> = new Map([
   ["F64", 1e-4],

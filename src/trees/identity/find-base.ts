@@ -54,8 +54,8 @@ const concurrency = 8;
 
 /**
  * Finds which of some models another one is a fine-tune of: the nearest by the weights of one layer that both have under
- * the same name. Look among bases: of 75 full fine-tunes of three trees each found its own among four, at 0.002 to 0.18,
- * the others beyond 1.96. Other fine-tunes that were trained alike often lie nearer than the base itself: with 100 of them
+ * the same name. Look among bases: of 75 full fine-tunes of three trees each found its own among the three of its
+ * shapes, at 0.002 to 0.18, the others beyond 1.96. Other fine-tunes that were trained alike often lie nearer than the base itself: with 100 of them
  * beside it, the base was the nearest for 6 of the 75. They are relatives as well, and so name the tree; which of two was
  * made from the other, distances cannot say.
  *
