@@ -1,5 +1,6 @@
 import { type Bench, parseBenchOptions } from "./bench-options.js";
 import { discoveryScale } from "./discovery-scale.js";
+import { duplicates } from "./duplicates.js";
 import { heritage } from "./heritage.js";
 import { ingest } from "./ingest.js";
 import { memory } from "./memory.js";
@@ -17,6 +18,7 @@ import { worker } from "./worker.js";
 const benches = {
   "discovery-scale": discoveryScale,
   heritage,
+  duplicates,
   ingest,
   memory,
   models,

@@ -42,7 +42,7 @@ const commands: readonly CommandEntry[] = [
   },
   {
     name: "trees",
-    summary: "find Model Trees: which models come from one ancestor",
+    summary: "find Model Trees, heritage, duplicates, and the base of a model",
     load: async () => (await import("./commands/trees.js")).addTrees,
   },
   {

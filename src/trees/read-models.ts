@@ -2,13 +2,14 @@ import { toProbestreamError } from "../errors/plain-error.js";
 import type { ProbestreamError } from "../errors/probestream-error.js";
 import type { LayerSpec } from "../weights/layer.js";
 import { mapConcurrently } from "../weights/map-concurrently.js";
-import { type ModelOptions, openModel } from "../weights/model-file.js";
+import { type ModelFile, type ModelOptions, openModel } from "../weights/model-file.js";
 import { chooseTreeLayers } from "./choose-tree-layers.js";
 import type { SketchKind } from "./find-trees.js";
 import { toSignature } from "./signature.js";
 import { sketchModel } from "./sketch-model.js";
 import { SketchStore, toBlockLimit } from "./sketch-store.js";
 import type { VectorTable } from "./squared-distances.js";
+import type { Rows } from "./stream-rows.js";
 
 /** Models of one signature. */
 export interface SignatureGroup {
@@ -47,6 +48,16 @@ export interface ReadModelsOptions {
   readonly concurrency?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: ReadProgress) => void) | undefined;
+  /** Looks at a model while it is read; what it throws is the model's failure. */
+  readonly observe?: ((location: string, model: ModelFile) => ModelObserver) | undefined;
+}
+
+/** What sees a model pass. */
+export interface ModelObserver {
+  /** Rows of the layer, where it is dense: see `SketchOptions.onRows`. */
+  onRows(rows: Rows): void;
+  /** After the last one. */
+  end(): void;
 }
 
 /**
@@ -62,7 +73,7 @@ export async function readModels(
   locations: readonly string[],
   options: ReadModelsOptions = {},
 ): Promise<{ readonly groups: readonly SignatureGroup[]; readonly skipped: readonly SkippedModel[] }> {
-  const { layer, modelOptions, concurrency = 8, signal, onProgress } = options;
+  const { layer, modelOptions, concurrency = 8, signal, onProgress, observe } = options;
   const blocks = toBlockLimit(locations.length);
   const stores = new Map<string, GroupStore>();
   const skipped: (SkippedModel & { readonly index: number })[] = [];
@@ -77,7 +88,10 @@ export async function readModels(
         store: new SketchStore(),
       };
       stores.set(key, group);
-      const sketch = await sketchModel(model, group.layers, { blocks, signal });
+      const observer = observe?.(location, model);
+      const onRows = observer && ((rows: Rows) => observer.onRows(rows));
+      const sketch = await sketchModel(model, group.layers, { blocks, signal, onRows });
+      observer?.end();
       group.store.add(index, sketch.values);
       bytes += sketch.bytes;
     } finally {

@@ -1,14 +1,11 @@
 import { createHash, randomUUID } from "node:crypto";
-import { readdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { CorruptDataError, InvalidInputError, NotFoundError } from "../errors/probestream-error.js";
+import { CorruptDataError, NotFoundError } from "../errors/probestream-error.js";
 import { assertRange, type ByteSource, type StreamOptions } from "./byte-source.js";
-import { isCheckpointName } from "./checkpoint-name.js";
 import { openFileSource } from "./file-source.js";
 import { type HttpSourceOptions, openHttpSource } from "./http-source.js";
 import { isHttpUrl, parseHttpUrl, toDisplayUrl } from "./http-url.js";
 import type { TensorInfo } from "./layer.js";
-import { listFolder } from "./list-folder.js";
 import { PEFT_CONFIG_KEY, withLoraScales } from "./lora/lora-scales.js";
 import { mapConcurrently } from "./map-concurrently.js";
 import type { ModelHeader, StoredTensor } from "./model-header.js";
@@ -17,7 +14,15 @@ import { quoteName } from "./quote-name.js";
 import { ADAPTER_CONFIG_NAME, isPeftAdapterName, readAdapterConfig } from "./read-adapter-config.js";
 import { readModelHeader } from "./read-model-header.js";
 import { SourcePool } from "./source-pool.js";
-import { toFileError } from "./to-file-error.js";
+import { toModelPath } from "./to-model-path.js";
+
+/** One of the files that a model lies in. */
+export interface WeightFile {
+  /** Length in bytes. */
+  readonly size: number;
+  /** Those of the model, in the order of their bytes; in a PyTorch checkpoint some may share bytes. */
+  readonly tensors: readonly StoredTensor[];
+}
 
 /** A model whose headers have been read and whose tensors can be streamed, in one file or in shards, here or remote. */
 export interface ModelFile {
@@ -38,6 +43,8 @@ export interface ModelFile {
   readonly identity: string;
   /** Whether it is read over HTTP. */
   readonly remote: boolean;
+  /** The file, or the shards in the order of their names; not the index. */
+  readonly files: readonly WeightFile[];
   /**
    * Reads bytes `beginByte` to `endByte` of a tensor, counted from its first, piece by piece.
    *
@@ -45,6 +52,12 @@ export interface ModelFile {
    * CorruptDataError `CORRUPT` if the file has changed, and what its source throws.
    */
   streamTensor(name: string, beginByte: number, endByte: number, options?: StreamOptions): AsyncIterable<Uint8Array>;
+  /**
+   * Reads one of {@link files} whole, headers and all.
+   *
+   * @throws NotFoundError `FILE_NOT_FOUND` for a number that there is no file of; otherwise as {@link streamTensor}.
+   */
+  streamFile(index: number, options?: StreamOptions): AsyncIterable<Uint8Array>;
   /** Closes the files; streams that still run fail. */
   close(): Promise<void>;
 }
@@ -54,9 +67,6 @@ export type ModelOptions = HttpSourceOptions;
 
 /** 4: headers read at once on opening a model of many shards, few enough to stay clear of a hub's rate limits. */
 const HEADERS_AT_ONCE = 4;
-
-/** Models that an error lists at most. */
-const MAX_LISTED = 8;
 
 /**
  * Opens a model and reads its headers, no weights. The location is a path or URL of a `.safetensors` file, of a
@@ -85,7 +95,7 @@ export async function openModel(location: string, options: ModelOptions = {}): P
     const shards = await mapConcurrently(locations, HEADERS_AT_ONCE, async (shard): Promise<Shard> => {
       const source = await pool.acquire(shard, options.signal);
       try {
-        return { location: shard, header: await readModelHeader(source, options.signal) };
+        return { location: shard, size: source.size, header: await readModelHeader(source, options.signal) };
       } finally {
         pool.release(shard);
       }
@@ -106,6 +116,7 @@ export async function openModel(location: string, options: ModelOptions = {}): P
 
 interface Shard {
   readonly location: string;
+  readonly size: number;
   readonly header: ModelHeader;
 }
 
@@ -126,7 +137,9 @@ class OpenedModel implements ModelFile {
   readonly identity: string;
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   readonly metadata: ReadonlyMap<string, string>;
+  readonly files: readonly WeightFile[];
   readonly #pool: SourcePool;
+  readonly #shards: readonly Shard[];
   readonly #places: ReadonlyMap<string, { readonly shard: string; readonly tensor: StoredTensor }>;
 
   constructor({ location, remote, identity, pool, index, shards, config }: OpenedParts) {
@@ -135,10 +148,12 @@ class OpenedModel implements ModelFile {
     this.identity = identity;
     this.#pool = pool;
     // Tensors that an index leaves out are not part of the model.
-    const places = shards.flatMap(({ location: shard, header }) =>
-      header.tensors
-        .filter(({ name }) => index === undefined || index.weightMap.has(name))
-        .map((tensor) => [tensor.name, { shard, tensor }] as const),
+    this.files = shards.map(({ size, header }) => {
+      return { size, tensors: header.tensors.filter(({ name }) => index === undefined || index.weightMap.has(name)) };
+    });
+    this.#shards = shards;
+    const places = shards.flatMap(({ location: shard }, at) =>
+      (this.files[at]?.tensors ?? []).map((tensor) => [tensor.name, { shard, tensor }] as const),
     );
     this.#places = new Map(places);
     const metadata = new Map(index?.metadata);
@@ -171,6 +186,20 @@ class OpenedModel implements ModelFile {
       yield* source.stream(tensor.begin + beginByte, tensor.begin + endByte, options);
     } finally {
       this.#pool.release(shard);
+    }
+  }
+
+  async *streamFile(index: number, options?: StreamOptions): AsyncGenerator<Uint8Array, void, undefined> {
+    const shard = this.#shards[index];
+    if (shard === undefined) {
+      const message = `"${this.location}" lies in ${this.#shards.length} files; there is none of number ${index}.`;
+      throw new NotFoundError("FILE_NOT_FOUND", message, { index });
+    }
+    const source = await this.#pool.acquire(shard.location, options?.signal);
+    try {
+      yield* source.stream(0, source.size, options);
+    } finally {
+      this.#pool.release(shard.location);
     }
   }
 
@@ -219,29 +248,4 @@ function assertShardsFit(index: ModelIndex, shards: readonly Shard[], name: stri
     index.shards.map((shard, i) => [shard, shards[i]?.header.tensors.map((tensor) => tensor.name) ?? []]),
   );
   assertIndexFits(index, tensorsOf, name);
-}
-
-/** The file that a path stands for: itself, or the one model of a folder; without any, its one PyTorch checkpoint. */
-async function toModelPath(path: string): Promise<string> {
-  const stats = await stat(path).catch((cause: unknown) => Promise.reject(toFileError(cause, path)));
-  if (!stats.isDirectory()) return path;
-  const listed = await listFolder(path);
-  const of = (wanted: string): string[] => listed.filter(({ kind }) => kind === wanted).map((entry) => entry.path);
-  const readable = [of("model"), of("checkpoint")].find((models) => models.length > 0);
-  const models = readable ?? (await listCheckpoints(path));
-  const [only, ...others] = models;
-  if (only === undefined) {
-    const message = `"${path}" holds no .safetensors file, no index of shards and no PyTorch checkpoint; name a folder or file that does.`;
-    throw new NotFoundError("FILE_NOT_FOUND", message, { path });
-  }
-  if (others.length === 0) return only;
-  const names = models.slice(0, MAX_LISTED).map(quoteName).join(", ");
-  const message = `"${path}" holds ${models.length} models; name one of them: ${names}${models.length > MAX_LISTED ? ", …" : ""}.`;
-  throw new InvalidInputError("FIELD_INVALID", message, { path, models: models.length });
-}
-
-async function listCheckpoints(folder: string): Promise<string[]> {
-  // By their names alone: one that is too old to be read says so when it is opened.
-  const names = (await readdir(folder)).filter(isCheckpointName);
-  return names.sort().map((name) => join(folder, name));
 }

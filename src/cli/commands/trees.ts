@@ -14,6 +14,8 @@ import { toModelOptions } from "../remote-options.js";
 import { toRenderings, writeRendering } from "../renderings.js";
 import { toPlain } from "../table.js";
 import { toTreeLines } from "../trees-table.js";
+import { addTreesBase } from "./trees-base.js";
+import { addTreesDuplicates } from "./trees-duplicates.js";
 import { addTreesHeritage } from "./trees-heritage.js";
 
 interface DiscoverOptions {
@@ -66,7 +68,9 @@ Examples:
 export function addTrees(program: Command, context: CommandContext): void {
   const trees = program
     .command("trees")
-    .description("Works on Model Trees, sets of models fine-tuned from one ancestor.");
+    .description(
+      "Works on Model Trees, sets of models fine-tuned from one ancestor, and on which models are the same.",
+    );
   trees
     .command("discover")
     .summary("cluster a pile of models into Model Trees")
@@ -82,10 +86,11 @@ export function addTrees(program: Command, context: CommandContext): void {
     .option("--token <token>", "bearer token for URLs (default: HF_TOKEN, for Hugging Face only)")
     .option("--quiet", "no progress and no remarks, only failures")
     .addHelpText("after", help)
-    .action(async (paths: readonly string[], options: DiscoverOptions) => {
-      context.exit(await discover(paths, options, context));
-    });
+    .action(async (paths: readonly string[], options: DiscoverOptions) => 
+      context.exit(await discover(paths, options, context)););
   addTreesHeritage(trees, context);
+  addTreesDuplicates(trees, context);
+  addTreesBase(trees, context);
 }
 
 async function discover(paths: readonly string[], options: DiscoverOptions, context: CommandContext): Promise<number> {
