@@ -86,8 +86,9 @@ export function addTrees(program: Command, context: CommandContext): void {
     .option("--token <token>", "bearer token for URLs (default: HF_TOKEN, for Hugging Face only)")
     .option("--quiet", "no progress and no remarks, only failures")
     .addHelpText("after", help)
-    .action(async (paths: readonly string[], options: DiscoverOptions) => 
-      context.exit(await discover(paths, options, context)););
+    .action(async (paths: readonly string[], options: DiscoverOptions) => {
+      context.exit(await discover(paths, options, context));
+    });
   addTreesHeritage(trees, context);
   addTreesDuplicates(trees, context);
   addTreesBase(trees, context);
