@@ -1,4 +1,3 @@
-import { toPairIndex } from "../condensed.js";
 import type { SketchKind } from "../find-trees.js";
 import { toSquare, toSquaredDistances, type VectorTable } from "../squared-distances.js";
 import type { ModelMarks } from "./model-marks.js";
@@ -64,7 +63,7 @@ export async function choosePairs(
       for (let j = i + 1; j < chosen.length; j++) {
         // Pairs within a block are those of the block with itself.
         if (rows !== columns && i < rows.length === j < rows.length) continue;
-        const squared = distances[toPairIndex(i, j, chosen.length)] as number;
+        const squared = distances.get(i, j);
         take(chosen[i] as number, chosen[j] as number, squared);
       }
     }
