@@ -1,5 +1,5 @@
-import { adjustedRandIndex } from "../src/trees/adjusted-rand-index.js";
-import { discoverTrees } from "../src/trees/discover-trees.js";
+import { adjustedRandIndex } from "../src/trees/discovery/adjusted-rand-index.js";
+import { discoverTrees } from "../src/trees/discovery/discover-trees.js";
 import { findModels } from "../src/weights/find-models.js";
 
 /** What discovery took; printed as one line of JSON. */

@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { adjustedRandIndex } from "../src/trees/adjusted-rand-index.js";
-import { type DiscoverOptions, type Discovery, discoverTrees } from "../src/trees/discover-trees.js";
+import { adjustedRandIndex } from "../src/trees/discovery/adjusted-rand-index.js";
+import { type DiscoverOptions, type Discovery, discoverTrees } from "../src/trees/discovery/discover-trees.js";
 import type { Bench, BenchOptions } from "./bench-options.js";
 import { toMarkdownTable, toVerdict } from "./report.js";
 import { repositoryRoot } from "./repository-root.js";

@@ -17,7 +17,7 @@ interface Kernel {
 const kernels: readonly Kernel[] = [
   { source: "src/compute/backends/wasm/kernel", builds, memories },
   { source: "src/training/kernel", builds: { plain: builds.plain }, memories: { own: memories.own } },
-  { source: "src/trees/kernel", builds: { plain: builds.plain }, memories: { own: memories.own } },
+  { source: "src/trees/sketches/kernel", builds: { plain: builds.plain }, memories: { own: memories.own } },
 ];
 
 /** Compiles a WebAssembly kernel, one file per build and kind of memory, unless what is there is newer. */

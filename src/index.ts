@@ -84,8 +84,8 @@ export { type LabelTexts, type NamedTrainData, toEvaluationData, toTrainData } f
 export { defaultTrainSettings, type TrainSettings } from "./training/train-settings.js";
 export { type TrainShape, toParameterShapes } from "./training/train-shape.js";
 export { writeExpert } from "./training/write-expert.js";
-export type { Sketch, SketchRows, SketchShape } from "./trees/sketch.js";
-export { openSketchKernel, type SketchKernel } from "./trees/sketch-kernel.js";
+export type { Sketch, SketchRows, SketchShape } from "./trees/sketches/sketch.js";
+export { openSketchKernel, type SketchKernel } from "./trees/sketches/sketch-kernel.js";
 export type { Tree, TreeCentroid, TreeGaussian } from "./trees/tree.js";
 export { readTree } from "./trees/tree-file.js";
 export type { TreeMatch } from "./trees/tree-match.js";

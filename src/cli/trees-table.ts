@@ -1,5 +1,5 @@
 import { toCommonFolder } from "../trees/common-folder.js";
-import type { DiscoveredTree, Discovery } from "../trees/discover-trees.js";
+import type { DiscoveredTree, Discovery } from "../trees/discovery/discover-trees.js";
 import { type Column, keepEnd, toPlain, toTable } from "./table.js";
 
 const columns: readonly Column[] = [

@@ -5,7 +5,7 @@ import { createFailoverBackend } from "../compute/failover-backend.js";
 import { toPlainError } from "../errors/plain-error.js";
 import { InternalError } from "../errors/probestream-error.js";
 import { rangeBytes } from "../projection/stored-matrix.js";
-import { openSketchKernel } from "../trees/sketch-kernel.js";
+import { openSketchKernel } from "../trees/sketches/sketch-kernel.js";
 import type { Tree } from "../trees/tree.js";
 import { chooseRepresentation, type RepresentedTarget, toRepresentationMatch } from "./choose-representation.js";
 import { collectGarbage } from "./collect-garbage.js";

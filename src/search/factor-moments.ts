@@ -1,10 +1,10 @@
 import type { RowBlock } from "../compute/compute-backend.js";
 import { widen } from "../linalg/widen.js";
 import type { LayerMatrices, StatePart } from "../projection/accumulator.js";
-import { SKETCH_BUCKETS } from "../trees/sketch.js";
-import { MAX_SKETCH_BLOCKS } from "../trees/sketch-edges.js";
-import type { SketchKernel } from "../trees/sketch-kernel.js";
-import { addMoments } from "../trees/sketch-moments.js";
+import { SKETCH_BUCKETS } from "../trees/sketches/sketch.js";
+import { MAX_SKETCH_BLOCKS } from "../trees/sketches/sketch-edges.js";
+import type { SketchKernel } from "../trees/sketches/sketch-kernel.js";
+import { addMoments } from "../trees/sketches/sketch-moments.js";
 import type { TensorRole } from "../weights/layer.js";
 
 /** The factors of a LoRA layer on their way through a worker, kept for the sketch of their second moments. */

@@ -2,8 +2,8 @@ import type { RowBlock } from "../compute/compute-backend.js";
 import type { LayerMatrices, StatePart } from "../projection/accumulator.js";
 import { takeNumbers, toScaled } from "../projection/row-scale.js";
 import type { StoredMatrix } from "../projection/stored-matrix.js";
-import { SKETCH_BUCKETS, type Sketch } from "../trees/sketch.js";
-import type { SketchKernel } from "../trees/sketch-kernel.js";
+import { SKETCH_BUCKETS, type Sketch } from "../trees/sketches/sketch.js";
+import type { SketchKernel } from "../trees/sketches/sketch-kernel.js";
 import type { TensorRole } from "../weights/layer.js";
 
 /** The sketch of a dense layer on its way through a worker, grown beside the projection. */

@@ -5,7 +5,7 @@ import type { Projector } from "../projection/accumulator.js";
 import { createRangeReader, type RangeReader } from "../projection/range-reader.js";
 import { sliceColumns } from "../projection/slice-columns.js";
 import { rangeBytes, rowBytes, type StoredMatrix } from "../projection/stored-matrix.js";
-import type { SketchKernel } from "../trees/sketch-kernel.js";
+import type { SketchKernel } from "../trees/sketches/sketch-kernel.js";
 import type { Tree } from "../trees/tree.js";
 import type { TreeMatch } from "../trees/tree-match.js";
 import type { ModelState, WorkerTarget } from "./embed-messages.js";

@@ -1,7 +1,7 @@
 import { AbortedError, NotFoundError } from "../errors/probestream-error.js";
 import { rowBytes } from "../projection/stored-matrix.js";
 import { judgeTrees } from "../trees/judge-trees.js";
-import { toCompleteBlocks } from "../trees/sketch.js";
+import { toCompleteBlocks } from "../trees/sketches/sketch.js";
 import { type Tree, type TreeCentroid, toRadius } from "../trees/tree.js";
 import type { TreeMatch } from "../trees/tree-match.js";
 import type { LayerSketch } from "./layer-sketch.js";

@@ -1,7 +1,7 @@
 import type { RowBlock } from "../compute/compute-backend.js";
 import type { LayerMatrices, StatePart } from "../projection/accumulator.js";
 import { toMomentsDistance } from "../trees/fit-moments.js";
-import type { SketchKernel } from "../trees/sketch-kernel.js";
+import type { SketchKernel } from "../trees/sketches/sketch-kernel.js";
 import { squaredDistance } from "../trees/squared-distance.js";
 import type { Tree, TreeCentroid } from "../trees/tree.js";
 import type { TreeMatch } from "../trees/tree-match.js";

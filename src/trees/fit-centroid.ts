@@ -1,5 +1,5 @@
 import { toReach } from "./reach.js";
-import { SKETCH_BUCKETS, type SketchShape } from "./sketch.js";
+import { SKETCH_BUCKETS, type SketchShape } from "./sketches/sketch.js";
 import type { TreeCentroid } from "./tree.js";
 
 /** Share of the mean layer's length that a reach is guessed at most: unrelated layers lie at 1.4 of it. */

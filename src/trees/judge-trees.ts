@@ -1,4 +1,4 @@
-import { SKETCH_BUCKETS } from "./sketch.js";
+import { SKETCH_BUCKETS } from "./sketches/sketch.js";
 import { squaredDistance } from "./squared-distance.js";
 import { FILE_TOLERANCE, type TreeCentroid } from "./tree.js";
 

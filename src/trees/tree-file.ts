@@ -2,8 +2,8 @@ import { join } from "node:path";
 import { InvalidInputError } from "../errors/probestream-error.js";
 import { readTensors } from "../weights/safetensors-file.js";
 import { encodeSafetensors, float32Bytes, type TensorData } from "../weights/safetensors-writer.js";
-import { SKETCH_BUCKETS } from "./sketch.js";
-import { MAX_SKETCH_BLOCKS, toSketchEdges } from "./sketch-edges.js";
+import { SKETCH_BUCKETS } from "./sketches/sketch.js";
+import { MAX_SKETCH_BLOCKS, toSketchEdges } from "./sketches/sketch-edges.js";
 import { type Tree, type TreeCentroid, type TreeGaussian, toRadius } from "./tree.js";
 
 /** File of an expert folder that holds what is known of its tree. */

@@ -1,5 +1,5 @@
 import type { Gaussian } from "../linalg/ledoit-wolf.js";
-import type { SketchShape } from "./sketch.js";
+import type { SketchShape } from "./sketches/sketch.js";
 
 /** A Model Tree as it is known by models of it: where their layers lie, and how far from there they reach. */
 export interface Tree {

@@ -1,6 +1,6 @@
 import test from "ava";
 import { toTreeLines } from "../../src/cli/trees-table.js";
-import type { DiscoveredTree, Discovery } from "../../src/trees/discover-trees.js";
+import type { DiscoveredTree, Discovery } from "../../src/trees/discovery/discover-trees.js";
 
 test("many trees of one model, and very many of several, are counted instead of listed", (t) => {
   const layer = { module: "m.weight", kind: "dense", layout: "linear", loraScale: "none" } as const;

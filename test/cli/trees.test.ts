@@ -1,7 +1,7 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
-import { adjustedRandIndex } from "../../src/trees/adjusted-rand-index.js";
+import { adjustedRandIndex } from "../../src/trees/discovery/adjusted-rand-index.js";
 import { createTemporaryFolder } from "../helpers/temporary-folder.js";
 import { toBase, toFullModel, toLoraModel } from "../trees/tree-models.js";
 import { runCli } from "./run-cli.js";

@@ -2,8 +2,8 @@ import { join } from "node:path";
 import { Random } from "../../src/linalg/random.js";
 import { writeTree } from "../../src/search/calibrate-expert.js";
 import { fitCentroid } from "../../src/trees/fit-centroid.js";
-import type { SketchShape } from "../../src/trees/sketch.js";
-import { openSketchKernel } from "../../src/trees/sketch-kernel.js";
+import type { SketchShape } from "../../src/trees/sketches/sketch.js";
+import { openSketchKernel } from "../../src/trees/sketches/sketch-kernel.js";
 import { createExpertParameters, writeExpert } from "./expert-folder.js";
 
 /** Weights of a layer, rows × columns. */

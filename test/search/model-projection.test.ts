@@ -1,7 +1,7 @@
 import test from "ava";
 import type { Accumulator, Projector } from "../../src/projection/accumulator.js";
 import { openModelProjection } from "../../src/search/model-projection.js";
-import { openSketchKernel } from "../../src/trees/sketch-kernel.js";
+import { openSketchKernel } from "../../src/trees/sketches/sketch-kernel.js";
 import { storedMatrix } from "../helpers/stored-layer.js";
 
 const kernel = await openSketchKernel();

@@ -1,7 +1,7 @@
 import test from "ava";
 import { Random } from "../../src/linalg/random.js";
 import { fitMoments, toMomentsDistance } from "../../src/trees/fit-moments.js";
-import { addMoments } from "../../src/trees/sketch-moments.js";
+import { addMoments } from "../../src/trees/sketches/sketch-moments.js";
 
 const [rank, width] = [2, 64];
 

@@ -2,7 +2,7 @@ import test from "ava";
 import { Random } from "../../src/linalg/random.js";
 import { fitCentroid } from "../../src/trees/fit-centroid.js";
 import { judgeTrees } from "../../src/trees/judge-trees.js";
-import { openSketchKernel } from "../../src/trees/sketch-kernel.js";
+import { openSketchKernel } from "../../src/trees/sketches/sketch-kernel.js";
 import { toRadius } from "../../src/trees/tree.js";
 
 const kernel = await openSketchKernel();

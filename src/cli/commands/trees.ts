@@ -1,8 +1,8 @@
 import type { Command } from "commander";
-import { type Discovery, discoverTrees } from "../../trees/discover-trees.js";
-import { toDot } from "../../trees/to-dot.js";
-import { toSvg } from "../../trees/to-svg.js";
-import { toTreeJson } from "../../trees/to-tree-json.js";
+import { type Discovery, discoverTrees } from "../../trees/discovery/discover-trees.js";
+import { toDot } from "../../trees/discovery/to-dot.js";
+import { toSvg } from "../../trees/discovery/to-svg.js";
+import { toTreeJson } from "../../trees/discovery/to-tree-json.js";
 import type { CommandContext } from "../command-context.js";
 import { toCount, toFailedLines } from "../embed-report.js";
 import { exitCodes, usageError } from "../exit-codes.js";

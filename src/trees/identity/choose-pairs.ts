@@ -1,5 +1,5 @@
-import type { SketchKind } from "../find-trees.js";
-import { toSquare, toSquaredDistances, type VectorTable } from "../squared-distances.js";
+import type { SketchKind } from "../discovery/find-trees.js";
+import { toSquare, toSquaredDistances, type VectorTable } from "../discovery/squared-distances.js";
 import type { ModelMarks } from "./model-marks.js";
 
 /** Two models of a table that may be the same. */

@@ -7,10 +7,10 @@ import { PEFT_CONFIG_KEY } from "../../weights/lora/lora-scales.js";
 import { findLoraPairs } from "../../weights/lora-pairs.js";
 import { mapConcurrently } from "../../weights/map-concurrently.js";
 import { type ModelFile, type ModelOptions, openModel } from "../../weights/model-file.js";
-import { chooseTreeLayers } from "../choose-tree-layers.js";
-import type { SkippedModel } from "../read-models.js";
-import { MAX_SKETCH_BLOCKS } from "../sketch-edges.js";
-import { sketchModel } from "../sketch-model.js";
+import { chooseTreeLayers } from "../discovery/choose-tree-layers.js";
+import type { SkippedModel } from "../discovery/read-models.js";
+import { MAX_SKETCH_BLOCKS } from "../sketches/sketch-edges.js";
+import { sketchModel } from "../sketches/sketch-model.js";
 
 /** A model that another one may be a fine-tune of. */
 export interface BaseCandidate {

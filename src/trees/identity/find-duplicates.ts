@@ -2,7 +2,12 @@ import { createHash } from "node:crypto";
 import { toProbestreamError } from "../../errors/plain-error.js";
 import { mapConcurrently } from "../../weights/map-concurrently.js";
 import { openModel } from "../../weights/model-file.js";
-import { type ReadModelsOptions, readModels, type SignatureGroup, type SkippedModel } from "../read-models.js";
+import {
+  type ReadModelsOptions,
+  readModels,
+  type SignatureGroup,
+  type SkippedModel,
+} from "../discovery/read-models.js";
 import { choosePairs } from "./choose-pairs.js";
 import { compareFactors } from "./compare-factors.js";
 import { compareWeights, type Likeness } from "./compare-weights.js";

@@ -1,6 +1,6 @@
 import test from "ava";
-import { Random } from "../../src/linalg/random.js";
-import { centre, toSquaredDistances, type VectorTable } from "../../src/trees/squared-distances.js";
+import { Random } from "../../../src/linalg/random.js";
+import { centre, toSquaredDistances, type VectorTable } from "../../../src/trees/discovery/squared-distances.js";
 
 function toTable(count: number, width: number, offset = 0): VectorTable {
   return { count, width, values: new Random(count).spread(count * width, 1).map((value) => value + offset) };

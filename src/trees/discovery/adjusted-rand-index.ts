@@ -1,4 +1,4 @@
-import { InternalError } from "../errors/probestream-error.js";
+import { InternalError } from "../../errors/probestream-error.js";
 
 /**
  * Adjusted Rand index of two partitions of the same things: 1 where they are the same, 0 on average where they have

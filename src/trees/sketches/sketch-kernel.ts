@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
-import { pageBytes, type WasmMemory, wasmEngine } from "../compute/backends/wasm/web-assembly.js";
-import { type Dtype, dtypeBytes } from "../linalg/dtype.js";
-import { widen } from "../linalg/widen.js";
+import { pageBytes, type WasmMemory, wasmEngine } from "../../compute/backends/wasm/web-assembly.js";
+import { type Dtype, dtypeBytes } from "../../linalg/dtype.js";
+import { widen } from "../../linalg/widen.js";
 import { toPlainGram } from "./plain-gram.js";
 import {
   createPlainSketch,

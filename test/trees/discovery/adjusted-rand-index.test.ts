@@ -1,7 +1,7 @@
 import test from "ava";
 import fc from "fast-check";
-import { InternalError } from "../../src/errors/probestream-error.js";
-import { adjustedRandIndex } from "../../src/trees/adjusted-rand-index.js";
+import { InternalError } from "../../../src/errors/probestream-error.js";
+import { adjustedRandIndex } from "../../../src/trees/discovery/adjusted-rand-index.js";
 
 test("the same partition under other names has the index 1", (t) => {
   t.is(adjustedRandIndex([0, 0, 1, 1, 2], ["b", "b", "a", "a", "c"]), 1);

@@ -1,5 +1,5 @@
-import { type Dtype, dtypeBytes } from "../linalg/dtype.js";
-import { widen } from "../linalg/widen.js";
+import { type Dtype, dtypeBytes } from "../../linalg/dtype.js";
+import { widen } from "../../linalg/widen.js";
 import { toSign } from "./signs.js";
 import { toSketchEdges } from "./sketch-edges.js";
 

@@ -1,4 +1,4 @@
-import { Dtype, dtypeBytes, widen } from "../../compute/backends/wasm/kernel/widen";
+import { Dtype, dtypeBytes, widen } from "../../../compute/backends/wasm/kernel/widen";
 
 /** Numbers of a row of the sketch, and of what is widened at a time: a multiple of it. */
 const buckets: usize = 64;

@@ -1,6 +1,6 @@
-import { toCommonFolder } from "./common-folder.js";
+import { toCommonFolder } from "../common-folder.js";
+import { toDotText } from "../dot-text.js";
 import type { DiscoveredTree, Discovery } from "./discover-trees.js";
-import { toDotText } from "./dot-text.js";
 
 /** Models that a tree shows at most; the rest are one node with their number. */
 const mostModels = 24;

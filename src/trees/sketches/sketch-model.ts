@@ -1,7 +1,7 @@
-import { InvalidInputError } from "../errors/probestream-error.js";
-import type { LayerSpec, SelectedTensor, TensorRole } from "../weights/layer.js";
-import type { ModelFile } from "../weights/model-file.js";
-import { selectLayer } from "../weights/select-layer.js";
+import { InvalidInputError } from "../../errors/probestream-error.js";
+import type { LayerSpec, SelectedTensor, TensorRole } from "../../weights/layer.js";
+import type { ModelFile } from "../../weights/model-file.js";
+import { selectLayer } from "../../weights/select-layer.js";
 import { foldSketch } from "./fold-sketch.js";
 import { SKETCH_BUCKETS, type Sketch } from "./sketch.js";
 import { openSketchKernel } from "./sketch-kernel.js";

@@ -1,4 +1,4 @@
-import { SKETCH_BUCKETS } from "./sketch.js";
+import { SKETCH_BUCKETS } from "../sketches/sketch.js";
 import type { VectorTable } from "./squared-distances.js";
 
 /** Numbers of all sketches together that are aimed at: 64 MiB as float32. */

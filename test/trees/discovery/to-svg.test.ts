@@ -1,10 +1,10 @@
 import test from "ava";
-import { toCommonFolder } from "../../src/trees/common-folder.js";
-import type { DiscoveredTree, Discovery } from "../../src/trees/discover-trees.js";
-import type { SignatureGroup } from "../../src/trees/read-models.js";
-import { toDot } from "../../src/trees/to-dot.js";
-import { toSvg } from "../../src/trees/to-svg.js";
-import { toTreeJson } from "../../src/trees/to-tree-json.js";
+import { toCommonFolder } from "../../../src/trees/common-folder.js";
+import type { DiscoveredTree, Discovery } from "../../../src/trees/discovery/discover-trees.js";
+import type { SignatureGroup } from "../../../src/trees/discovery/read-models.js";
+import { toDot } from "../../../src/trees/discovery/to-dot.js";
+import { toSvg } from "../../../src/trees/discovery/to-svg.js";
+import { toTreeJson } from "../../../src/trees/discovery/to-tree-json.js";
 
 const layer = { kind: "dense", layout: "linear", loraScale: "none", shape: { rows: 8, columns: 9 } } as const;
 

@@ -1,14 +1,14 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
-import { InvalidInputError } from "../../src/errors/probestream-error.js";
-import { Random } from "../../src/linalg/random.js";
-import { chooseTreeLayers } from "../../src/trees/choose-tree-layers.js";
-import { createPlainSketch } from "../../src/trees/sketch.js";
-import { type ModelSketch, type SketchOptions, sketchModel } from "../../src/trees/sketch-model.js";
-import { openModel } from "../../src/weights/model-file.js";
-import { encodeSafetensors, float32Bytes, type TensorData } from "../../src/weights/safetensors-writer.js";
-import { createTemporaryFolder } from "../helpers/temporary-folder.js";
+import { InvalidInputError } from "../../../src/errors/probestream-error.js";
+import { Random } from "../../../src/linalg/random.js";
+import { chooseTreeLayers } from "../../../src/trees/discovery/choose-tree-layers.js";
+import { createPlainSketch } from "../../../src/trees/sketches/sketch.js";
+import { type ModelSketch, type SketchOptions, sketchModel } from "../../../src/trees/sketches/sketch-model.js";
+import { openModel } from "../../../src/weights/model-file.js";
+import { encodeSafetensors, float32Bytes, type TensorData } from "../../../src/weights/safetensors-writer.js";
+import { createTemporaryFolder } from "../../helpers/temporary-folder.js";
 
 async function sketchOf(
   t: ExecutionContext,

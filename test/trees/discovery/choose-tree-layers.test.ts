@@ -1,7 +1,7 @@
 import test from "ava";
-import { InvalidInputError, NotFoundError } from "../../src/errors/probestream-error.js";
-import { chooseTreeLayers } from "../../src/trees/choose-tree-layers.js";
-import type { TensorInfo } from "../../src/weights/layer.js";
+import { InvalidInputError, NotFoundError } from "../../../src/errors/probestream-error.js";
+import { chooseTreeLayers } from "../../../src/trees/discovery/choose-tree-layers.js";
+import type { TensorInfo } from "../../../src/weights/layer.js";
 
 function toTensors(shapes: Readonly<Record<string, readonly number[]>>, dtype = "F32"): Map<string, TensorInfo> {
   return new Map(Object.entries(shapes).map(([name, shape]) => [name, { name, dtype, shape }]));

@@ -1,6 +1,6 @@
-import { encodeGraph } from "../onnx/graph.js";
-import { GraphBuilder } from "../onnx/graph-builder.js";
-import { loadOnnxRuntime } from "../onnx/load-onnxruntime.js";
+import { encodeGraph } from "../../onnx/graph.js";
+import { GraphBuilder } from "../../onnx/graph-builder.js";
+import { loadOnnxRuntime } from "../../onnx/load-onnxruntime.js";
 import { PairTable } from "./pair-table.js";
 import { yieldTo } from "./yield-to.js";
 

@@ -1,4 +1,4 @@
-import { transpose } from "../linalg/transpose.js";
+import { transpose } from "../../linalg/transpose.js";
 import { toPlainGram } from "./plain-gram.js";
 import { toSign } from "./signs.js";
 import { SKETCH_BUCKETS } from "./sketch.js";

@@ -1,15 +1,15 @@
-import { toProbestreamError } from "../errors/plain-error.js";
-import type { ProbestreamError } from "../errors/probestream-error.js";
-import type { LayerSpec } from "../weights/layer.js";
-import { mapConcurrently } from "../weights/map-concurrently.js";
-import { type ModelFile, type ModelOptions, openModel } from "../weights/model-file.js";
+import { toProbestreamError } from "../../errors/plain-error.js";
+import type { ProbestreamError } from "../../errors/probestream-error.js";
+import type { LayerSpec } from "../../weights/layer.js";
+import { mapConcurrently } from "../../weights/map-concurrently.js";
+import { type ModelFile, type ModelOptions, openModel } from "../../weights/model-file.js";
+import { toSignature } from "../signature.js";
+import { sketchModel } from "../sketches/sketch-model.js";
+import type { Rows } from "../sketches/stream-rows.js";
 import { chooseTreeLayers } from "./choose-tree-layers.js";
 import type { SketchKind } from "./find-trees.js";
-import { toSignature } from "./signature.js";
-import { sketchModel } from "./sketch-model.js";
 import { SketchStore, toBlockLimit } from "./sketch-store.js";
 import type { VectorTable } from "./squared-distances.js";
-import type { Rows } from "./stream-rows.js";
 
 /** Models of one signature. */
 export interface SignatureGroup {

@@ -1,4 +1,4 @@
-import { Random } from "../linalg/random.js";
+import { Random } from "../../linalg/random.js";
 import { cutMerges, type Groups } from "./cut-merges.js";
 import { placeAtNearest } from "./place-at-nearest.js";
 import { centre, toSquare, toSquaredDistances, type VectorTable } from "./squared-distances.js";

@@ -1,7 +1,7 @@
-import { toCommonFolder } from "./common-folder.js";
+import { toCommonFolder } from "../common-folder.js";
+import { toXml } from "../xml-text.js";
 import type { DiscoveredTree, Discovery } from "./discover-trees.js";
 import type { SignatureGroup } from "./read-models.js";
-import { toXml } from "./xml-text.js";
 
 /** Sizes in pixels. */
 const [width, margin, rowHeight, indent] = [1200, 28, 62, 30];

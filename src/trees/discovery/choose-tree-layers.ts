@@ -1,10 +1,10 @@
-import { InvalidInputError, NotFoundError } from "../errors/probestream-error.js";
-import { isDtype } from "../linalg/dtype.js";
-import type { LayerSpec, TensorInfo } from "../weights/layer.js";
-import { findLoraPairs, type LoraPair } from "../weights/lora-pairs.js";
-import { toMatrixShape } from "../weights/matrix-shape.js";
-import { suggestNames } from "../weights/nearest-names.js";
-import { quoteName } from "../weights/quote-name.js";
+import { InvalidInputError, NotFoundError } from "../../errors/probestream-error.js";
+import { isDtype } from "../../linalg/dtype.js";
+import type { LayerSpec, TensorInfo } from "../../weights/layer.js";
+import { findLoraPairs, type LoraPair } from "../../weights/lora-pairs.js";
+import { toMatrixShape } from "../../weights/matrix-shape.js";
+import { suggestNames } from "../../weights/nearest-names.js";
+import { quoteName } from "../../weights/quote-name.js";
 
 type Tensors = ReadonlyMap<string, TensorInfo>;
 

@@ -1,8 +1,8 @@
 import test from "ava";
 import fc from "fast-check";
-import { Random } from "../../src/linalg/random.js";
-import { PairTable } from "../../src/trees/pair-table.js";
-import { clusterByWard, type Dendrogram } from "../../src/trees/ward.js";
+import { Random } from "../../../src/linalg/random.js";
+import { PairTable } from "../../../src/trees/discovery/pair-table.js";
+import { clusterByWard, type Dendrogram } from "../../../src/trees/discovery/ward.js";
 
 type Points = readonly Float32Array[];
 

@@ -1,10 +1,15 @@
 import test from "ava";
-import { Random } from "../../src/linalg/random.js";
-import { adjustedRandIndex } from "../../src/trees/adjusted-rand-index.js";
-import { chooseNestedMerges, chooseTreeMerges, findLimit, takeMostUnlike } from "../../src/trees/choose-tree-count.js";
-import { clusterSketches } from "../../src/trees/cluster-sketches.js";
-import { cutMerges } from "../../src/trees/cut-merges.js";
-import type { VectorTable } from "../../src/trees/squared-distances.js";
+import { Random } from "../../../src/linalg/random.js";
+import { adjustedRandIndex } from "../../../src/trees/discovery/adjusted-rand-index.js";
+import {
+  chooseNestedMerges,
+  chooseTreeMerges,
+  findLimit,
+  takeMostUnlike,
+} from "../../../src/trees/discovery/choose-tree-count.js";
+import { clusterSketches } from "../../../src/trees/discovery/cluster-sketches.js";
+import { cutMerges } from "../../../src/trees/discovery/cut-merges.js";
+import type { VectorTable } from "../../../src/trees/discovery/squared-distances.js";
 
 const width = 256;
 

@@ -1,9 +1,9 @@
 import test from "ava";
 import fc from "fast-check";
-import { dtypeBytes } from "../../src/linalg/dtype.js";
-import { Random } from "../../src/linalg/random.js";
-import { foldSketch } from "../../src/trees/fold-sketch.js";
-import { toPlainGram } from "../../src/trees/plain-gram.js";
+import { dtypeBytes } from "../../../src/linalg/dtype.js";
+import { Random } from "../../../src/linalg/random.js";
+import { foldSketch } from "../../../src/trees/sketches/fold-sketch.js";
+import { toPlainGram } from "../../../src/trees/sketches/plain-gram.js";
 import {
   createPlainSketch,
   SKETCH_BUCKETS,
@@ -11,9 +11,9 @@ import {
   toCompleteBlocks,
   toRowSign,
   toSketchBlock,
-} from "../../src/trees/sketch.js";
-import { toSketchEdges } from "../../src/trees/sketch-edges.js";
-import { openSketchKernel } from "../../src/trees/sketch-kernel.js";
+} from "../../../src/trees/sketches/sketch.js";
+import { toSketchEdges } from "../../../src/trees/sketches/sketch-edges.js";
+import { openSketchKernel } from "../../../src/trees/sketches/sketch-kernel.js";
 
 const kernel = await openSketchKernel();
 

@@ -1,10 +1,10 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
-import { adjustedRandIndex } from "../../src/trees/adjusted-rand-index.js";
-import { type DiscoverOptions, type Discovery, discoverTrees } from "../../src/trees/discover-trees.js";
-import { createTemporaryFolder } from "../helpers/temporary-folder.js";
-import { toBase, toFullModel, toLoraModel } from "./tree-models.js";
+import { adjustedRandIndex } from "../../../src/trees/discovery/adjusted-rand-index.js";
+import { type DiscoverOptions, type Discovery, discoverTrees } from "../../../src/trees/discovery/discover-trees.js";
+import { createTemporaryFolder } from "../../helpers/temporary-folder.js";
+import { toBase, toFullModel, toLoraModel } from "../tree-models.js";
 
 /** Writes models, mixed, and finds their trees. */
 async function discover(
