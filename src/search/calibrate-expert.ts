@@ -2,15 +2,16 @@ import { randomUUID } from "node:crypto";
 import { readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { InvalidInputError, ProbestreamError } from "../errors/probestream-error.js";
-import { openCatalogue } from "../experts/catalogue.js";
+import { type Catalogue, openCatalogue } from "../experts/catalogue.js";
 import { describeExpert, manifestName } from "../experts/expert.js";
 import { fitCentroid } from "../trees/fit-centroid.js";
-import { fitMoments } from "../trees/fit-moments.js";
+import { fitMoments, toMomentsDistance } from "../trees/fit-moments.js";
 import { fitTreeGaussian } from "../trees/fit-tree-gaussian.js";
 import type { SketchShape } from "../trees/sketches/sketch.js";
 import { MAX_SKETCH_BLOCKS } from "../trees/sketches/sketch-edges.js";
 import { sketchModel } from "../trees/sketches/sketch-model.js";
-import type { Tree } from "../trees/tree.js";
+import { squaredDistance } from "../trees/squared-distance.js";
+import { type Tree, toRadius } from "../trees/tree.js";
 import { toTreeEntry, treeFileName } from "../trees/tree-file.js";
 import type { LayerSpec } from "../weights/layer.js";
 import { mapConcurrently } from "../weights/map-concurrently.js";
@@ -28,6 +29,8 @@ export interface CalibrateOptions {
   readonly signal?: AbortSignal;
   readonly onProgress?: (done: number, total: number) => void;
   /** Hears of models that cannot be read; they are left out. */
+  /** Hears of models that lie beyond what the tree then accepts: they may be of another. */
+  readonly onStray?: (location: string) => void;
   readonly onUnusable?: (location: string, error: ProbestreamError) => void;
 }
 
@@ -47,11 +50,13 @@ const sketchesAtOnce = 4;
 export async function calibrateExpert(
   folder: string,
   locations: readonly string[],
-  { name, parent, signal, onProgress, onUnusable }: CalibrateOptions,
+  { name, parent, signal, onProgress, onUnusable, onStray }: CalibrateOptions,
 ): Promise<Tree> {
   const { layer, representationWidth, spaceId } = await describeExpert(folder, signal);
   const representations = new Map<number, Float32Array>();
-  const port = createLocalPort(await startEmbedder({ catalogue: openCatalogue(folder), backend: "onnx" }));
+  const port = createLocalPort(
+    await startEmbedder({ catalogue: withoutTrees(openCatalogue(folder)), backend: "onnx" }),
+  );
   try {
     for await (const { index, location, outcome } of embedFiles(locations, port, { experts: [spaceId], signal })) {
       if (outcome instanceof ProbestreamError) onUnusable?.(location, outcome);
@@ -93,8 +98,25 @@ export async function calibrateExpert(
     ...(layer.kind === "lora" && present.length > 1 && { moments: fitMoments(present) }),
     gaussian: fitTreeGaussian({ width: representationWidth, values }),
   };
+  for (const [index, sketch] of sketches.entries()) {
+    const { location } = usable[index] ?? {};
+    if (location !== undefined && sketch !== undefined && isBeyond(tree, sketch)) onStray?.(location);
+  }
   await writeTree(folder, tree);
   return tree;
+}
+
+/** A catalogue whose experts know no tree: one that is damaged must not keep another from being measured. */
+function withoutTrees(catalogue: Catalogue): Catalogue {
+  return { ...catalogue, get: async (reference) => ({ ...(await catalogue.get(reference)), extra: {} }) };
+}
+
+function isBeyond({ centroid, moments }: Tree, sketch: Float32Array): boolean {
+  const values = Float64Array.from(sketch);
+  if (centroid !== undefined) {
+    return Math.sqrt(squaredDistance(values, centroid.values, values.length)) > toRadius(centroid);
+  }
+  return moments !== undefined && toMomentsDistance(values, moments.values) > moments.reach;
 }
 
 /** A layer's matrix as files hold it. */

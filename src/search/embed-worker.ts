@@ -298,7 +298,7 @@ async function scoreAll(done: FinishedModel, jobs: readonly HeadJob[]): Promise<
       representation,
       cosines: await score(spaceId, expert, done.texts, representation),
       logits: expert.head.logits(representation),
-      tree: match ?? chosen?.match ?? (own && toRepresentationMatch(own)),
+      tree: chosen?.match ?? match ?? (own && toRepresentationMatch(own)),
     });
   }
   return results;

@@ -1,8 +1,10 @@
 import type { RowBlock } from "../compute/compute-backend.js";
+import { widen } from "../linalg/widen.js";
 import type { LayerMatrices, StatePart } from "../projection/accumulator.js";
+import { assertFinite } from "../projection/assert-finite.js";
 import { takeNumbers, toScaled } from "../projection/row-scale.js";
 import type { StoredMatrix } from "../projection/stored-matrix.js";
-import { SKETCH_BUCKETS, type Sketch } from "../trees/sketches/sketch.js";
+import { SKETCH_BUCKETS, type Sketch, toSketchBlock } from "../trees/sketches/sketch.js";
 import type { SketchKernel } from "../trees/sketches/sketch-kernel.js";
 import type { TensorRole } from "../weights/layer.js";
 
@@ -36,7 +38,9 @@ export function createLayerSketch(kernel: SketchKernel, matrices: LayerMatrices)
     add: (role, block) => {
       if (role === "weight-scale" && scales !== undefined) scale = takeNumbers(scale, scales, block);
       if (role !== "weight") return;
-      sketch.add(scale === undefined ? block : toScaled(block, scale));
+      const scaled = scale === undefined ? block : toScaled(block, scale);
+      sketch.add(scaled);
+      assertSketchFinite(sketch, scaled, weight);
       const end = block.rowBegin + block.rowCount;
       // The end of a segment may cut the last row, which then comes again.
       rows = end === weight.rowCount ? end : end - 1;
@@ -56,4 +60,14 @@ export function createLayerSketch(kernel: SketchKernel, matrices: LayerMatrices)
       rows = rowsBefore;
     },
   };
+}
+
+/** Rows that are kept are projected only later: what is not finite among them is to be named, not to look foreign. */
+function assertSketchFinite({ edges, values }: Sketch, block: RowBlock, weight: StoredMatrix): void {
+  const first = toSketchBlock(edges, block.rowBegin);
+  const last = toSketchBlock(edges, block.rowBegin + block.rowCount - 1);
+  if (values.subarray(first * SKETCH_BUCKETS, (last + 1) * SKETCH_BUCKETS).every(Number.isFinite)) return;
+  const numbers = new Float32Array(block.rowCount * block.columnCount);
+  widen(block.bytes, block.dtype, numbers);
+  assertFinite(numbers, weight, block);
 }

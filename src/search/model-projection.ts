@@ -9,9 +9,9 @@ import type { SketchKernel } from "../trees/sketches/sketch-kernel.js";
 import type { Tree } from "../trees/tree.js";
 import type { TreeMatch } from "../trees/tree-match.js";
 import type { ModelState, WorkerTarget } from "./embed-messages.js";
-import { createNoExpert, createTargetChoice } from "./target-choice.js";
+import { createNoExpert, createTargetChoice, type TargetChoice } from "./target-choice.js";
 import { createTargetGauges } from "./target-gauges.js";
-import { createTargetLanes } from "./target-lanes.js";
+import { createTargetLanes, type TargetLanes } from "./target-lanes.js";
 
 /** Responses of one target, and how the model stands to its tree where the layer tells. */
 export interface TargetResponses {
@@ -71,17 +71,25 @@ export async function openModelProjection(
   const candidates = gauged.flatMap(({ target, dense }) =>
     dense === undefined ? [] : [{ target, tree: dense.tree, spaceId: spaceIdOf(targets, target) }],
   );
-  const choice = isRouted && layer !== undefined ? createTargetChoice(candidates, layer) : undefined;
-  const lanes = createTargetLanes(targets, choice === undefined ? undefined : () => choice.possible);
-  if (saved !== undefined) {
+  const isChoice = isRouted && layer !== undefined;
+  const lanes: TargetLanes = createTargetLanes(targets, isChoice ? () => choice?.possible ?? [] : undefined);
+  const choice: TargetChoice | undefined = isChoice
+    ? createTargetChoice(candidates, layer, (target) => lanes.canServe(target))
+    : undefined;
+  const restore = async (saved: ModelState): Promise<void> => {
     await lanes.restore(saved.targets.slice(0, targets.length));
     const rows = tensors.map((matrix, index) => Math.floor((saved.tensors[index]?.offset ?? 0) / rowBytes(matrix)));
     for (const [index, gauge] of gauges.entries()) {
       const weight = gauge.uses.find(({ role }) => role === "weight")?.tensorIndex ?? 0;
       gauge.restore(saved.targets[targets.length + index] ?? [], rows[weight] ?? 0);
     }
-    choice?.keepOnly(saved.targets.flatMap((parts, target) => (parts.length > 0 ? [target] : [])));
     choice?.look();
+  };
+  try {
+    if (saved !== undefined) await restore(saved);
+  } catch (error) {
+    await lanes.dispose();
+    throw error;
   }
   const readers: RangeReader[] = tensors.map((matrix, tensorIndex) =>
     createRangeReader(

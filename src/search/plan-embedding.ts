@@ -74,31 +74,38 @@ function toLayerLabel({ module, kind, shape }: LayerSpec): string {
  * @throws InvalidInputError if a wanted tensor's shape or element type does not fit.
  */
 export async function planEmbedding(manifest: ModelManifest, catalogue: Catalogue): Promise<EmbeddingPlan> {
-  if (manifest.experts.length > maxExpertsPerModel) {
-    throw new LimitExceededError(
-      "LIMIT_EXCEEDED",
-      `${manifest.experts.length} experts are asked for; one model may have ${maxExpertsPerModel} at a time`,
-      { found: manifest.experts.length, limit: maxExpertsPerModel },
-    );
-  }
+  assertExpertCount(manifest.experts.length);
   if (manifest.experts.length === 0) {
     const candidates = await findCandidates(manifest.tensors, catalogue);
     if (candidates.length > 1) assertCandidates(candidates);
     return toPlan(candidates, parseTreeName(candidates[0].expert.extra) !== undefined);
   }
   const experts = await Promise.all(manifest.experts.map((reference) => catalogue.get(reference)));
-  const repeated = experts.find(
-    (expert, index) => experts.findIndex(({ spaceId }) => spaceId === expert.spaceId) < index,
-  );
-  if (repeated !== undefined) {
-    throw new InvalidInputError("DUPLICATE", `the expert ${toLabel(repeated)} is asked for twice`, {
-      expert: repeated.spaceId,
-    });
-  }
+  assertNoneTwice(experts);
   const selections = experts.map((expert) => ({ expert, selected: selectFor(expert, manifest.tensors) }));
   const { isRouted = false } = manifest;
   if (isRouted) assertCandidates(selections);
   return toPlan(selections, isRouted);
+}
+
+function assertExpertCount(count: number): void {
+  if (count <= maxExpertsPerModel) return;
+  throw new LimitExceededError(
+    "LIMIT_EXCEEDED",
+    `${count} experts are asked for; one model may have ${maxExpertsPerModel} at a time`,
+    { found: count, limit: maxExpertsPerModel },
+  );
+}
+
+function assertNoneTwice(experts: readonly Expert[]): void {
+  const seen = new Set<string>();
+  for (const expert of experts) {
+    if (seen.has(expert.spaceId)) {
+      const message = `the expert ${toLabel(expert)} is asked for twice`;
+      throw new InvalidInputError("DUPLICATE", message, { expert: expert.spaceId });
+    }
+    seen.add(expert.spaceId);
+  }
 }
 
 /** What an expert reads. An error of a layer that is there says whose layer it is: others may read another. */
@@ -141,6 +148,8 @@ function toPlan(selections: readonly Selection[], isRouted: boolean): EmbeddingP
     tensors.map(({ tensor, beginByte, endByte }) => [tensor.name, tensor.dtype, tensor.shape, beginByte, endByte]),
     targets.map(({ expert, uses }) => [expert.spaceId, ...uses.flatMap(({ matrix }) => matrix.scale ?? [])]),
     isRouted,
+    // A sketch that was not begun with the upload cannot be made up for.
+    targets.map(({ expert }) => parseTreeName(expert.extra) !== undefined),
   ];
   return {
     tensors,
@@ -161,7 +170,9 @@ export async function planCandidates(
   catalogue: Catalogue,
 ): Promise<readonly [Selection, ...Selection[]]> {
   if (experts.length === 0) return findCandidates(tensors, catalogue);
+  assertExpertCount(experts.length);
   const named = await Promise.all(experts.map((reference) => catalogue.get(reference)));
+  assertNoneTwice(named);
   const [first, ...others] = named.map((expert) => ({ expert, selected: selectFor(expert, tensors) }));
   return first === undefined ? findCandidates(tensors, catalogue) : [first, ...others];
 }
@@ -231,7 +242,9 @@ function assertCandidates(candidates: readonly Selection[]): void {
 /** What an expert reads, but for scales: of LoRA layers some apply them and others do not. */
 export function toRowsKey({ selected }: Selection): string {
   const weights = selected.filter(({ role }) => role !== "lora-alpha" && role !== "weight-scale");
-  return JSON.stringify(weights.map(({ role, tensor, beginByte, endByte }) => [role, tensor.name, beginByte, endByte]));
+  return JSON.stringify(
+    weights.map(({ role, tensor, beginByte, endByte, columns }) => [role, tensor.name, beginByte, endByte, columns]),
+  );
 }
 
 /** Most candidates that an error lists. */

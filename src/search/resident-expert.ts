@@ -37,7 +37,7 @@ export async function loadResidentExpert(
   const { expert, checkpoint } = await loadPlanned(folder, spaceId);
   // A backend that takes over from one that failed has to load them too: kept for that, they would cost as much again.
   const again = async (): Promise<Checkpoint> => (await loadPlanned(folder, spaceId)).checkpoint;
-  let known = { key: toTreeKey(expert.extra), tree: await readFittingTree(expert, expert.extra) };
+  let known: { readonly key: string; readonly tree: Tree | undefined } = { key: "", tree: undefined };
   const head = await createHead(backend, checkpoint, again);
   collectGarbage();
   const projector = await createProbexProjector(backend, expert.layer, checkpoint, again);
@@ -45,6 +45,7 @@ export async function loadResidentExpert(
     projector,
     head,
     tree: async (key) => {
+      if (key === "") return undefined;
       if (key !== known.key) {
         const { extra } = await readExpertManifest(folder);
         known = { key: toTreeKey(extra), tree: await readFittingTree(expert, extra) };

@@ -14,7 +14,7 @@ export interface RoutedFile {
 /**
  * Routes a model by as little of its layer as it takes: by its header, by a twentieth of the layer, by all of it.
  *
- * Memory: what is read, at most `maxBytes`; a layer with more stays undecided where its first rows do not tell.
+ * Memory: what is read, at most `maxBytes`: of a larger layer so much of its beginning.
  */
 export async function routeFile(
   model: ModelFile,
@@ -23,21 +23,25 @@ export async function routeFile(
 ): Promise<RoutedFile> {
   let answer = await ask(new Map());
   let bytesRead = 0;
+  let sent = 0;
   for (const isWhole of [false, true]) {
     const last = answer.tensors.at(-1);
     if (answer.decision !== "undecided" || last === undefined) break;
     const prefixes = new Map<string, Uint8Array>();
     const lengths = answer.tensors.map(({ beginByte, endByte }) => endByte - beginByte);
-    if (!isWhole) lengths[lengths.length - 1] = Math.min(answer.prefixBytes, last.endByte - last.beginByte);
-    const total = lengths.reduce((sum, length) => sum + length, 0);
-    if (total > maxBytes) break;
+    const before = lengths.slice(0, -1).reduce((sum, length) => sum + length, 0);
+    const whole = last.endByte - last.beginByte;
+    const length = Math.min(isWhole ? whole : answer.prefixBytes, maxBytes - before);
+    if (length <= 0 || length <= sent) break;
+    lengths[lengths.length - 1] = length;
+    sent = length;
     for (const [index, { tensor, beginByte }] of answer.tensors.entries()) {
       prefixes.set(
         tensor.name,
         await readRange(model, tensor.name, beginByte, beginByte + (lengths[index] ?? 0), signal),
       );
     }
-    bytesRead += total;
+    bytesRead += before + length;
     answer = await ask(prefixes);
   }
   return { answer, bytesRead };

@@ -9,6 +9,7 @@ import { parseTreeName } from "../trees/tree-file.js";
 import type { ModelHeader } from "./embed-stream.js";
 import { maxMomentsRank } from "./factor-moments.js";
 import type { EmbeddingPlan, ModelManifest, TensorUse } from "./plan-embedding.js";
+import { toGaugeKey } from "./target-gauges.js";
 import { maxKeptBytes } from "./target-lanes.js";
 
 /** Says which experts serve a model and what they want of it. */
@@ -75,15 +76,18 @@ export function modelBytesOf({ tensors, targets, isRouted }: EmbeddingPlan, keep
     bytes += accumulatorBytes(expert.architecture, rank);
     if (keepsBlocks) bytes += keptBytes(uses);
   }
-  const lora = targets.find(({ expert, uses }) => parseTreeName(expert.extra) !== undefined && isKept(uses));
-  if (lora !== undefined) bytes += factorBytes(lora.uses);
-  const isSketched = targets.some(
-    ({ expert, uses }) => parseTreeName(expert.extra) !== undefined && uses.some(({ role }) => role === "weight"),
-  );
-  if (isSketched) bytes += sketchBytes;
+  const gauged = targets.filter(({ expert }) => parseTreeName(expert.extra) !== undefined);
+  const shared = new Map(gauged.map(({ uses }) => [toGaugeKey(uses), uses]));
+  for (const uses of shared.values()) bytes += isDense(uses) ? sketchBytes : isKept(uses) ? factorBytes(uses) : 0;
   // Rows are kept until it is known who serves: see `createTargetLanes`.
   const wholeBytes = tensors.reduce((sum, { matrix }) => sum + rangeBytes(matrix), 0);
-  return isRouted && isSketched ? bytes + Math.min(wholeBytes, maxKeptBytes + targetGroupBytes) : bytes;
+  return isRouted && [...shared.values()].some(isDense)
+    ? bytes + Math.min(wholeBytes, maxKeptBytes + targetGroupBytes)
+    : bytes;
+}
+
+function isDense(uses: readonly TensorUse[]): boolean {
+  return uses.some(({ role }) => role === "weight");
 }
 
 /** Whether the factors of a LoRA layer are kept for what they tell of its tree. */

@@ -15,15 +15,14 @@ export interface ChoiceTarget {
 
 /** Decides from a layer's first rows which of several experts serves it, and checks that by the whole layer. */
 export interface TargetChoice {
-  /** Targets that may still serve. */
+  /** Targets that may still serve, as far as the rows tell. */
   readonly possible: readonly number[];
   readonly isDecided: boolean;
-  /** Goes on from a saved state, in which only these were projected. */
-  keepOnly(targets: readonly number[]): void;
   /**
    * Looks at the rows that came since.
    *
-   * @throws NotFoundError `NO_EXPERT` where none can serve, whatever is still to come.
+   * @throws NotFoundError `NO_EXPERT` where none can serve, whatever is still to come; AbortedError `REROUTED` where the one
+   * that does was given up by earlier rows.
    */
   look(): void;
   /**
@@ -35,23 +34,34 @@ export interface TargetChoice {
   conclude(): { readonly target: number; readonly match: TreeMatch };
 }
 
-/** Begins a choice; all trees are of the sketch's shape. */
-export function createTargetChoice(targets: readonly ChoiceTarget[], layer: LayerSketch): TargetChoice {
+/**
+ * Begins a choice; all trees are of the sketch's shape.
+ *
+ * @param canServe whether all rows so far are there for a target: not for one that earlier rows ruled out.
+ */
+export function createTargetChoice(
+  targets: readonly ChoiceTarget[],
+  layer: LayerSketch,
+  canServe: (target: number) => boolean,
+): TargetChoice {
   const { sketch, matrix } = layer;
   const wholeBytes = matrix.rowCount * rowBytes(matrix);
+  const trees = targets.map(toCentroid);
   let possible = targets;
   let seenBlocks = 0;
-  let decidedBytes: number | undefined;
+  let decided: { readonly one: ChoiceTarget; readonly bytes: number } | undefined;
 
+  // Of all targets each time: what a few rows ruled out may come back, and only all of them make a layer foreign.
   const judge = (blocks: number): void => {
-    const { standings, chosen, isForeign } = judgeTrees(sketch.values, blocks, possible.map(toCentroid));
+    const { standings, chosen, isForeign } = judgeTrees(sketch.values, blocks, trees);
     const rows = sketch.edges[blocks] as number;
-    if (isForeign) throw toNoExpert(rank(possible, standings, matrix.rowCount / rows), rows * rowBytes(matrix));
-    possible =
-      chosen === undefined
-        ? possible.filter((_, index) => standings[index]?.isPossible)
-        : [possible[chosen] as ChoiceTarget];
-    if (chosen !== undefined) decidedBytes = rows * rowBytes(matrix);
+    const bytes = rows * rowBytes(matrix);
+    if (isForeign) throw toNoExpert(rank(targets, standings, matrix.rowCount / rows), bytes);
+    const one = chosen === undefined ? undefined : targets[chosen];
+    possible = one === undefined ? targets.filter((_, index) => standings[index]?.isPossible) : [one];
+    if (one === undefined) return;
+    if (!canServe(one.target)) throw toRerouted(one, bytes);
+    decided = { one, bytes };
   };
 
   return {
@@ -59,30 +69,29 @@ export function createTargetChoice(targets: readonly ChoiceTarget[], layer: Laye
       return possible.map(({ target }) => target);
     },
     get isDecided() {
-      return decidedBytes !== undefined;
-    },
-    keepOnly: (kept) => {
-      possible = possible.filter(({ target }) => kept.includes(target));
+      return decided !== undefined;
     },
     look: () => {
       const complete = toCompleteBlocks(sketch.edges, layer.rows);
       // Block by block, so that it does not matter in what pieces the rows come.
-      while (decidedBytes === undefined && seenBlocks < complete) judge(++seenBlocks);
+      while (decided === undefined && seenBlocks < complete) judge(++seenBlocks);
     },
     conclude: () => {
-      const { standings } = judgeTrees(sketch.values, sketch.edges.length - 1, targets.map(toCentroid));
+      const { standings } = judgeTrees(sketch.values, sketch.edges.length - 1, trees);
       const ranked = rank(targets, standings, 1);
       const nearest = ranked.find(({ distance, one }) => distance <= toRadius(one.tree.centroid));
       if (nearest === undefined) throw toNoExpert(ranked, wholeBytes);
-      const [early] = possible;
-      if (decidedBytes !== undefined && early !== nearest.one) throw toRerouted(early, nearest.one, decidedBytes);
+      const { one } = nearest;
+      if (!canServe(one.target) || (decided !== undefined && decided.one !== one)) {
+        throw toRerouted(one, decided?.bytes ?? wholeBytes);
+      }
       const next = ranked.find((other) => other !== nearest);
       return {
-        target: nearest.one.target,
+        target: one.target,
         match: {
-          ...toLayerMatch(nearest.one.tree, nearest.distance),
+          ...toLayerMatch(one.tree, nearest.distance),
           ...(next !== undefined && { next: { tree: next.one.tree.name, distance: next.distance } }),
-          decidedBytes: decidedBytes ?? wholeBytes,
+          decidedBytes: decided?.bytes ?? wholeBytes,
         },
       };
     },
@@ -139,11 +148,11 @@ export function createNoExpert(facts: {
   bytes: number;
 }): NotFoundError {
   const { tree, distance, radius } = facts;
-  const message = `no expert serves the model: the nearest tree is "${tree}" at a distance of ${distance.toPrecision(4)}, and it accepts up to ${radius.toPrecision(4)}. Train an expert on models like it, or name one (\`experts\` of the manifest, --expert) to embed it all the same`;
+  const message = `no expert serves the model: the nearest tree is "${tree}" at a distance of ${distance.toPrecision(4)}, and it accepts up to ${radius.toPrecision(4)}. Train an expert on models like it, or name one (--expert, \`experts\` of the manifest) to embed it all the same`;
   return new NotFoundError("NO_EXPERT", message, facts);
 }
 
-function toRerouted(early: ChoiceTarget | undefined, right: ChoiceTarget, decidedBytes: number): AbortedError {
-  const message = `the first ${decidedBytes} bytes are of the tree "${early?.tree.name}", the whole layer of "${right.tree.name}"; plan again with the expert ${right.spaceId} and upload from 0`;
-  return new AbortedError("REROUTED", message, { spaceId: right.spaceId, tree: right.tree.name, decidedBytes });
+function toRerouted({ spaceId, tree }: ChoiceTarget, bytes: number): AbortedError {
+  const message = `the first rows of the layer led away from the tree "${tree.name}", which it belongs to (seen after ${bytes} bytes); plan again with the expert ${spaceId} and upload from 0`;
+  return new AbortedError("REROUTED", message, { spaceId, tree: tree.name, bytes });
 }

@@ -33,15 +33,24 @@ export interface TargetGauge {
 
 type GaugedTarget = WorkerTarget & { readonly tree: Tree | undefined };
 
+/** Targets with the same key share a gauge. */
+export function toGaugeKey(uses: WorkerTarget["uses"]): string {
+  return JSON.stringify(uses.filter(isWeight));
+}
+
+/** Whether alpha is read as well makes no difference to the directions. */
+function isWeight({ role }: WorkerTarget["uses"][number]): boolean {
+  return role !== "lora-alpha";
+}
+
 /** Begins gauges for the targets whose trees have what it takes. */
 export function createTargetGauges(targets: readonly GaugedTarget[], kernel: SketchKernel): TargetGauge[] {
   const layers = new Map<string, { gauge: Gauge; layer: LayerSketch }>();
   const factors = new Map<string, { gauge: Gauge; moments: FactorMoments }>();
   return targets.flatMap(({ uses, tree }, target): TargetGauge[] => {
     if (tree === undefined) return [];
-    // Whether alpha is read as well makes no difference to the directions.
-    const weights = uses.filter(({ role }) => role !== "lora-alpha");
-    const key = JSON.stringify(weights);
+    const weights = uses.filter(isWeight);
+    const key = toGaugeKey(uses);
     const matrices: LayerMatrices = Object.fromEntries(weights.map(({ role, matrix }) => [role, matrix]));
     const { centroid, moments } = tree;
     if (centroid !== undefined) {

@@ -1,4 +1,5 @@
 import type { BackendUse, RowBlock } from "../compute/compute-backend.js";
+import { InternalError } from "../errors/probestream-error.js";
 import type { Accumulator, LayerMatrices, Projector, StatePart } from "../projection/accumulator.js";
 import { segmentBytes } from "../projection/segments.js";
 import { sliceColumns } from "../projection/slice-columns.js";
@@ -8,6 +9,8 @@ import type { WorkerTarget } from "./embed-messages.js";
 export interface TargetLanes {
   /** Takes in rows of a tensor: at once, or, while it is open which targets serve, later and for these alone. */
   add(tensorIndex: number, block: RowBlock): Promise<void>;
+  /** Whether a target could still be finished: all rows so far were fed to it, or are kept. */
+  canServe(target: number): boolean;
   /** Lets go of targets that cannot serve any more, and hands what was kept to the others. */
   settle(): Promise<void>;
   /** Per target; of one that was let go nothing. Call {@link settle} first. */
@@ -27,7 +30,7 @@ type LaneTarget = WorkerTarget & { readonly projector: Projector };
 /**
  * Opens the lanes of a model.
  *
- * A choice is mostly made by a few thousandths of the rows. These are kept until then, so that candidates cost nothing, and
+ * A choice is mostly made by a few thousandths of the rows. These are kept until then, so that candidates cost no time, and
  * if that takes longer than 8 MiB all that are left are projected side by side.
  *
  * Memory: the targets' accumulators, and with a choice 8 MiB of rows.
@@ -39,6 +42,8 @@ export function createTargetLanes(
   possible: (() => readonly number[]) | undefined,
 ): TargetLanes {
   const lanes = new Map<number, Accumulator>();
+  /** Targets that all rows were fed to, once rows are kept no more. */
+  let served = new Set(targets.keys());
   let kept: { readonly tensorIndex: number; readonly block: RowBlock }[] | undefined = possible && [];
   let keptBytes = 0;
 
@@ -56,9 +61,10 @@ export function createTargetLanes(
       if (own === tensorIndex) await lane.add(role, sliceColumns(block, matrix.columns));
     }
   };
-  const wanted = (): readonly number[] => possible?.() ?? [...targets.keys()];
+  const wanted = (): readonly number[] => [...served].filter((target) => possible?.().includes(target) ?? true);
   const settle = async (): Promise<void> => {
     const serving = wanted();
+    served = new Set(serving);
     for (const [target, lane] of lanes) {
       if (serving.includes(target)) continue;
       lanes.delete(target);
@@ -80,6 +86,7 @@ export function createTargetLanes(
       keptBytes += block.bytes.byteLength;
       if (keptBytes > maxKeptBytes) await settle();
     },
+    canServe: (target) => served.has(target),
     settle,
     state: async () => {
       const states: StatePart[][] = [];
@@ -89,10 +96,12 @@ export function createTargetLanes(
     },
     restore: async (states) => {
       kept = undefined;
-      for (const [target, parts] of states.entries()) if (parts.length > 0) await open(target).restore(parts);
+      served = new Set(states.flatMap((parts, target) => (parts.length > 0 ? [target] : [])));
+      for (const target of served) await open(target).restore(states[target] ?? []);
     },
     uses: () => [...lanes.values()].flatMap((lane) => lane.uses()),
     finish: async (target) => {
+      if (!served.has(target)) throw new InternalError("INTERNAL", `target ${target} was not fed with all rows`);
       const rows = kept ?? [];
       kept = undefined;
       for (const { tensorIndex, block } of rows) await feed(target, tensorIndex, block);

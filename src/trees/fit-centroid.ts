@@ -2,8 +2,8 @@ import { toReach } from "./reach.js";
 import { SKETCH_BUCKETS, type SketchShape } from "./sketches/sketch.js";
 import type { TreeCentroid } from "./tree.js";
 
-/** Share of the mean layer's length that a reach is guessed at most: unrelated layers lie at 1.4 of it. */
-const mostReach = 0.5;
+/** Shares of the mean layer's length that a reach is guessed and is at most: unrelated layers lie at 1.4 of it. */
+const [mostGuess, mostReach] = [0.5, 0.95];
 
 /**
  * Fits the centroid of a tree's layers to sketches of them: the paper's nearest-centroid rule, X̂ the mean.
@@ -35,5 +35,5 @@ export function fitCentroid(shape: SketchShape, sketches: readonly ArrayLike<num
     return Math.sqrt(total);
   });
   const length = Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
-  return { shape, values, spread, ...toReach(distances, mostReach * length) };
+  return { shape, values, spread, ...toReach(distances, { guess: mostGuess * length, limit: mostReach * length }) };
 }

@@ -1,8 +1,8 @@
 import { toReach } from "./reach.js";
 import type { TreeMoments } from "./tree.js";
 
-/** Greatest reach that is guessed: moments of unrelated trees are at right angles, at a distance of 1. */
-const mostReach = 0.85;
+/** Greatest reach that is guessed, and at all: moments of unrelated trees are at right angles, at a distance of 1. */
+const [mostGuess, mostReach] = [0.85, 0.9];
 
 /**
  * Fits the mean second moment of a tree's LoRA layers to sketches of them (see `addMoments`), each at unit length.
@@ -21,7 +21,7 @@ export function fitMoments(sketches: readonly ArrayLike<number>[]): TreeMoments 
       values.map((value, i) => value - (unit[i] as number)),
     ),
   );
-  return { values: toUnit(values), ...toReach(distances, mostReach) };
+  return { values: toUnit(values), ...toReach(distances, { guess: mostGuess, limit: mostReach }) };
 }
 
 /** 1 − cosine of two sketches: 0 for the same directions, 1 for those that have nothing in common. */

@@ -10,7 +10,7 @@ const folds = 5;
  * Fits a Gaussian to an expert's representations of its tree's models, with the shrinkage of Ledoit and Wolf; the reach is
  * measured on models that the Gaussian was not fitted to.
  *
- * @throws InvalidInputError `FIELD_INVALID` for fewer than ten rows.
+ * @throws InvalidInputError `FIELD_INVALID` for fewer than two rows.
  */
 export function fitTreeGaussian({ width, values }: Rows): TreeGaussian {
   const count = values.length / width;

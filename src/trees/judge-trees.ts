@@ -1,6 +1,6 @@
 import { SKETCH_BUCKETS } from "./sketches/sketch.js";
 import { squaredDistance } from "./squared-distance.js";
-import { FILE_TOLERANCE, type TreeCentroid } from "./tree.js";
+import { FILE_TOLERANCE, type TreeCentroid, toRadius } from "./tree.js";
 
 /** How a layer, as far as it came, stands to one tree. */
 export interface TreeStanding {
@@ -18,7 +18,7 @@ export interface TreeJudgement {
   readonly standings: readonly TreeStanding[];
   /** Index of the tree that is certainly the nearest and accepts what came so far. */
   readonly chosen: number | undefined;
-  /** Certainly no tree accepts the layer. */
+  /** Certainly no tree accepts the layer: what came so far is farther from each than it accepts of the whole. */
   readonly isForeign: boolean;
 }
 
@@ -28,9 +28,6 @@ const certain = 4;
 const unevenness = 1.5;
 /** Complete blocks before anything is certain. */
 const fewestBlocks = 2;
-/** A layer is foreign before its end where its squared distance is this many times what is allowed. */
-const foreignFactor = 4;
-
 /**
  * Compares the first blocks of a layer's sketch with those of trees.
  *
@@ -45,7 +42,9 @@ const foreignFactor = 4;
  */
 export function judgeTrees(sketch: Float64Array, blocks: number, trees: readonly TreeCentroid[]): TreeJudgement {
   const count = blocks * SKETCH_BUCKETS;
-  const error = unevenness * Math.sqrt(2 / Math.max(1, count));
+  // A layer with fewer columns than buckets leaves the others empty.
+  const used = blocks * Math.min(SKETCH_BUCKETS, trees[0]?.shape.columnCount ?? SKETCH_BUCKETS);
+  const error = unevenness * Math.sqrt(2 / Math.max(1, used));
   const measured = trees.map((tree) => ({
     squared: squaredDistance(sketch, tree.values, count),
     allowed: toAllowed(tree, blocks),
@@ -62,7 +61,7 @@ export function judgeTrees(sketch: Float64Array, blocks: number, trees: readonly
   const standings = measured.map((one, index): TreeStanding => {
     if (index === nearest) return { ...one, isPossible: true };
     const apart = squaredDistance(centre.values, (trees[index] as TreeCentroid).values, count);
-    const deviation = unevenness * Math.sqrt((4 * best.squared * apart + 2 * apart ** 2) / count);
+    const deviation = unevenness * Math.sqrt((4 * best.squared * apart + 2 * apart ** 2) / used);
     return { ...one, isPossible: one.squared - best.squared <= certain * deviation };
   });
   const isEarly = blocks < Math.min(fewestBlocks, sketch.length / SKETCH_BUCKETS);
@@ -73,7 +72,9 @@ export function judgeTrees(sketch: Float64Array, blocks: number, trees: readonly
     chosen: !isEarly && others === 0 && fits ? nearest : undefined,
     isForeign:
       !isEarly &&
-      measured.every(({ squared, allowed }) => squared > foreignFactor * allowed * Math.exp(certain * error)),
+      measured.every(
+        ({ squared }, index) => squared * Math.exp(-certain * error) > toRadius(trees[index] as TreeCentroid) ** 2,
+      ),
   };
 }
 

@@ -15,16 +15,22 @@ export interface Reach {
   readonly reach: number;
 }
 
+const noLimits = { guess: Number.POSITIVE_INFINITY, limit: Number.POSITIVE_INFINITY };
+
 /**
  * Median and reach of some distances, each measured without the model's own share in the middle.
  *
  * The reach is the 99.5 % quantile with an allowance of a twentieth, or, for few models know little of the quantile, that
  * of the next distance if logarithms are normal (Student's t by its first correction), whichever is more.
  *
- * @param most what the second of the two may come to.
+ * @param guess what the second of the two may come to.
+ * @param limit what the reach may come to at all: a stray among few models would else open the tree to everything.
  * @throws InvalidInputError `FIELD_INVALID` for fewer than two, or if one is not finite.
  */
-export function toReach(distances: readonly number[], most = Number.POSITIVE_INFINITY): Reach {
+export function toReach(
+  distances: readonly number[],
+  { guess, limit }: { readonly guess: number; readonly limit: number } = noLimits,
+): Reach {
   const count = distances.length;
   if (count < 2 || !distances.every(Number.isFinite)) {
     const message = `a tree is measured on at least two models with finite weights; ${count} were given`;
@@ -38,6 +44,6 @@ export function toReach(distances: readonly number[], most = Number.POSITIVE_INF
   const variance = logs.reduce((sum, log) => sum + (log - mean) ** 2, 0) / (logs.length - 1);
   const student = deviations + (deviations ** 3 + deviations) / (4 * (logs.length - 1));
   const next = logs.length < 2 ? 0 : Math.exp(mean + student * Math.sqrt(variance * (1 + 1 / logs.length)));
-  const [median, reach] = [quantile(0.5), Math.max(quantile(within) * allowance, Math.min(next, most))];
-  return { median, reach };
+  const [median, reach] = [quantile(0.5), Math.max(quantile(within) * allowance, Math.min(next, guess))];
+  return { median, reach: Math.min(reach, limit) };
 }

@@ -91,7 +91,9 @@ export async function readTree(folder: string, extra: Readonly<Record<string, un
     const tensor = tensors.get(name);
     if (tensor?.dtype !== "F32" || tensor.bytes.byteLength !== 4 * length)
       throw fail(`${name} is not ${length} numbers of F32`);
-    return Float64Array.from(new Float32Array(tensor.bytes.slice().buffer));
+    const values = Float64Array.from(new Float32Array(tensor.bytes.slice().buffer));
+    if (!values.every(Number.isFinite)) throw fail(`${name} has a number that is not finite`);
+    return values;
   };
   const entry = toRecord(extra["tree"]);
   const calibration = toRecord(extra["calibration"]);

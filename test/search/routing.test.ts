@@ -161,7 +161,7 @@ test("a model whose first rows mislead is sent to the right expert", async (t) =
   assertError(t, outcome, {
     kind: "aborted",
     reason: "REROUTED",
-    message: new RegExp(`of the tree "a", the whole layer of "b".*${spaceId}`),
+    message: new RegExp(`led away from the tree "b", which it belongs to.*${spaceId}`),
   });
 
   // A client does by itself what the error says.

@@ -41,10 +41,11 @@ test("models go to their own tree after a few rows, and foreign ones to none", (
     }
   }
   const foreign = sketchOf(random.spread(size, 1));
-  for (const blocks of [2, 6, 128]) {
+  for (const blocks of [2, 6, 24, 128]) {
     const judgement = judgeTrees(foreign, blocks, trees);
     t.is(judgement.chosen, undefined);
-    t.true(judgement.isForeign);
+    // Certain only once what came is farther than a whole layer may be.
+    if (blocks > 20) t.true(judgement.isForeign);
   }
 });
 

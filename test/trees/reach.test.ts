@@ -22,9 +22,10 @@ test("of few models as of many, about one of two hundred more is out of reach", 
   }
 });
 
-test("the bound for few models has a limit, what was measured has none", (t) => {
-  t.is(toReach([1, 2, 4, 8], 5).reach, 8 * 1.05);
-  t.is(toReach([1, 2, 4, 8], 10).reach, 10);
+test("what is guessed has a limit, and a stray does not open the tree to everything", (t) => {
+  t.is(toReach([1, 1, 1, 50], { guess: 5, limit: 9 }).reach, 9);
+  t.is(toReach([1, 2, 4, 8], { guess: 5, limit: 100 }).reach, 8 * 1.05);
+  t.is(toReach([1, 2, 4, 8], { guess: 10, limit: 100 }).reach, 10);
   t.is(toReach([0, 0, 0]).reach, 0);
 });
 

@@ -74,7 +74,7 @@ export function addEmbed(program: Command, context: CommandContext): void {
     .option("--experts <folder>", "with --local: folder of expert folders (default: experts)")
     .option(
       "--expert <name>",
-      "expert by name or space id; with --local also an expert folder; repeatable (default: the only one that fits)",
+      "expert by name or space id; with --local also an expert folder; repeatable (default: the only one that fits, or of calibrated ones that of the model's tree)",
       collectWord,
     )
     .option(

@@ -1,8 +1,9 @@
 import { basename, resolve } from "node:path";
 import type { Command } from "commander";
+import { InvalidInputError } from "../../errors/probestream-error.js";
 import { calibrate, toTreeLine } from "../calibration.js";
 import type { CommandContext } from "../command-context.js";
-import { exitCodes } from "../exit-codes.js";
+import { CommandError, exitCodes, usageError } from "../exit-codes.js";
 import { findLocations } from "../find-locations.js";
 import { toPlain } from "../table.js";
 
@@ -41,11 +42,20 @@ export function addExpertsCalibrate(experts: Command, context: CommandContext): 
     .option("--parent <name>", "the tree that it grew from, where its ancestor is a fine-tune itself")
     .addHelpText("after", help)
     .action(async (folder: string, paths: readonly string[], { tree, parent }: CalibrateCommandOptions) => {
+      if (tree === "" || parent === "") throw usageError("--tree and --parent must not be empty");
+      const own = tree ?? basename(resolve(folder));
+      if (parent === own) throw usageError(`--parent: a tree cannot have grown from itself ("${own}")`);
       const { locations, failures: unreadable } = await findLocations(paths, context.signal);
-      const names = { name: tree ?? basename(resolve(folder)), ...(parent !== undefined && { parent }) };
-      const { tree: measured, failures } = await calibrate(folder, locations, names, context);
+      const names = { name: own, ...(parent !== undefined && { parent }) };
+      const { tree: measured, failures } = await calibrate(folder, locations, names, context).catch(
+        (error: unknown) => {
+          if (!(error instanceof InvalidInputError) || error.reason !== "FIELD_INVALID") throw error;
+          throw new CommandError(error.message, exitCodes.unusable, { cause: error });
+        },
+      );
       for (const { file, error } of unreadable) context.terminal.remark(toPlain(`${file}: ${error.message}`));
       await context.terminal.print(toPlain(toTreeLine(measured)));
+      context.terminal.remark(toPlain(`written to ${folder}: the expert now refuses models of other trees`));
       context.exit(failures.length + unreadable.length > 0 ? exitCodes.someFailed : exitCodes.success);
     });
 }

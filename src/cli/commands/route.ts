@@ -5,7 +5,7 @@ import { routeModel } from "../../search/route-model.js";
 import { type ModelFile, openModel } from "../../weights/model-file.js";
 import type { CommandContext } from "../command-context.js";
 import { addConnectionOptions } from "../connection-options.js";
-import { exitCodes } from "../exit-codes.js";
+import { exitCodes, usageError } from "../exit-codes.js";
 import { type Failure, toFailureLines } from "../failures.js";
 import { findLocations } from "../find-locations.js";
 import { openLocalExperts } from "../local-experts.js";
@@ -53,8 +53,12 @@ const columns: readonly Column[] = [
 ];
 const widths = [0, 16, 16, 9, 9, 22, 9];
 
-/** Bytes of weights in one message, for servers take 4 MiB with all else. */
-const maxSentBytes = 3_500_000;
+/** Bytes of weights in one message: servers take 4 MiB, of which a manifest may have half. */
+const maxSentBytes = 1_900_000;
+/** Bytes of a layer that are held here at most. */
+const maxHeldBytes = 67_108_864;
+/** Metadata travels for its claims; training logs that some tools store there (up to megabytes) do not. */
+const maxMetadataCharacters = 1024;
 
 /** Adds `route`. */
 export function addRoute(program: Command, context: CommandContext): void {
@@ -85,6 +89,7 @@ async function route(paths: readonly string[], options: RouteOptions, context: C
   const failures: Failure[] = [...unreadable];
   const fileWidth = fitWidth(locations);
   let unrouted = 0;
+  let uncompared = 0;
   if (options.json !== true) {
     for (const line of [toHeading(columns, [fileWidth, ...widths.slice(1)]), toRule([fileWidth, ...widths.slice(1)])])
       await terminal.print(line);
@@ -98,6 +103,7 @@ async function route(paths: readonly string[], options: RouteOptions, context: C
           model.close(),
         );
         if (routed.answer.decision !== "routed") unrouted++;
+        if (routed.bytesRead === 0) uncompared++;
         const line =
           options.json === true
             ? toJson(location, routed)
@@ -112,6 +118,11 @@ async function route(paths: readonly string[], options: RouteOptions, context: C
     await router.close();
   }
   if (options.json === true) for (const { file, error } of failures) await terminal.print(toErrorJson(file, error));
+  if (uncompared > 0) {
+    terminal.remark(
+      `${uncompared} were compared with no tree: their experts are not calibrated (\`probestream experts calibrate\`)`,
+    );
+  }
   if (failures.length > 0) terminal.remark(`${failures.length} could not be routed:`);
   for (const line of toFailureLines(failures, context.isDebug)) terminal.remark(line);
   if (failures.length - unreadable.length === locations.length) return exitCodes.unusable;
@@ -127,6 +138,8 @@ interface Router {
 
 async function openRouter(options: RouteOptions, { environment, signal }: CommandContext): Promise<Router> {
   const { expert = [], treeHint, local = false } = options;
+  if (!local && options.experts !== undefined)
+    throw usageError("--experts is the server's to choose; with --local it is yours");
   const hints = treeHint === undefined ? [] : [treeHint];
   if (local) {
     const { catalogue, wanted } = await openLocalExperts(options.experts, expert);
@@ -135,7 +148,7 @@ async function openRouter(options: RouteOptions, { environment, signal }: Comman
         ({ tensors, metadata }) =>
         (prefixes) =>
           routeModel({ tensors, metadata, hints, experts: wanted, prefixes }, catalogue),
-      maxBytes: Number.POSITIVE_INFINITY,
+      maxBytes: maxHeldBytes,
       close: async () => {},
     };
   }
@@ -145,7 +158,13 @@ async function openRouter(options: RouteOptions, { environment, signal }: Comman
       ({ location, tensors, metadata }) =>
       (prefixes) =>
         client.route(
-          { modelId: location.slice(-200), uploadId: "", tensors, metadata, experts: expert, hints, prefixes },
+          {
+            modelId: [...location].slice(-200).join(""),
+            uploadId: "",
+            tensors,
+            metadata: new Map([...metadata].filter(([, value]) => value.length <= maxMetadataCharacters)),
+            ...{ experts: expert, hints, prefixes },
+          },
           signal,
         ),
     maxBytes: maxSentBytes,
@@ -161,7 +180,7 @@ function toCells(location: string, fileWidth: number, { answer, bytesRead }: Rou
     answer.decision === "routed" ? (first?.expertName ?? "") : answer.decision === "no-expert" ? "none" : "undecided";
   return [
     keepEnd(toPlain(location), fileWidth),
-    toPlain(expert),
+    toPlain(first?.isClaimed === true ? `${expert} (as claimed)` : expert),
     toPlain(tree === undefined ? "-" : answer.decision === "no-expert" ? `not ${tree.tree}` : tree.tree),
     tree?.distance.toPrecision(3) ?? "-",
     tree?.radius.toPrecision(3) ?? "-",

@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import { InvalidInputError } from "../../errors/probestream-error.js";
 import { toCommonFolder } from "../../trees/common-folder.js";
 import {
   type HeritageDirection,
@@ -10,7 +11,7 @@ import { toHeritageSvg } from "../../trees/heritage/to-heritage-svg.js";
 import { walkHeritage } from "../../trees/heritage/walk-heritage.js";
 import type { CommandContext } from "../command-context.js";
 import { toFailedLines } from "../embed-report.js";
-import { exitCodes } from "../exit-codes.js";
+import { CommandError, exitCodes } from "../exit-codes.js";
 import { toFailureLines } from "../failures.js";
 import { findLocations } from "../find-locations.js";
 import { collectHeader, parseCount } from "../option-values.js";
@@ -94,7 +95,10 @@ async function printHeritage(
     svg: toHeritageSvg,
   });
   const { locations, failures: unreadable } = await findLocations(paths, signal);
-  const found = await recover(locations, options, context);
+  const found = await recover(locations, options, context).catch((error: unknown) => {
+    if (!(error instanceof InvalidInputError)) throw error;
+    throw new CommandError(error.message, exitCodes.unusable, { cause: error });
+  });
   if (!renderings.some(({ file }) => file === "-")) for (const line of toLines(found)) await terminal.print(line);
   for (const rendering of renderings) await writeRendering(rendering, found, terminal);
   if (options.quiet !== true) {

@@ -159,7 +159,12 @@ const stages = { distances: "comparing models…", nested: "looking for nested t
 function toRemarks({ groups, trees }: Discovery, tops: number): string[] {
   const models = groups.reduce((sum, { locations }) => sum + locations.length, 0);
   const nested = trees.length - tops;
+  const few = trees.filter(({ group, total }) => group.kind === "lora" && total < fewestLoras).length;
+  const mixed = groups.filter(({ kind, locations }) => kind === "lora" && locations.length < 2 * fewestLoras).length;
   return [
+    ...(few + mixed > 0
+      ? [`LoRAs are told apart only where a tree has ${fewestLoras} of them or more: doubt trees of fewer`]
+      : []),
     ...groups.slice(0, mostGroups).map(({ kind, layers, locations }) => {
       const names = layers.map(({ module, shape }) => `${module} [${shape.rows}, ${shape.columns}]`);
       const by = names.length <= 2 ? names.join(" and ") : `${names[0]} and ${names.length - 1} more modules`;
@@ -170,5 +175,7 @@ function toRemarks({ groups, trees }: Discovery, tops: number): string[] {
   ];
 }
 
+/** Below so many LoRAs nothing tells whether they are of one tree. */
+const fewestLoras = 10;
 /** Signatures whose layers are named. */
 const mostGroups = 10;

@@ -10,8 +10,9 @@ import {
 import type { Manifest } from "../../gen/probestream/v1/types_pb.js";
 import type { EmbedLimits } from "../../search/limits.js";
 import type { RouteAnswer, RouteRequest } from "../../search/route-model.js";
+import { quoteName } from "../../weights/quote-name.js";
 import { fromManifest } from "./plan.js";
-import { fromWireRange, toWireRange } from "./tensor.js";
+import { assertName, fromWireRange, toWireRange } from "./tensor.js";
 import { fromWireMatch, toWireMatch } from "./tree-match.js";
 
 const decisions = {
@@ -25,8 +26,9 @@ export function fromRouteRequest({ manifest, prefixes }: RouteModelRequest, limi
   if (manifest === undefined) throw new InvalidInputError("FIELD_INVALID", "manifest is not set; send the model's");
   const byTensor = new Map<string, Uint8Array>();
   for (const { tensor, data } of prefixes) {
+    assertName(tensor, "prefixes.tensor");
     if (byTensor.has(tensor)) {
-      throw new InvalidInputError("DUPLICATE", `there are two prefixes of "${tensor}"; send one`, { tensor });
+      throw new InvalidInputError("DUPLICATE", `there are two prefixes of ${quoteName(tensor)}; send one`, { tensor });
     }
     byTensor.set(tensor, data);
   }

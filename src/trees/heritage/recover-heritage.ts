@@ -42,12 +42,12 @@ const defaultLayers = 8;
 const leastSide = 8;
 
 /**
- * Reads the models of one Model Tree once and recovers who was fine-tuned from whom. Models of another signature than the
- * first, LoRA files, and what cannot be read are left out, with the reason.
+ * Reads the models of one Model Tree once and recovers who was fine-tuned from whom. Models of another signature than most,
+ * or whose weights have nothing in common with these, LoRA files, and what cannot be read are left out, with the reason.
  *
  * Memory: 16 KiB per layer of each model. Time: the reading, and per two models and layer 3 to 20 ms.
  *
- * @throws InvalidInputError `SHAPE_MISMATCH` if no model is left, the signal's reason.
+ * @throws InvalidInputError with the first reason if no model is left, the signal's reason.
  */
 export async function recoverHeritage(
   locations: readonly string[],
@@ -73,24 +73,36 @@ export async function recoverHeritage(
     }
     onProgress?.({ models: read.size, failed: skipped.size });
   });
-  const first = [...read].sort(([a], [b]) => a - b)[0]?.[1];
-  for (const [index, { key }] of read) {
-    if (key === first?.key) continue;
-    const message = `"${locations[index]}" has other modules or shapes than the first model, so it is of another tree; run \`trees discover\` first and give the models of one.`;
-    skipped.set(index, new InvalidInputError("SHAPE_MISMATCH", message, { file: locations[index] ?? "" }));
+  const key = toCommonKey([...read.values()].map((one) => one.key));
+  for (const [index, one] of read) {
+    if (one.key !== key)
+      skipped.set(index, unlike(locations[index] ?? "", "has other modules or shapes than most of the models"));
   }
-  const kept = [...read.keys()].filter((index) => !skipped.has(index)).sort((a, b) => a - b);
-  const models = kept.map((index) => read.get(index)?.layers ?? []);
-  if (models.length === 0) {
-    throw new InvalidInputError("SHAPE_MISMATCH", `none of ${locations.length} models could be read`, { models: 0 });
-  }
-  const { growing, sign } = toStatistic(models, direction);
-  const chosen = models.map((all) =>
+  const left = (): number[] => [...read.keys()].filter((index) => !skipped.has(index)).sort((x, y) => x - y);
+  const choose = (index: number): LayerStatistics[] =>
     spread(
-      all.filter(({ rows, columns }) => Math.min(rows, columns) >= leastSide),
+      (read.get(index)?.layers ?? []).filter(({ rows, columns }) => Math.min(rows, columns) >= leastSide),
       layers,
-    ),
-  );
+    );
+  const related = toLargestFamily(left(), choose, signal);
+  for (const index of left()) {
+    if (!related.has(index))
+      skipped.set(index, unlike(locations[index] ?? "", "has nothing in common with most of the models"));
+  }
+  const kept = left();
+  if (kept.length === 0) {
+    const message = `none of ${locations.length} models could be read`;
+    const cause = [...skipped.values()][0];
+    throw new InvalidInputError(
+      cause?.reason ?? "SHAPE_MISMATCH",
+      cause === undefined ? message : `${message}: ${cause.message}`,
+      {},
+      { cause },
+    );
+  }
+  const models = kept.map((index) => read.get(index)?.layers ?? []);
+  const { growing, sign } = toStatistic(models, direction);
+  const chosen = kept.map(choose);
   const { distances, layers: compared } = compareModels(chosen, measure, signal);
   return {
     ...inferHeritageBy({ distances, growing: growing.map((value) => sign * value) }),
@@ -100,6 +112,54 @@ export async function recoverHeritage(
       .sort(([a], [b]) => a - b)
       .map(([index, error]) => ({ location: locations[index] ?? "", error })),
   };
+}
+
+function unlike(location: string, what: string): InvalidInputError {
+  const message = `"${location}" ${what}, so it is of another tree; run \`trees discover\` first and give the models of one.`;
+  return new InvalidInputError("SHAPE_MISMATCH", message, { file: location });
+}
+
+/** The signature that most models have; of equally common ones the first. */
+function toCommonKey(keys: readonly string[]): string | undefined {
+  const counts = new Map<string, number>();
+  for (const key of keys) counts.set(key, (counts.get(key) ?? 0) + 1);
+  return [...counts].reduce<[string | undefined, number]>(
+    (most, next) => (next[1] > most[1] ? next : most),
+    [undefined, 0],
+  )[0];
+}
+
+/** Relative squared distance from which on two models have nothing in common: unrelated weights have 1. */
+const unrelated = 0.7;
+
+/** The largest set of models that are linked by being related. Time: a pass over two samples for each two models. */
+function toLargestFamily(
+  indices: readonly number[],
+  choose: (index: number) => readonly LayerStatistics[],
+  signal?: AbortSignal,
+): Set<number> {
+  const samples = indices.map((index) => choose(index).map(({ sample }) => sample.values));
+  const squares = samples.map((all) =>
+    all.reduce((sum, values) => sum + values.reduce((own, value) => own + value * value, 0), 0),
+  );
+  const family = indices.map((_, place) => place);
+  const rootOf = (place: number): number => (family[place] === place ? place : rootOf(family[place] as number));
+  for (let i = 0; i < indices.length; i++) {
+    signal?.throwIfAborted();
+    for (let j = 0; j < i; j++) {
+      if (rootOf(i) === rootOf(j)) continue;
+      let distance = 0;
+      for (const [layer, values] of (samples[i] ?? []).entries()) {
+        const other = samples[j]?.[layer];
+        for (let k = 0; k < values.length; k++) distance += ((values[k] as number) - (other?.[k] ?? 0)) ** 2;
+      }
+      if (distance <= unrelated * ((squares[i] ?? 0) + (squares[j] ?? 0))) family[rootOf(i)] = rootOf(j);
+    }
+  }
+  const members = new Map<number, number[]>();
+  for (const [place, index] of indices.entries())
+    members.set(rootOf(place), [...(members.get(rootOf(place)) ?? []), index]);
+  return new Set([...members.values()].sort((a, b) => b.length - a.length)[0]);
 }
 
 async function readOne(location: string, options: ModelOptions): Promise<{ key: string; layers: LayerStatistics[] }> {

@@ -47,6 +47,8 @@ const dtypeCodes = { F64: 0, F32: 0, F16: 1, BF16: 2, F8_E4M3: 3, F8_E5M2: 4 } a
 
 /** Bytes of rows that are copied into the kernel's memory at a time, but for rows that are longer: half a second cache. */
 const stagedBytes = 256 * 1024;
+/** Most that is copied at a time for inner products: rank 256 on 64,000. Memory of a kernel is never given back. */
+const mostStagedBytes = 64 * 1024 * 1024;
 /** Rows at a time at most. */
 const stagedRows = 4096;
 /** The kernel widens four numbers at a time. */
@@ -77,6 +79,7 @@ async function open(): Promise<SketchKernel> {
       const columns = values.length / rows;
       const padded = Math.ceil(columns / 4) * 4;
       const outBytes = 8 * rows * rows;
+      if (outBytes + 4 * rows * padded > mostStagedBytes) return toPlainGram(values, rows);
       const out = regions.rows(outBytes + 4 * rows * padded + overrunBytes);
       const source = new Float32Array(regions.buffer, out + outBytes, rows * padded);
       source.fill(0);
@@ -118,7 +121,11 @@ function createRegions(memory: WasmMemory): Regions {
       return at;
     },
     rows: (byteLength) => {
-      if (byteLength > staged.byteLength) staged = { at: take(byteLength), byteLength };
+      if (byteLength > staged.byteLength) {
+        // Twice as much each time: what is left behind never comes to more than what is in use.
+        const roomy = 2 ** Math.ceil(Math.log2(byteLength));
+        staged = { at: take(roomy), byteLength: roomy };
+      }
       return staged.at;
     },
     get buffer() {

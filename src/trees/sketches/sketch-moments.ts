@@ -23,6 +23,9 @@ const [rowSeed, columnSeed] = [0x6d6f6d65, 0x6e747321];
  * it started from; the deltas themselves are nearly orthogonal to each other within a tree as well. Neither scale (alpha),
  * nor sign, nor a turned basis of the rank changes them.
  *
+ * Of each moment its share of the identity is taken off, tr(M)/n·I = I/n: layers of high rank have it in common, whatever
+ * their base, down to plain noise.
+ *
  * Each moment M is sketched as S·M·R with random signs of its own (rows of `blocks` groups, 64 of columns), through the
  * factors: S·B·(A·Aᵀ)·Bᵀ·R, never multiplied out. As signs are independent, the sum over moments and layers is a sketch
  * of all of them in a row: its inner products are the sum of theirs. Standard deviation, measured on one random layer
@@ -64,7 +67,7 @@ interface Directions {
   readonly at: (row: number, direction: number) => number;
 }
 
-/** sum += scale · (S·F)·gram·(Fᵀ·R), for F of count × rank. */
+/** sum += scale · (S·F)·gram·(Fᵀ·R) − S·R/count, for F of count × rank. */
 function addSketch(
   sum: Float64Array,
   blocks: number,
@@ -88,6 +91,9 @@ function addSketch(
       rows[rowBase + direction] = (rows[rowBase + direction] as number) + rowSign * value;
       columns[columnBase + direction] = (columns[columnBase + direction] as number) + columnSign * value;
     }
+    // Less the identity's share: the trace is 1.
+    const diagonal = (row % blocks) * SKETCH_BUCKETS + (row % SKETCH_BUCKETS);
+    sum[diagonal] = (sum[diagonal] as number) - (rowSign * columnSign) / count;
   }
   const weighed = new Float64Array(rank);
   for (let block = 0; block < blocks; block++) {

@@ -1,3 +1,4 @@
+import { LimitExceededError } from "../../errors/probestream-error.js";
 import { compilePattern, type NamePattern, type PatternBudget } from "./name-pattern.js";
 
 /** Numbers by patterns for the names of modules, as PEFT's `rank_pattern` and `alpha_pattern` are. */
@@ -11,6 +12,9 @@ interface Entry {
   readonly value: number;
 }
 
+/** Patterns of a file that are more than a name; each compiles to 2,048 steps at most. */
+const mostPatterns = 64;
+
 /** A name, or the end of one after a dot. Its dots are taken for dots. */
 const plain = /^(\^?)([\w.-]+)\$?$/;
 
@@ -18,7 +22,8 @@ const plain = /^(\^?)([\w.-]+)\$?$/;
  * Makes a table of patterns in their order. Plain names, which most are and of which there may be thousands, are looked
  * up; the others are tried.
  *
- * @throws InvalidInputError `FORMAT_REFUSED` for a pattern that is not read.
+ * @throws InvalidInputError `FORMAT_REFUSED` for a pattern that is not read; LimitExceededError `LIMIT_EXCEEDED` for more than
+ * 64 that are more than names.
  */
 export function createPatternTable(patterns: ReadonlyMap<string, number>): PatternTable {
   const whole = new Map<string, Entry>();
@@ -26,8 +31,13 @@ export function createPatternTable(patterns: ReadonlyMap<string, number>): Patte
   const others: (Entry & { readonly pattern: NamePattern })[] = [];
   for (const [order, [key, value]] of [...patterns].entries()) {
     const [, anchor, name] = plain.exec(key) ?? [];
-    if (name === undefined) others.push({ order, value, pattern: compilePattern(key) });
-    else {
+    if (name === undefined) {
+      if (others.length === mostPatterns) {
+        const message = `there are more than ${mostPatterns} patterns for the names of modules; write names instead`;
+        throw new LimitExceededError("LIMIT_EXCEEDED", message, { limit: mostPatterns });
+      }
+      others.push({ order, value, pattern: compilePattern(key) });
+    } else {
       const names = anchor === "^" ? whole : ends;
       if (!names.has(name)) names.set(name, { order, value });
     }

@@ -28,8 +28,8 @@ export type RouteModelRequest = Message<"probestream.v1.RouteModelRequest"> & {
   manifest?: Manifest | undefined;
 
   /**
-   * First bytes of tensors that an answer without them asks for, each once; the message must stay below
-   * `Limits.max_receive_bytes`. A twentieth of a layer nearly always decides.
+   * First bytes of tensors that an answer without them asks for, each once; the message must stay below 4 MiB. A twentieth
+   * of a layer nearly always decides.
    *
    * @generated from field: repeated probestream.v1.TensorPrefix prefixes = 2;
    */
@@ -92,8 +92,8 @@ export type RouteCandidate = Message<"probestream.v1.RouteCandidate"> & {
   expertName: string;
 
   /**
-   * How the model stands to its tree, estimated for the whole layer from what was sent; distance 0 and not accepted where
-   * nothing was. Absent if the expert was not calibrated.
+   * How the model stands to its tree, estimated for the whole layer from what was sent. Absent where nothing was, and if the
+   * expert was not calibrated.
    *
    * @generated from field: optional probestream.v1.TreeMatch tree = 3;
    */

@@ -89,7 +89,8 @@ export type Manifest = Message<"probestream.v1.Manifest"> & {
 
   /**
    * Experts the caller wants to be served by: space ids, unambiguous prefixes of one (8 hexadecimal digits or more),
-   * or names. Empty: every expert whose layer the model has is a candidate, and there must be exactly one.
+   * or names. Empty: every expert whose layer the model has is a candidate; if there are several, all must be calibrated,
+   * and the weights choose.
    *
    * @generated from field: repeated string experts = 4;
    */
