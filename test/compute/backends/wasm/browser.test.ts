@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import test from "ava";
 
-const room = new URL("../../../../src/compute/backends/wasm", import.meta.url);
+const room = new URL("../../../../src/compute/backends/wasm/", import.meta.url);
 const shared = ["kernel-backend.js", "crew.js", "kernel.js", "regions.js"];
 
 /** Modules that the given one imports, itself and those of its imports included, and the packages among them. */
