@@ -13,7 +13,7 @@ import { until } from "../helpers/until.js";
 const shape = [16_384, 4096] as const;
 const checks = 250;
 const limitMs = 50;
-const rounds = 12;
+const rounds = 6;
 
 test("health checks answer within 50 ms at the 99th percentile while four clients stream at full speed", async (t) => {
   t.timeout(100_000);
