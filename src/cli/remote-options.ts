@@ -1,5 +1,19 @@
+import { Option } from "commander";
 import { isHttpUrl } from "../weights/http-url.js";
 import type { ModelOptions } from "../weights/model-file.js";
+import { collectHeader } from "./option-values.js";
+
+/** `--header`, of every command that reads models. */
+export function createHeaderOption(): Option {
+  return new Option("--header <header>", "'Name: value' sent to the URLs' own servers; repeatable").argParser(
+    collectHeader,
+  );
+}
+
+/** `--token`, of every command that reads models. */
+export function createTokenOption(): Option {
+  return new Option("--token <token>", "bearer token for URLs (default: HF_TOKEN, for Hugging Face only)");
+}
 
 /** What remote models are read with. */
 export interface RemoteOptions {

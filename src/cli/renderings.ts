@@ -1,5 +1,6 @@
 import { access, constants, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
+import { Option } from "commander";
 import { CommandError, exitCodes, usageError } from "./exit-codes.js";
 import type { Terminal } from "./terminal.js";
 
@@ -9,6 +10,11 @@ export interface Rendering<T> {
   /** `-` is standard output. */
   readonly file: string;
   readonly render: (found: T) => string;
+}
+
+/** `--json`, `--dot` or `--svg`. */
+export function createRenderingOption(kind: keyof RenderingFiles, what: string): Option {
+  return new Option(`--${kind} <file>`, `write ${what}; - for standard output, instead of the table`);
 }
 
 /** Files that options name, by kind. */

@@ -1,4 +1,5 @@
 import type { RowBlock } from "../compute/compute-backend.js";
+import { scaleRows } from "../linalg/scale-rows.js";
 import { widen } from "../linalg/widen.js";
 import { assertFinite } from "./assert-finite.js";
 import type { StoredMatrix } from "./stored-matrix.js";
@@ -19,10 +20,6 @@ export function takeNumbers(seen: Float32Array | undefined, matrix: StoredMatrix
 export function toScaled(block: RowBlock, scale: Float32Array): RowBlock {
   const values = new Float32Array(block.rowCount * block.columnCount);
   widen(block.bytes, block.dtype, values);
-  for (let row = 0; row < block.rowCount; row++) {
-    const factor = scale[scale.length === 1 ? 0 : block.rowBegin + row] as number;
-    const end = (row + 1) * block.columnCount;
-    for (let i = row * block.columnCount; i < end; i++) values[i] = (values[i] as number) * factor;
-  }
+  scaleRows(values, block.columnCount, scale, block.rowBegin);
   return { ...block, bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength), dtype: "F32" };
 }

@@ -28,9 +28,9 @@ export interface CalibrateOptions {
   readonly parent?: string;
   readonly signal?: AbortSignal;
   readonly onProgress?: (done: number, total: number) => void;
-  /** Hears of models that cannot be read; they are left out. */
   /** Hears of models that lie beyond what the tree then accepts: they may be of another. */
   readonly onStray?: (location: string) => void;
+  /** Hears of models that cannot be read; they are left out. */
   readonly onUnusable?: (location: string, error: ProbestreamError) => void;
 }
 

@@ -5,6 +5,7 @@ import type { Projector } from "../projection/accumulator.js";
 import { createRangeReader, type RangeReader } from "../projection/range-reader.js";
 import { sliceColumns } from "../projection/slice-columns.js";
 import { rangeBytes, rowBytes, type StoredMatrix } from "../projection/stored-matrix.js";
+import { toNearestMatch, withNext } from "../trees/nearest-match.js";
 import type { SketchKernel } from "../trees/sketches/sketch-kernel.js";
 import type { Tree } from "../trees/tree.js";
 import type { TreeMatch } from "../trees/tree-match.js";
@@ -132,18 +133,16 @@ export async function openModelProjection(
         const { target, match } = choice.conclude();
         return [{ target, responses: await lanes.finish(target), match }];
       }
-      const matches = new Map(gauged.map(({ target, match }) => [target, match()]));
+      const matches = gauged.map(({ match }) => match());
       // Of LoRA layers all candidates were projected: it costs little, and only the whole tells.
-      const isChosen = isRouted && matches.size === targets.length;
-      const serving = isChosen ? [chooseMatch(matches, targets, tensors)] : [...targets.keys()];
+      if (isRouted && gauged.length === targets.length) {
+        const { target, match } = chooseMatch(matches, targets, tensors);
+        return [{ target, responses: await lanes.finish(target), match }];
+      }
       const finished: TargetResponses[] = [];
-      for (const target of serving) {
-        const match = matches.get(target);
-        finished.push({
-          target,
-          responses: await lanes.finish(target),
-          match: isChosen ? toChosen(match, matches) : match,
-        });
+      for (const target of targets.keys()) {
+        const match = matches[gauged.findIndex((one) => one.target === target)];
+        finished.push({ target, responses: await lanes.finish(target), match });
       }
       return finished;
     },
@@ -155,25 +154,21 @@ function spaceIdOf(targets: readonly WorkerTarget[], target: number): string {
   return targets[target]?.spaceId ?? "";
 }
 
-/** The candidate whose tree is the nearest that accepts the model. */
+/** The target whose tree is the nearest that accepts the model; `matches` has one per target. */
 function chooseMatch(
-  matches: ReadonlyMap<number, TreeMatch>,
+  matches: readonly TreeMatch[],
   targets: readonly WorkerTarget[],
   tensors: readonly StoredMatrix[],
-): number {
-  const ranked = [...matches].sort(([, a], [, b]) => a.distance - b.distance);
-  const accepted = ranked.find(([, { isAccepted }]) => isAccepted);
-  if (accepted !== undefined) return accepted[0];
-  const [target, { tree, distance, radius }] = ranked[0] as (typeof ranked)[number];
+): { readonly target: number; readonly match: TreeMatch } {
+  const nearest = toNearestMatch(matches);
+  const match = withNext(matches, nearest);
   const bytes = tensors.reduce((sum, matrix) => sum + rangeBytes(matrix), 0);
-  throw createNoExpert({ spaceId: spaceIdOf(targets, target), tree, distance, radius, bytes });
-}
-
-/** With the second nearest tree. */
-function toChosen(match: TreeMatch | undefined, matches: ReadonlyMap<number, TreeMatch>): TreeMatch | undefined {
-  const [next] = [...matches.values()].filter((other) => other !== match).sort((a, b) => a.distance - b.distance);
-  if (match === undefined || next === undefined) return match;
-  return { ...match, next: { tree: next.tree, distance: next.distance } };
+  if (nearest.chosen !== undefined && match !== undefined) {
+    return { target: nearest.chosen, match: { ...match, decidedBytes: bytes } };
+  }
+  const [first = 0] = nearest.ranked;
+  const { tree = "", distance = Number.NaN, radius = 0 } = matches[first] ?? {};
+  throw createNoExpert({ spaceId: spaceIdOf(targets, first), tree, distance, radius, bytes });
 }
 
 function mergeUses(uses: readonly BackendUse[]): BackendUse[] {

@@ -74,18 +74,11 @@ function toLayerLabel({ module, kind, shape }: LayerSpec): string {
  * @throws InvalidInputError if a wanted tensor's shape or element type does not fit.
  */
 export async function planEmbedding(manifest: ModelManifest, catalogue: Catalogue): Promise<EmbeddingPlan> {
-  assertExpertCount(manifest.experts.length);
-  if (manifest.experts.length === 0) {
-    const candidates = await findCandidates(manifest.tensors, catalogue);
-    if (candidates.length > 1) assertCandidates(candidates);
-    return toPlan(candidates, parseTreeName(candidates[0].expert.extra) !== undefined);
-  }
-  const experts = await Promise.all(manifest.experts.map((reference) => catalogue.get(reference)));
-  assertNoneTwice(experts);
-  const selections = experts.map((expert) => ({ expert, selected: selectFor(expert, manifest.tensors) }));
-  const { isRouted = false } = manifest;
-  if (isRouted) assertCandidates(selections);
-  return toPlan(selections, isRouted);
+  const candidates = await planCandidates(manifest, catalogue);
+  const isNamed = manifest.experts.length > 0;
+  const isRouted = isNamed ? manifest.isRouted === true : parseTreeName(candidates[0].expert.extra) !== undefined;
+  if (isNamed ? isRouted : candidates.length > 1) assertCandidates(candidates);
+  return toPlan(candidates, isRouted);
 }
 
 function assertExpertCount(count: number): void {
@@ -126,6 +119,9 @@ export interface Selection {
   readonly selected: readonly SelectedTensor[];
 }
 
+/** One expert or more. */
+export type Candidates = readonly [Selection, ...Selection[]];
+
 function toPlan(selections: readonly Selection[], isRouted: boolean): EmbeddingPlan {
   const indices = new Map<string, number>();
   const tensors: PlannedTensor[] = [];
@@ -161,15 +157,14 @@ function toPlan(selections: readonly Selection[], isRouted: boolean): EmbeddingP
 }
 
 /**
- * The experts among which a model is routed: those it names, or all whose layer it has.
+ * The experts that a model names, or all whose layer it has.
  *
- * @throws as {@link planEmbedding}, but for `EXPERT_AMBIGUOUS` where experts are not calibrated: then nothing chooses.
+ * @throws as {@link planEmbedding}, but for `EXPERT_AMBIGUOUS`.
  */
 export async function planCandidates(
   { tensors, experts }: Pick<ModelManifest, "tensors" | "experts">,
   catalogue: Catalogue,
-): Promise<readonly [Selection, ...Selection[]]> {
-  if (experts.length === 0) return findCandidates(tensors, catalogue);
+): Promise<Candidates> {
   assertExpertCount(experts.length);
   const named = await Promise.all(experts.map((reference) => catalogue.get(reference)));
   assertNoneTwice(named);
@@ -182,10 +177,7 @@ export async function planCandidates(
  *
  * @throws NotFoundError `LAYER_NOT_FOUND` if there are none, or what is wrong with a layer that is there.
  */
-async function findCandidates(
-  tensors: ModelManifest["tensors"],
-  catalogue: Catalogue,
-): Promise<readonly [Selection, ...Selection[]]> {
+async function findCandidates(tensors: ModelManifest["tensors"], catalogue: Catalogue): Promise<Candidates> {
   const experts = await catalogue.recent();
   const fitting: Selection[] = [];
   const errors: ProbestreamError[] = [];

@@ -1,4 +1,5 @@
 import type { ModelFile } from "../weights/model-file.js";
+import { readRange } from "../weights/read-range.js";
 import type { RouteAnswer } from "./route-model.js";
 
 /** Asks where a model belongs, with the beginnings of its tensors. */
@@ -45,20 +46,4 @@ export async function routeFile(
     answer = await ask(prefixes);
   }
   return { answer, bytesRead };
-}
-
-async function readRange(
-  model: ModelFile,
-  name: string,
-  begin: number,
-  end: number,
-  signal?: AbortSignal,
-): Promise<Uint8Array> {
-  const bytes = new Uint8Array(end - begin);
-  let at = 0;
-  for await (const piece of model.streamTensor(name, begin, end, { signal })) {
-    bytes.set(piece, at);
-    at += piece.byteLength;
-  }
-  return bytes;
 }

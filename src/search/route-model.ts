@@ -2,18 +2,20 @@ import { InvalidInputError } from "../errors/probestream-error.js";
 import type { Catalogue } from "../experts/catalogue.js";
 import type { Expert } from "../experts/expert.js";
 import { sliceColumns } from "../projection/slice-columns.js";
-import { rangeBytes, rowBytes, toStoredMatrix } from "../projection/stored-matrix.js";
+import { rowBytes, toStoredMatrix } from "../projection/stored-matrix.js";
 import { judgeTrees } from "../trees/judge-trees.js";
+import { toNearestMatch } from "../trees/nearest-match.js";
 import { toCompleteBlocks } from "../trees/sketches/sketch.js";
 import { openSketchKernel } from "../trees/sketches/sketch-kernel.js";
-import { type Tree, toRadius } from "../trees/tree.js";
+import type { Tree, TreeCentroid } from "../trees/tree.js";
 import { readTree } from "../trees/tree-file.js";
 import type { TreeMatch } from "../trees/tree-match.js";
 import type { SelectedTensor, TensorInfo } from "../weights/layer.js";
 import { quoteName } from "../weights/quote-name.js";
-import { createLayerSketch, type LayerSketch } from "./layer-sketch.js";
+import type { LayerSketch } from "./layer-sketch.js";
 import { type ModelManifest, planCandidates, type Selection, toRowsKey } from "./plan-embedding.js";
-import { createTargetGauges } from "./target-gauges.js";
+import { toLayerMatch } from "./target-choice.js";
+import { createTargetGauges, type Gauge } from "./target-gauges.js";
 
 /** A model that is to be routed, and the beginnings of its tensors as far as they are known. */
 export interface RouteRequest extends Pick<ModelManifest, "tensors" | "experts"> {
@@ -138,50 +140,10 @@ type Candidate = Selection & { readonly tree: Tree | undefined };
 /** Judges candidates that read the same rows by those that are known. */
 async function stand(candidates: readonly Candidate[], prefixes: RouteRequest["prefixes"]): Promise<Standing> {
   const all = [...candidates.keys()];
-  const [first, ...others] = candidates;
-  // An expert that knows no tree serves whatever has its layer.
-  if (first?.tree === undefined)
-    return { decision: others.length === 0 ? "routed" : "undecided", possible: all, matches: [] };
-  if (first.tree.moments !== undefined) return standByMoments(candidates, prefixes);
-  const rowsRead = new Set(candidates.map(toRowsKey));
-  const layer = rowsRead.size > 1 ? undefined : await sketchPrefixes(first.selected, prefixes);
-  const centroids = candidates.flatMap(({ tree }) => tree?.centroid ?? []);
-  if (layer === undefined || centroids.length < candidates.length)
-    return { decision: "undecided", possible: all, matches: [] };
-  const { sketch, matrix, rows } = layer;
-  const blocks = toCompleteBlocks(sketch.edges, rows);
-  if (blocks === 0) return { decision: "undecided", possible: all, matches: [] };
-  const judgement = judgeTrees(sketch.values, blocks, centroids);
-  const factor = matrix.rowCount / (sketch.edges[blocks] as number);
-  const matches = judgement.standings.map(({ squared }, index): TreeMatch | undefined => {
-    const [tree, centroid] = [candidates[index]?.tree, centroids[index]];
-    if (tree === undefined || centroid === undefined) return undefined;
-    const [distance, radius] = [Math.sqrt(squared * factor), toRadius(centroid)];
-    const { name, parent } = tree;
-    return {
-      tree: name,
-      ...(parent !== undefined && { parent }),
-      basis: "layer",
-      distance,
-      radius,
-      isAccepted: distance <= radius,
-    };
-  });
-  const isWhole = rows === matrix.rowCount;
-  if (judgement.isForeign || (isWhole && matches.every((match) => match?.isAccepted !== true))) {
-    return { decision: "no-expert", possible: [], matches };
-  }
-  const accepted = all.filter((index) => matches[index]?.isAccepted);
-  const nearest = accepted.sort((a, b) => (matches[a]?.distance ?? 0) - (matches[b]?.distance ?? 0))[0];
-  const chosen = isWhole ? nearest : judgement.chosen;
-  if (chosen !== undefined) return { decision: "routed", possible: [chosen], matches };
-  return { decision: "undecided", possible: all.filter((index) => judgement.standings[index]?.isPossible), matches };
-}
-
-/** Judges candidates that read the same LoRA factors, if both are there. */
-async function standByMoments(candidates: readonly Candidate[], prefixes: RouteRequest["prefixes"]): Promise<Standing> {
-  const all = [...candidates.keys()];
   const open: Standing = { decision: "undecided", possible: all, matches: [] };
+  // An expert that knows no tree serves whatever has its layer.
+  if (candidates[0]?.tree === undefined) return { ...open, decision: candidates.length === 1 ? "routed" : "undecided" };
+  if (prefixes.size === 0 || new Set(candidates.map(toRowsKey)).size > 1) return open;
   const targets = candidates.map(({ expert, selected, tree }) => {
     const uses = selected.map((one, tensorIndex) => ({ role: one.role, tensorIndex, matrix: toStoredMatrix(one) }));
     return { spaceId: expert.spaceId, treeKey: "", uses, tree };
@@ -190,46 +152,59 @@ async function standByMoments(candidates: readonly Candidate[], prefixes: RouteR
   const [down] = targets.flatMap(({ uses }) => uses.filter(({ role }) => role === "lora-down"));
   if ((down?.matrix.rowCount ?? 0) > mostRoutedRank) return open;
   const gauged = createTargetGauges(targets, await openSketchKernel());
-  if (gauged.length < candidates.length || new Set(gauged.map(({ gauge }) => gauge)).size > 1) return open;
   const [shared] = gauged;
-  for (const { role, matrix } of shared?.gauge.uses ?? []) {
-    const bytes = prefixes.get(matrix.name);
-    if (bytes?.byteLength !== rangeBytes(matrix)) return open;
-    const { dtype, rowCount, columnCount } = matrix;
-    shared?.gauge.add(role, { bytes, dtype, rowBegin: 0, rowCount, columnCount });
+  if (shared === undefined || gauged.length < candidates.length) return open;
+  const rows = feed(shared.gauge, prefixes);
+  if (rows === undefined) return open;
+  const layer = shared.dense?.layer;
+  if (layer === undefined || rows === layer.matrix.rowCount) {
+    const matches = gauged.map(({ match }) => match());
+    const { chosen } = toNearestMatch(matches);
+    if (chosen === undefined) return { decision: "no-expert", possible: [], matches };
+    return { decision: "routed", possible: [chosen], matches };
   }
-  const matches = gauged.map(({ match }) => match());
-  const byDistance = (a: number, b: number): number => (matches[a]?.distance ?? 0) - (matches[b]?.distance ?? 0);
-  const nearest = all.filter((index) => matches[index]?.isAccepted).sort(byDistance)[0];
+  return (
+    standByRows(
+      layer,
+      gauged.flatMap(({ dense }) => dense?.tree ?? []),
+      rows,
+    ) ?? open
+  );
+}
+
+/** Judges candidates by the first rows of a dense layer; undefined where these are too few. */
+function standByRows(
+  { sketch, matrix }: LayerSketch,
+  trees: readonly (Tree & { readonly centroid: TreeCentroid })[],
+  rows: number,
+): Standing | undefined {
+  const blocks = toCompleteBlocks(sketch.edges, rows);
+  if (blocks === 0) return undefined;
+  const { standings, chosen, isForeign } = judgeTrees(
+    sketch.values,
+    blocks,
+    trees.map(({ centroid }) => centroid),
+  );
+  const factor = matrix.rowCount / (sketch.edges[blocks] as number);
+  const matches = trees.map((tree, index) => toLayerMatch(tree, Math.sqrt((standings[index]?.squared ?? 0) * factor)));
+  if (isForeign) return { decision: "no-expert", possible: [], matches };
+  if (chosen !== undefined) return { decision: "routed", possible: [chosen], matches };
   return {
-    decision: nearest === undefined ? "no-expert" : "routed",
-    possible: nearest === undefined ? [] : [nearest],
+    decision: "undecided",
+    possible: [...trees.keys()].filter((index) => standings[index]?.isPossible),
     matches,
   };
 }
 
-function isFactor({ role }: Pick<SelectedTensor, "role">): boolean {
-  return role === "lora-down" || role === "lora-up";
-}
-
-/** The sketch of the rows that are known; undefined of LoRA layers and where nothing is known. */
-async function sketchPrefixes(
-  selected: readonly SelectedTensor[],
-  prefixes: RouteRequest["prefixes"],
-): Promise<(Pick<LayerSketch, "sketch" | "matrix"> & { readonly rows: number }) | undefined> {
-  const whole = selected.map((one) => ({ ...one, matrix: toStoredMatrix(one) }));
-  const layer = createLayerSketch(
-    await openSketchKernel(),
-    Object.fromEntries(whole.map(({ role, matrix }) => [role, matrix])),
-  );
-  if (layer === undefined || prefixes.size === 0) return undefined;
+/** Hands a gauge what is known of its tensors; the whole rows of the last, or undefined if an earlier one is not whole. */
+function feed({ uses, add }: Gauge, prefixes: RouteRequest["prefixes"]): number | undefined {
   let rows = 0;
-  for (const { role, tensor, matrix } of whole) {
-    const bytes = prefixes.get(tensor.name) ?? new Uint8Array(0);
+  for (const { role, matrix } of uses) {
+    const { name, dtype, rowCount, columnCount, columns } = matrix;
+    const bytes = prefixes.get(name) ?? new Uint8Array(0);
     rows = Math.floor(bytes.byteLength / rowBytes(matrix));
-    // A scale that is not whole leaves nothing to compare.
-    if (role !== "weight" && rows < matrix.rowCount) return undefined;
-    const { dtype, columnCount, columns } = matrix;
+    if (role !== "weight" && rows < rowCount) return undefined;
+    if (rows === 0) continue;
     const block = {
       bytes: bytes.subarray(0, rows * rowBytes(matrix)),
       dtype,
@@ -237,7 +212,11 @@ async function sketchPrefixes(
       rowCount: rows,
       columnCount,
     };
-    if (rows > 0) layer.add(role, sliceColumns(block, columns));
+    add(role, sliceColumns(block, columns));
   }
-  return { sketch: layer.sketch, matrix: layer.matrix, rows };
+  return rows;
+}
+
+function isFactor({ role }: Pick<SelectedTensor, "role">): boolean {
+  return role === "lora-down" || role === "lora-up";
 }

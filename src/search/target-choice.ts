@@ -1,6 +1,7 @@
 import { AbortedError, NotFoundError } from "../errors/probestream-error.js";
 import { rowBytes } from "../projection/stored-matrix.js";
 import { judgeTrees } from "../trees/judge-trees.js";
+import { toNearestMatch, withNext } from "../trees/nearest-match.js";
 import { toCompleteBlocks } from "../trees/sketches/sketch.js";
 import { type Tree, type TreeCentroid, toRadius } from "../trees/tree.js";
 import type { TreeMatch } from "../trees/tree-match.js";
@@ -78,22 +79,15 @@ export function createTargetChoice(
     },
     conclude: () => {
       const { standings } = judgeTrees(sketch.values, sketch.edges.length - 1, trees);
-      const ranked = rank(targets, standings, 1);
-      const nearest = ranked.find(({ distance, one }) => distance <= toRadius(one.tree.centroid));
-      if (nearest === undefined) throw toNoExpert(ranked, wholeBytes);
-      const { one } = nearest;
+      const matches = targets.map(({ tree }, index) => toLayerMatch(tree, Math.sqrt(standings[index]?.squared ?? 0)));
+      const nearest = toNearestMatch(matches);
+      const one = targets[nearest.chosen ?? -1];
+      const match = withNext(matches, nearest);
+      if (one === undefined || match === undefined) throw toNoExpert(rank(targets, standings, 1), wholeBytes);
       if (!canServe(one.target) || (decided !== undefined && decided.one !== one)) {
         throw toRerouted(one, decided?.bytes ?? wholeBytes);
       }
-      const next = ranked.find((other) => other !== nearest);
-      return {
-        target: one.target,
-        match: {
-          ...toLayerMatch(one.tree, nearest.distance),
-          ...(next !== undefined && { next: { tree: next.one.tree.name, distance: next.distance } }),
-          decidedBytes: decided?.bytes ?? wholeBytes,
-        },
-      };
+      return { target: one.target, match: { ...match, decidedBytes: decided?.bytes ?? wholeBytes } };
     },
   };
 }

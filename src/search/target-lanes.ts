@@ -61,7 +61,10 @@ export function createTargetLanes(
       if (own === tensorIndex) await lane.add(role, sliceColumns(block, matrix.columns));
     }
   };
-  const wanted = (): readonly number[] => [...served].filter((target) => possible?.().includes(target) ?? true);
+  const wanted = (): readonly number[] => {
+    const allowed = possible?.();
+    return allowed === undefined ? [...served] : allowed.filter((target) => served.has(target));
+  };
   const settle = async (): Promise<void> => {
     const serving = wanted();
     served = new Set(serving);

@@ -13,10 +13,10 @@ import { CommandError, exitCodes, usageError } from "../exit-codes.js";
 import type { Failure } from "../failures.js";
 import { findLocations } from "../find-locations.js";
 import { openLocalExperts } from "../local-experts.js";
-import { collectHeader, collectWord, parseBackend, parseCount } from "../option-values.js";
+import { collectWord, parseBackend, parseCount } from "../option-values.js";
 import { type OutFile, openOutFile } from "../out-file.js";
 import { showProgress } from "../progress.js";
-import { toModelOptions } from "../remote-options.js";
+import { createHeaderOption, createTokenOption, toModelOptions } from "../remote-options.js";
 import { createJsonWriter, createTableWriter, type ResultWriter, toErrorJson } from "../result-writer.js";
 import { type ConnectionOptions, connectToServer } from "../server-connection.js";
 import { toPlain } from "../table.js";
@@ -86,8 +86,8 @@ export function addEmbed(program: Command, context: CommandContext): void {
     .option("--top <n>", "labels per model (default: 3 in the table, all in JSON)", parseCount)
     .option("--json", "one JSON object per line instead of a table")
     .option("--out <file>", "write representations (and scores) to a safetensors file")
-    .option("--header <header>", "'Name: value' sent to the URLs' own servers; repeatable", collectHeader)
-    .option("--token <token>", "bearer token for URLs (default: HF_TOKEN, for Hugging Face only)")
+    .addOption(createHeaderOption())
+    .addOption(createTokenOption())
     .option("--concurrency <n>", "streams at once", parseCount, defaultConcurrency)
     .option("--quiet", "no progress and no summary, only failures")
     .action(async (paths: readonly string[], options: EmbedOptions) => {

@@ -10,8 +10,7 @@ import { exitCodes } from "../exit-codes.js";
 import { type Failure, toFailureLines } from "../failures.js";
 import { findLocations } from "../find-locations.js";
 import { describeModel } from "../model-description.js";
-import { collectHeader } from "../option-values.js";
-import { toModelOptions } from "../remote-options.js";
+import { createHeaderOption, createTokenOption, toModelOptions } from "../remote-options.js";
 import { toErrorJson } from "../result-writer.js";
 
 interface InspectOptions {
@@ -48,8 +47,8 @@ export function addInspect(program: Command, context: CommandContext): void {
     .option("--experts <folder>", "say which experts of this folder would fit")
     .option("--all", "list every tensor of every model, instead of tensors that differ in numbers only on one line")
     .option("--json", "one JSON object per line")
-    .option("--header <header>", "'Name: value' sent to the URLs' own servers; repeatable", collectHeader)
-    .option("--token <token>", "bearer token for URLs (default: HF_TOKEN, for Hugging Face only)")
+    .addOption(createHeaderOption())
+    .addOption(createTokenOption())
     .addHelpText("after", help)
     .action(async (paths: readonly string[], options: InspectOptions) => {
       context.exit(await inspect(paths, options, context));

@@ -9,8 +9,8 @@ import { exitCodes, usageError } from "../exit-codes.js";
 import { type Failure, toFailureLines } from "../failures.js";
 import { findLocations } from "../find-locations.js";
 import { openLocalExperts } from "../local-experts.js";
-import { collectHeader, collectWord } from "../option-values.js";
-import { toModelOptions } from "../remote-options.js";
+import { collectWord } from "../option-values.js";
+import { createHeaderOption, createTokenOption, toModelOptions } from "../remote-options.js";
 import { toErrorJson } from "../result-writer.js";
 import { type ConnectionOptions, connectToServer } from "../server-connection.js";
 import { formatBytes } from "../size.js";
@@ -73,8 +73,8 @@ export function addRoute(program: Command, context: CommandContext): void {
     .option("--expert <name>", "candidate by name or space id; repeatable (default: all that fit)", collectWord)
     .option("--tree-hint <name>", "tree that you believe in: shown as a claim, decides nothing")
     .option("--json", "one JSON object per line instead of a table")
-    .option("--header <header>", "'Name: value' sent to the URLs' own servers; repeatable", collectHeader)
-    .option("--token <token>", "bearer token for URLs (default: HF_TOKEN, for Hugging Face only)")
+    .addOption(createHeaderOption())
+    .addOption(createTokenOption())
     .action(async (paths: readonly string[], options: RouteOptions) => {
       context.exit(await route(paths, options, context));
     });

@@ -5,9 +5,8 @@ import { toCount, toFailedLines } from "../embed-report.js";
 import { exitCodes } from "../exit-codes.js";
 import { toFailureLines } from "../failures.js";
 import { findLocations } from "../find-locations.js";
-import { collectHeader } from "../option-values.js";
 import { showProgress } from "../progress.js";
-import { toModelOptions } from "../remote-options.js";
+import { createHeaderOption, createTokenOption, toModelOptions } from "../remote-options.js";
 import { type Column, toPlain, toTable } from "../table.js";
 
 interface BaseOptions {
@@ -53,8 +52,8 @@ export function addTreesBase(trees: Command, context: CommandContext): void {
     .requiredOption("--among <folder...>", "folders, files and http(s) URLs to look in")
     .option("--layer <name>", "module or tensor to compare by (default: chosen by size)")
     .option("--json", "one JSON object with all candidates instead of the table")
-    .option("--header <header>", "'Name: value' sent to the URLs' own servers; repeatable", collectHeader)
-    .option("--token <token>", "bearer token for URLs (default: HF_TOKEN, for Hugging Face only)")
+    .addOption(createHeaderOption())
+    .addOption(createTokenOption())
     .option("--quiet", "no progress and no remarks, only failures")
     .addHelpText("after", help)
     .action(async (model: string, options: BaseOptions) => {

@@ -6,9 +6,8 @@ import { toCount, toFailedLines } from "../embed-report.js";
 import { exitCodes } from "../exit-codes.js";
 import { toFailureLines } from "../failures.js";
 import { findLocations } from "../find-locations.js";
-import { collectHeader } from "../option-values.js";
 import { showProgress } from "../progress.js";
-import { toModelOptions } from "../remote-options.js";
+import { createHeaderOption, createTokenOption, toModelOptions } from "../remote-options.js";
 
 interface DuplicatesOptions {
   readonly json?: boolean;
@@ -56,8 +55,8 @@ export function addTreesDuplicates(trees: Command, context: CommandContext): voi
     .description("Finds models that are the same, copied, renamed, saved again in another type, or quantised.")
     .argument("<model...>", "files, folders (searched with all folders in them) and http(s) URLs")
     .option("--json", "one JSON object instead of the table")
-    .option("--header <header>", "'Name: value' sent to the URLs' own servers; repeatable", collectHeader)
-    .option("--token <token>", "bearer token for URLs (default: HF_TOKEN, for Hugging Face only)")
+    .addOption(createHeaderOption())
+    .addOption(createTokenOption())
     .option("--quiet", "no progress and no remarks, only failures")
     .addHelpText("after", help)
     .action(async (paths: readonly string[], options: DuplicatesOptions) => {

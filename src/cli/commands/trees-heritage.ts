@@ -14,19 +14,22 @@ import { toFailedLines } from "../embed-report.js";
 import { CommandError, exitCodes } from "../exit-codes.js";
 import { toFailureLines } from "../failures.js";
 import { findLocations } from "../find-locations.js";
-import { collectHeader, parseCount } from "../option-values.js";
+import { parseCount } from "../option-values.js";
 import { showProgress } from "../progress.js";
-import { toModelOptions } from "../remote-options.js";
-import { type Rendering, toRenderings, writeRendering } from "../renderings.js";
+import { createHeaderOption, createTokenOption, toModelOptions } from "../remote-options.js";
+import {
+  createRenderingOption,
+  type Rendering,
+  type RenderingFiles,
+  toRenderings,
+  writeRendering,
+} from "../renderings.js";
 import { toPlain } from "../table.js";
 
-interface HeritageOptions {
+interface HeritageOptions extends RenderingFiles {
   readonly measure: "bulk" | "l2" | "rank";
   readonly direction: HeritageDirection;
   readonly layers?: number;
-  readonly json?: string;
-  readonly dot?: string;
-  readonly svg?: string;
   readonly header?: Readonly<Record<string, string>>;
   readonly token?: string;
   readonly quiet?: boolean;
@@ -71,11 +74,11 @@ export function addTreesHeritage(trees: Command, context: CommandContext): void 
         .default("kurtosis-falls"),
     )
     .option("--layers <n>", "layers to compare at most, spread over the model (default: 8)", parseCount)
-    .option("--json <file>", "write the edges; - for standard output, instead of the table")
-    .option("--dot <file>", "write a graph for Graphviz; - for standard output, instead of the table")
-    .option("--svg <file>", "write a picture; - for standard output, instead of the table")
-    .option("--header <header>", "'Name: value' sent to the URLs' own servers; repeatable", collectHeader)
-    .option("--token <token>", "bearer token for URLs (default: HF_TOKEN, for Hugging Face only)")
+    .addOption(createRenderingOption("json", "the edges"))
+    .addOption(createRenderingOption("dot", "a graph for Graphviz"))
+    .addOption(createRenderingOption("svg", "a picture"))
+    .addOption(createHeaderOption())
+    .addOption(createTokenOption())
     .option("--quiet", "no progress and no remarks, only failures")
     .addHelpText("after", help)
     .action(async (paths: readonly string[], options: HeritageOptions) => {

@@ -8,23 +8,20 @@ import { toCount, toFailedLines } from "../embed-report.js";
 import { exitCodes, usageError } from "../exit-codes.js";
 import { type Failure, toFailureLines } from "../failures.js";
 import { findLocations } from "../find-locations.js";
-import { collectHeader, parseCount } from "../option-values.js";
+import { parseCount } from "../option-values.js";
 import { showProgress } from "../progress.js";
-import { toModelOptions } from "../remote-options.js";
-import { toRenderings, writeRendering } from "../renderings.js";
+import { createHeaderOption, createTokenOption, toModelOptions } from "../remote-options.js";
+import { createRenderingOption, type RenderingFiles, toRenderings, writeRendering } from "../renderings.js";
 import { toPlain } from "../table.js";
 import { toTreeLines } from "../trees-table.js";
 import { addTreesBase } from "./trees-base.js";
 import { addTreesDuplicates } from "./trees-duplicates.js";
 import { addTreesHeritage } from "./trees-heritage.js";
 
-interface DiscoverOptions {
+interface DiscoverOptions extends RenderingFiles {
   readonly layer?: string;
   readonly trees?: number;
   readonly nested: boolean;
-  readonly json?: string;
-  readonly dot?: string;
-  readonly svg?: string;
   readonly header?: Readonly<Record<string, string>>;
   readonly token?: string;
   readonly quiet?: boolean;
@@ -79,11 +76,11 @@ export function addTrees(program: Command, context: CommandContext): void {
     .option("--layer <name>", "module or tensor to compare models by (default: chosen for each signature)")
     .option("--trees <n>", "number of trees, nested ones not counted (default: the data decide)", parseCount)
     .option("--no-nested", "do not look for trees nested in trees")
-    .option("--json <file>", "write trees with all their models; - for standard output, instead of the table")
-    .option("--dot <file>", "write a graph for Graphviz; - for standard output, instead of the table")
-    .option("--svg <file>", "write a picture; - for standard output, instead of the table")
-    .option("--header <header>", "'Name: value' sent to the URLs' own servers; repeatable", collectHeader)
-    .option("--token <token>", "bearer token for URLs (default: HF_TOKEN, for Hugging Face only)")
+    .addOption(createRenderingOption("json", "trees with all their models"))
+    .addOption(createRenderingOption("dot", "a graph for Graphviz"))
+    .addOption(createRenderingOption("svg", "a picture"))
+    .addOption(createHeaderOption())
+    .addOption(createTokenOption())
     .option("--quiet", "no progress and no remarks, only failures")
     .addHelpText("after", help)
     .action(async (paths: readonly string[], options: DiscoverOptions) => {

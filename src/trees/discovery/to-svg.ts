@@ -1,4 +1,5 @@
 import { toCommonFolder } from "../common-folder.js";
+import { shortenName } from "../shorten-name.js";
 import { toXml } from "../xml-text.js";
 import type { DiscoveredTree, Discovery } from "./discover-trees.js";
 import type { SignatureGroup } from "./read-models.js";
@@ -33,7 +34,7 @@ export function toSvg(discovery: Discovery): string {
   ];
   const parts = [
     text(margin, 46, "Model Trees", 'class="title"'),
-    text(margin, 72, `${facts.join(" · ")}${folder === "" ? "" : ` · ${shorten(folder, 80)}`}`, 'class="soft"'),
+    text(margin, 72, `${facts.join(" · ")}${folder === "" ? "" : ` · ${shortenName(folder, 80)}`}`, 'class="soft"'),
   ];
   let top = 100;
   // Sections in the order of their largest trees.
@@ -83,7 +84,7 @@ function toSection(group: SignatureGroup, trees: readonly DiscoveredTree[], fold
   const parts = [
     `<line class="rule" x1="${margin}" x2="${width - margin}" y1="${top}" y2="${top}"/>`,
     text(margin, top + 27, `${count(group.locations.length, "model")}, ${kind}`, 'class="head"'),
-    text(margin, top + 48, compared + shorten(layers[0] ?? "", 60 - compared.length), 'class="axis"'),
+    text(margin, top + 48, compared + shortenName(layers[0] ?? "", 60 - compared.length), 'class="axis"'),
     text(chartLeft, top + 27, "distance from the tree's centre", 'class="axis"'),
     text(chartLeft, top + 48, "0", 'class="axis"'),
     text(chartLeft + chartWidth, top + 48, toPercent(largest), 'class="axis" text-anchor="end"'),
@@ -160,7 +161,7 @@ function toHistogram({ members }: DiscoveredTree, colour: string, y: number, lar
 function toNames({ members, group }: DiscoveredTree, folder: string): string[] {
   return members
     .slice(0, names)
-    .map(({ model }) => shorten((group.locations[model] ?? "").slice(folder.length), nameLength));
+    .map(({ model }) => shortenName((group.locations[model] ?? "").slice(folder.length), nameLength));
 }
 
 function text(x: number, y: number, content: string, attributes: string): string {
@@ -174,10 +175,4 @@ function count(number: number, noun: string): string {
 /** Per cent with two digits or so. */
 function toPercent(share: number): string {
   return `${(100 * share).toFixed(share >= 0.0995 ? 0 : 1)} %`;
-}
-
-/** The end of a name tells more than its start. */
-function shorten(name: string, most: number): string {
-  const characters = [...name];
-  return characters.length <= most ? name : `…${characters.slice(1 - most).join("")}`;
 }

@@ -143,7 +143,13 @@ function toLargestFamily(
     all.reduce((sum, values) => sum + values.reduce((own, value) => own + value * value, 0), 0),
   );
   const family = indices.map((_, place) => place);
-  const rootOf = (place: number): number => (family[place] === place ? place : rootOf(family[place] as number));
+  // Not by recursion: a chain of relatives may be longer than the call stack.
+  const rootOf = (place: number): number => {
+    let root = place;
+    while (family[root] !== root) root = family[root] as number;
+    family[place] = root;
+    return root;
+  };
   for (let i = 0; i < indices.length; i++) {
     signal?.throwIfAborted();
     for (let j = 0; j < i; j++) {

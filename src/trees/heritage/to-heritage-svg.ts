@@ -1,4 +1,5 @@
 import { toCommonFolder } from "../common-folder.js";
+import { shortenName } from "../shorten-name.js";
 import { toXml } from "../xml-text.js";
 import type { RecoveredHeritage } from "./recover-heritage.js";
 import { walkHeritage } from "./walk-heritage.js";
@@ -29,7 +30,7 @@ export function toHeritageSvg(heritage: RecoveredHeritage): string {
   const parts = shown.flatMap(({ model, parent, distance, descendants }) => {
     const { x, y } = places.get(model) ?? { x: 0, y: 0 };
     const above = parent === undefined ? undefined : places.get(parent);
-    const name = shorten((locations[model] ?? "").slice(folder.length), 62);
+    const name = shortenName((locations[model] ?? "").slice(folder.length), 62);
     const more = descendants > 0 ? `  (${descendants})` : "";
     return [
       ...(above === undefined ? [] : [`<path class="link" d="M${above.x + 6} ${above.y + 6}V${y}H${x}"/>`]),
@@ -57,10 +58,4 @@ ${parts.join("\n")}
 ${left > 0 ? `<text class="soft" x="${margin}" y="${height - 24}">and ${left} more</text>` : ""}
 </svg>
 `;
-}
-
-/** The end of a name tells more than its start. */
-function shorten(name: string, most: number): string {
-  const characters = [...name];
-  return characters.length <= most ? name : `…${characters.slice(1 - most).join("")}`;
 }

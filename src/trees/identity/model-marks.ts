@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { type Dtype, isDtype } from "../../linalg/dtype.js";
 import type { ModelFile } from "../../weights/model-file.js";
+import type { Rows } from "../../weights/stream-rows.js";
 import type { ModelObserver } from "../discovery/read-models.js";
-import type { Rows } from "../sketches/stream-rows.js";
 import { toRoundingShare } from "./cell-width.js";
 import { canShowGrid, GridFit } from "./grid-fit.js";
 

@@ -1,9 +1,9 @@
-import { CorruptDataError } from "../../errors/probestream-error.js";
 import { type Dtype, dtypeBytes, isDtype } from "../../linalg/dtype.js";
 import { widen } from "../../linalg/widen.js";
 import { bitsOf, countElements } from "../../weights/dtype-bits.js";
 import type { TensorInfo } from "../../weights/layer.js";
 import type { ModelFile } from "../../weights/model-file.js";
+import { readRange } from "../../weights/read-range.js";
 
 /** A tensor that can be read as numbers. */
 export type NumberTensor = TensorInfo & { readonly dtype: Dtype };
@@ -91,24 +91,6 @@ export async function haveEqualBytes(
     if (Buffer.compare(one, other) !== 0) return false;
   }
   return true;
-}
-
-async function readRange(
-  model: ModelFile,
-  name: string,
-  begin: number,
-  end: number,
-  signal: AbortSignal | undefined,
-): Promise<Uint8Array> {
-  const bytes = new Uint8Array(end - begin);
-  let filled = 0;
-  for await (const piece of model.streamTensor(name, begin, end, { signal })) {
-    bytes.set(piece, filled);
-    filled += piece.length;
-  }
-  if (filled === bytes.length) return bytes;
-  const message = `Tensor "${name}" of "${model.location}" ended after ${begin + filled} of ${end} bytes. Read the file again.`;
-  throw new CorruptDataError("CORRUPT", message, { tensor: name, bytes: begin + filled });
 }
 
 function toCommonDivisor(a: number, b: number): number {

@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { dtypeCodes } from "../../compute/backends/wasm/job.js";
 import { pageBytes, type WasmMemory, wasmEngine } from "../../compute/backends/wasm/web-assembly.js";
 import { type Dtype, dtypeBytes } from "../../linalg/dtype.js";
 import { widen } from "../../linalg/widen.js";
@@ -41,9 +42,6 @@ interface KernelExports {
   ): void;
   gram(source: number, rows: number, columns: number, out: number): void;
 }
-
-/** Numbers of the element types in the kernel; F64 is rounded to F32 on its way in. */
-const dtypeCodes = { F64: 0, F32: 0, F16: 1, BF16: 2, F8_E4M3: 3, F8_E5M2: 4 } as const satisfies Record<Dtype, number>;
 
 /** Bytes of rows that are copied into the kernel's memory at a time, but for rows that are longer: half a second cache. */
 const stagedBytes = 256 * 1024;

@@ -1,12 +1,14 @@
 import { InvalidInputError } from "../../errors/probestream-error.js";
-import type { LayerSpec, SelectedTensor, TensorRole } from "../../weights/layer.js";
+import { scaleRows } from "../../linalg/scale-rows.js";
+import type { LayerSpec, TensorRole } from "../../weights/layer.js";
 import type { ModelFile } from "../../weights/model-file.js";
+import { readRows } from "../../weights/read-rows.js";
 import { selectLayer } from "../../weights/select-layer.js";
+import { type Rows, streamRows } from "../../weights/stream-rows.js";
 import { foldSketch } from "./fold-sketch.js";
 import { SKETCH_BUCKETS, type Sketch } from "./sketch.js";
 import { openSketchKernel } from "./sketch-kernel.js";
 import { addMoments } from "./sketch-moments.js";
-import { type Rows, streamRows } from "./stream-rows.js";
 
 /** Options of {@link sketchModel}. */
 export interface SketchOptions {
@@ -64,13 +66,13 @@ async function sketchDense(
   for (const selected of selectLayer(model.tensors, layer)) {
     bytes += selected.endByte - selected.beginByte;
     if (selected.role === "weight-scale") {
-      scales = await readWhole(model, selected, signal);
+      scales = await readRows(model, selected, signal);
       continue;
     }
     const { rowCount, columns } = selected;
     sketch = kernel.create({ rowCount, columnCount: columns.end - columns.begin });
     for await (const rows of streamRows(model, selected, signal)) {
-      scaleRows(rows, scales);
+      scaleRows(rows.values, columns.end - columns.begin, scales, rows.rowBegin);
       onRows?.(rows);
       const { values } = rows;
       const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
@@ -94,7 +96,7 @@ async function sketchLora(
     let rank = 1;
     for (const selected of selectLayer(model.tensors, layer)) {
       bytes += selected.endByte - selected.beginByte;
-      factors.set(selected.role, await readWhole(model, selected, signal));
+      factors.set(selected.role, await readRows(model, selected, signal));
       if (selected.role === "lora-down") rank = selected.rowCount;
     }
     const [down, up] = [factors.get("lora-down"), factors.get("lora-up")];
@@ -103,22 +105,4 @@ async function sketchLora(
   if (used > 0) return { values: sum, bytes };
   const message = `"${model.location}" changes nothing: its LoRA layers are 0. Nothing tells which tree it is of.`;
   throw new InvalidInputError("FIELD_INVALID", message, { file: model.location });
-}
-
-async function readWhole(model: ModelFile, selected: SelectedTensor, signal?: AbortSignal): Promise<Float32Array> {
-  const values = new Float32Array(selected.rowCount * selected.columnCount);
-  for await (const rows of streamRows(model, selected, signal)) {
-    values.set(rows.values, rows.rowBegin * selected.columnCount);
-  }
-  return values;
-}
-
-/** Multiplies rows in place, each by its own factor or all by one. */
-function scaleRows({ values, rowBegin, rowCount }: Rows, scales: Float32Array): void {
-  if (scales.length === 1 && scales[0] === 1) return;
-  const columns = values.length / rowCount;
-  for (let at = 0; at < values.length; at++) {
-    const scale = scales[scales.length === 1 ? 0 : rowBegin + Math.floor(at / columns)] as number;
-    values[at] = (values[at] as number) * scale;
-  }
 }

@@ -17,7 +17,7 @@ export interface Job {
 export const jobBytes = 24;
 
 /** Numbers of the element types in the kernel. F64 is rounded to F32 on its way into the memory. */
-const dtypeCodes = {
+export const dtypeCodes = {
   F64: 0,
   F32: 0,
   F16: 1,

@@ -1,9 +1,9 @@
-import { CorruptDataError, InvalidInputError } from "../../errors/probestream-error.js";
-import { allFinite } from "../../linalg/all-finite.js";
-import { dtypeBytes } from "../../linalg/dtype.js";
-import { widen } from "../../linalg/widen.js";
-import type { SelectedTensor } from "../../weights/layer.js";
-import type { ModelFile } from "../../weights/model-file.js";
+import { CorruptDataError, InvalidInputError } from "../errors/probestream-error.js";
+import { allFinite } from "../linalg/all-finite.js";
+import { dtypeBytes } from "../linalg/dtype.js";
+import { widen } from "../linalg/widen.js";
+import type { SelectedTensor } from "./layer.js";
+import type { ModelFile } from "./model-file.js";
 
 /** Consecutive whole rows of a tensor. */
 export interface Rows {
