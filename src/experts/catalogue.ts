@@ -28,7 +28,7 @@ export interface Catalogue {
 export const freshForMs = 1000;
 
 interface Entry {
-  readonly version: string;
+  readonly version: Version;
   readonly outcome: Expert | UnusableExpert;
 }
 
@@ -53,8 +53,9 @@ export function openCatalogue(folder: string): Catalogue {
     const names = await expertFolders(root);
     for (const path of entries.keys()) if (!names.includes(path)) entries.delete(path);
     for (const path of names) {
-      const version = await versionOf(path);
-      if (entries.get(path)?.version !== version) entries.set(path, { version, outcome: await describe(path) });
+      const known = entries.get(path)?.version;
+      const version = await versionOf(path, known);
+      if (known?.text !== version.text) entries.set(path, { version, outcome: await describe(path) });
     }
     const outcomes = names.flatMap((path) => entries.get(path)?.outcome ?? []);
     scanned = {
@@ -147,17 +148,29 @@ async function exists(path: string): Promise<boolean> {
   );
 }
 
-/** Changes whenever manifest or weights do. */
-async function versionOf(folder: string): Promise<string> {
+/** Of a folder: its text changes whenever manifest or weights do. */
+interface Version {
+  readonly manifest: string;
+  /** File of the weights, as the manifest names it. */
+  readonly weights: string;
+  readonly text: string;
+}
+
+/** The version of a folder; its manifest is read only if it has changed since it was `known`. */
+async function versionOf(folder: string, known: Version | undefined): Promise<Version> {
   const stamp = async (path: string): Promise<string> => {
     const stats = await stat(path).catch(() => undefined);
     return stats === undefined ? "absent" : `${stats.ino}:${stats.size}:${stats.mtimeMs}`;
   };
-  const weights = await readExpertManifest(folder).then(
-    (manifest) => manifest.weights,
-    () => manifestName,
-  );
-  return `${await stamp(join(folder, manifestName))} ${await stamp(join(folder, weights))}`;
+  const manifest = await stamp(join(folder, manifestName));
+  const weights =
+    known?.manifest === manifest
+      ? known.weights
+      : await readExpertManifest(folder).then(
+          (read) => read.weights,
+          () => manifestName,
+        );
+  return { manifest, weights, text: `${manifest} ${await stamp(join(folder, weights))}` };
 }
 
 async function describe(path: string): Promise<Expert | UnusableExpert> {
