@@ -37,6 +37,13 @@ const reasons = {
   WORKER_LOST: true,
   NO_EXPERT: true,
   REROUTED: true,
+  SPACE_NOT_FOUND: true,
+  SPACE_MISMATCH: true,
+  MODEL_NOT_FOUND: true,
+  STORE_MISSING: true,
+  TEXT_ENCODER_MISSING: true,
+  TEXT_NOT_JUDGED: true,
+  NOT_CALIBRATED: true,
 } satisfies Record<ErrorReason, true>;
 
 test("the reasons of errors are the names of the wire contract's enum", (t) => {

@@ -18,6 +18,7 @@ const floors: Readonly<Record<string, number>> = {
   trees: 3,
   training: 4,
   search: 4,
+  retrieval: 4,
   rpc: 5,
   cli: 6,
 };

@@ -6,6 +6,8 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
+import type { MetadataValue } from "./catalogue_service_pb.js";
+import { file_probestream_v1_catalogue_service } from "./catalogue_service_pb.js";
 import type { Dtype, EmbeddingTarget, FloatMatrix, Manifest, ModelError, TensorRange, TreeMatch } from "./types_pb.js";
 import { file_probestream_v1_types } from "./types_pb.js";
 import type { Message } from "@bufbuild/protobuf";
@@ -14,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file probestream/v1/embedding_service.proto.
  */
 export const file_probestream_v1_embedding_service: GenFile = /*@__PURE__*/
-  fileDesc("CiZwcm9iZXN0cmVhbS92MS9lbWJlZGRpbmdfc2VydmljZS5wcm90bxIOcHJvYmVzdHJlYW0udjEiQwoUUGxhbkVtYmVkZGluZ1JlcXVlc3QSKwoJbWFuaWZlc3RzGAEgAygLMhgucHJvYmVzdHJlYW0udjEuTWFuaWZlc3QiQQoVUGxhbkVtYmVkZGluZ1Jlc3BvbnNlEigKBXBsYW5zGAEgAygLMhkucHJvYmVzdHJlYW0udjEuTW9kZWxQbGFuIoYBCglNb2RlbFBsYW4SEAoIbW9kZWxfaWQYASABKAkSLwoHcGxhbm5lZBgCIAEoCzIcLnByb2Jlc3RyZWFtLnYxLlBsYW5uZWRNb2RlbEgAEisKBWVycm9yGAMgASgLMhoucHJvYmVzdHJlYW0udjEuTW9kZWxFcnJvckgAQgkKB291dGNvbWUigwIKDFBsYW5uZWRNb2RlbBIsCgd0ZW5zb3JzGAEgAygLMhsucHJvYmVzdHJlYW0udjEuVGVuc29yUmFuZ2USMAoHdGFyZ2V0cxgCIAMoCzIfLnByb2Jlc3RyZWFtLnYxLkVtYmVkZGluZ1RhcmdldBIuCg9hY2NlcHRlZF9kdHlwZXMYAyADKA4yFS5wcm9iZXN0cmVhbS52MS5EdHlwZRITCgtjaHVua19ieXRlcxgEIAEoDRIRCgl1cGxvYWRfaWQYBSABKAkSKwoGc3RhcnRzGAYgAygLMhsucHJvYmVzdHJlYW0udjEuVGVuc29yU3RhcnQSDgoGcm91dGVkGAcgASgIIjYKC1RlbnNvclN0YXJ0Eg4KBm9mZnNldBgBIAEoBBIXCg9zZWdtZW50X2RpZ2VzdHMYAiABKAwitQEKEUVtYmVkTW9kZWxSZXF1ZXN0EjIKBmhlYWRlchgBIAEoCzIgLnByb2Jlc3RyZWFtLnYxLkVtYmVkTW9kZWxIZWFkZXJIABIwCgVjaHVuaxgCIAEoCzIfLnByb2Jlc3RyZWFtLnYxLkVtYmVkTW9kZWxDaHVua0gAEjIKBmZvb3RlchgDIAEoCzIgLnByb2Jlc3RyZWFtLnYxLkVtYmVkTW9kZWxGb290ZXJIAEIGCgRwYXJ0IugBChBFbWJlZE1vZGVsSGVhZGVyEhAKCG1vZGVsX2lkGAEgASgJEhEKCXVwbG9hZF9pZBgCIAEoCRIsCgd0ZW5zb3JzGAMgAygLMhsucHJvYmVzdHJlYW0udjEuVGVuc29yUmFuZ2USEQoJc3BhY2VfaWRzGAQgAygJEhUKDXN0YXJ0X29mZnNldHMYBSADKAQSNgoMdGV4dF92ZWN0b3JzGAYgASgLMhsucHJvYmVzdHJlYW0udjEuRmxvYXRNYXRyaXhIAIgBARIOCgZyb3V0ZWQYByABKAhCDwoNX3RleHRfdmVjdG9ycyJFCg9FbWJlZE1vZGVsQ2h1bmsSFAoMdGVuc29yX2luZGV4GAEgASgNEg4KBm9mZnNldBgCIAEoBBIMCgRkYXRhGAMgASgMIjcKEEVtYmVkTW9kZWxGb290ZXISEwoLdG90YWxfYnl0ZXMYASABKAQSDgoGZGlnZXN0GAIgASgMIlkKEkVtYmVkTW9kZWxSZXNwb25zZRIsCgdyZXN1bHRzGAEgAygLMhsucHJvYmVzdHJlYW0udjEuTW9kZWxSZXN1bHQSFQoNc3RvcHBlZF9lYXJseRgCIAEoCCKfAQoLTW9kZWxSZXN1bHQSEAoIbW9kZWxfaWQYASABKAkSEQoJdXBsb2FkX2lkGAIgASgJEjMKCWVtYmVkZGluZxgDIAEoCzIeLnByb2Jlc3RyZWFtLnYxLk1vZGVsRW1iZWRkaW5nSAASKwoFZXJyb3IYBCABKAsyGi5wcm9iZXN0cmVhbS52MS5Nb2RlbEVycm9ySABCCQoHb3V0Y29tZSLiAQoOTW9kZWxFbWJlZGRpbmcSMwoKZW1iZWRkaW5ncxgBIAMoCzIfLnByb2Jlc3RyZWFtLnYxLkV4cGVydEVtYmVkZGluZxIWCg5ieXRlc19yZWNlaXZlZBgCIAEoBBITCgtieXRlc190b3RhbBgDIAEoBBIWCg5yb3dzX3Byb2plY3RlZBgEIAEoBBIoCgd0aW1pbmdzGAUgASgLMhcucHJvYmVzdHJlYW0udjEuVGltaW5ncxIsCghiYWNrZW5kcxgGIAMoCzIaLnByb2Jlc3RyZWFtLnYxLkJhY2tlbmRVc2UiOAoKQmFja2VuZFVzZRIMCgRuYW1lGAEgASgJEg4KBmRldmljZRgCIAEoCRIMCgRyb3dzGAMgASgEIuABCg9FeHBlcnRFbWJlZGRpbmcSEAoIc3BhY2VfaWQYASABKAkSEwoLZXhwZXJ0X25hbWUYAiABKAkSFgoOcmVwcmVzZW50YXRpb24YAyABKAwSFAoMdGV4dF9jb3NpbmVzGAQgASgMEhQKDGxhYmVsX2xvZ2l0cxgFIAEoDBIbChNsYWJlbF9wcm9iYWJpbGl0aWVzGAYgASgMEg4KBmxhYmVscxgHIAMoCRIsCgR0cmVlGAggASgLMhkucHJvYmVzdHJlYW0udjEuVHJlZU1hdGNoSACIAQFCBwoFX3RyZWUiiAIKB1RpbWluZ3MSKAoFdG90YWwYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKgoHcmVjZWl2ZRgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhInCgR3YWl0GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEikKBmRpZ2VzdBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIqCgdwcm9qZWN0GAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEicKBGhlYWQYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24yxwEKEEVtYmVkZGluZ1NlcnZpY2USXAoNUGxhbkVtYmVkZGluZxIkLnByb2Jlc3RyZWFtLnYxLlBsYW5FbWJlZGRpbmdSZXF1ZXN0GiUucHJvYmVzdHJlYW0udjEuUGxhbkVtYmVkZGluZ1Jlc3BvbnNlElUKCkVtYmVkTW9kZWwSIS5wcm9iZXN0cmVhbS52MS5FbWJlZE1vZGVsUmVxdWVzdBoiLnByb2Jlc3RyZWFtLnYxLkVtYmVkTW9kZWxSZXNwb25zZSgBYgZwcm90bzM", [file_google_protobuf_duration, file_probestream_v1_types]);
+  fileDesc("CiZwcm9iZXN0cmVhbS92MS9lbWJlZGRpbmdfc2VydmljZS5wcm90bxIOcHJvYmVzdHJlYW0udjEiQwoUUGxhbkVtYmVkZGluZ1JlcXVlc3QSKwoJbWFuaWZlc3RzGAEgAygLMhgucHJvYmVzdHJlYW0udjEuTWFuaWZlc3QiQQoVUGxhbkVtYmVkZGluZ1Jlc3BvbnNlEigKBXBsYW5zGAEgAygLMhkucHJvYmVzdHJlYW0udjEuTW9kZWxQbGFuIoYBCglNb2RlbFBsYW4SEAoIbW9kZWxfaWQYASABKAkSLwoHcGxhbm5lZBgCIAEoCzIcLnByb2Jlc3RyZWFtLnYxLlBsYW5uZWRNb2RlbEgAEisKBWVycm9yGAMgASgLMhoucHJvYmVzdHJlYW0udjEuTW9kZWxFcnJvckgAQgkKB291dGNvbWUigwIKDFBsYW5uZWRNb2RlbBIsCgd0ZW5zb3JzGAEgAygLMhsucHJvYmVzdHJlYW0udjEuVGVuc29yUmFuZ2USMAoHdGFyZ2V0cxgCIAMoCzIfLnByb2Jlc3RyZWFtLnYxLkVtYmVkZGluZ1RhcmdldBIuCg9hY2NlcHRlZF9kdHlwZXMYAyADKA4yFS5wcm9iZXN0cmVhbS52MS5EdHlwZRITCgtjaHVua19ieXRlcxgEIAEoDRIRCgl1cGxvYWRfaWQYBSABKAkSKwoGc3RhcnRzGAYgAygLMhsucHJvYmVzdHJlYW0udjEuVGVuc29yU3RhcnQSDgoGcm91dGVkGAcgASgIIjYKC1RlbnNvclN0YXJ0Eg4KBm9mZnNldBgBIAEoBBIXCg9zZWdtZW50X2RpZ2VzdHMYAiABKAwitQEKEUVtYmVkTW9kZWxSZXF1ZXN0EjIKBmhlYWRlchgBIAEoCzIgLnByb2Jlc3RyZWFtLnYxLkVtYmVkTW9kZWxIZWFkZXJIABIwCgVjaHVuaxgCIAEoCzIfLnByb2Jlc3RyZWFtLnYxLkVtYmVkTW9kZWxDaHVua0gAEjIKBmZvb3RlchgDIAEoCzIgLnByb2Jlc3RyZWFtLnYxLkVtYmVkTW9kZWxGb290ZXJIAEIGCgRwYXJ0IqQCChBFbWJlZE1vZGVsSGVhZGVyEhAKCG1vZGVsX2lkGAEgASgJEhEKCXVwbG9hZF9pZBgCIAEoCRIsCgd0ZW5zb3JzGAMgAygLMhsucHJvYmVzdHJlYW0udjEuVGVuc29yUmFuZ2USEQoJc3BhY2VfaWRzGAQgAygJEhUKDXN0YXJ0X29mZnNldHMYBSADKAQSNgoMdGV4dF92ZWN0b3JzGAYgASgLMhsucHJvYmVzdHJlYW0udjEuRmxvYXRNYXRyaXhIAIgBARIOCgZyb3V0ZWQYByABKAgSMAoFaW5kZXgYCCABKAsyHC5wcm9iZXN0cmVhbS52MS5JbmRleFJlcXVlc3RIAYgBAUIPCg1fdGV4dF92ZWN0b3JzQggKBl9pbmRleCLGAgoMSW5kZXhSZXF1ZXN0EhAKCG1vZGVsX2lkGAEgASgJEjwKCG1ldGFkYXRhGAIgAygLMioucHJvYmVzdHJlYW0udjEuSW5kZXhSZXF1ZXN0Lk1ldGFkYXRhRW50cnkSOAoGY2xhaW1zGAMgAygLMigucHJvYmVzdHJlYW0udjEuSW5kZXhSZXF1ZXN0LkNsYWltc0VudHJ5EhEKCWZpbGVfaGFzaBgEIAEoCRIMCgRiYXNlGAUgASgJEgwKBGZpbGwYBiABKAgaTgoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSLAoFdmFsdWUYAiABKAsyHS5wcm9iZXN0cmVhbS52MS5NZXRhZGF0YVZhbHVlOgI4ARotCgtDbGFpbXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkUKD0VtYmVkTW9kZWxDaHVuaxIUCgx0ZW5zb3JfaW5kZXgYASABKA0SDgoGb2Zmc2V0GAIgASgEEgwKBGRhdGEYAyABKAwiNwoQRW1iZWRNb2RlbEZvb3RlchITCgt0b3RhbF9ieXRlcxgBIAEoBBIOCgZkaWdlc3QYAiABKAwiWQoSRW1iZWRNb2RlbFJlc3BvbnNlEiwKB3Jlc3VsdHMYASADKAsyGy5wcm9iZXN0cmVhbS52MS5Nb2RlbFJlc3VsdBIVCg1zdG9wcGVkX2Vhcmx5GAIgASgIIp8BCgtNb2RlbFJlc3VsdBIQCghtb2RlbF9pZBgBIAEoCRIRCgl1cGxvYWRfaWQYAiABKAkSMwoJZW1iZWRkaW5nGAMgASgLMh4ucHJvYmVzdHJlYW0udjEuTW9kZWxFbWJlZGRpbmdIABIrCgVlcnJvchgEIAEoCzIaLnByb2Jlc3RyZWFtLnYxLk1vZGVsRXJyb3JIAEIJCgdvdXRjb21lIowCCg5Nb2RlbEVtYmVkZGluZxIzCgplbWJlZGRpbmdzGAEgAygLMh8ucHJvYmVzdHJlYW0udjEuRXhwZXJ0RW1iZWRkaW5nEhYKDmJ5dGVzX3JlY2VpdmVkGAIgASgEEhMKC2J5dGVzX3RvdGFsGAMgASgEEhYKDnJvd3NfcHJvamVjdGVkGAQgASgEEigKB3RpbWluZ3MYBSABKAsyFy5wcm9iZXN0cmVhbS52MS5UaW1pbmdzEiwKCGJhY2tlbmRzGAYgAygLMhoucHJvYmVzdHJlYW0udjEuQmFja2VuZFVzZRIUCgx3ZWlnaHRzX2hhc2gYByABKAkSEgoKaW5kZXhlZF9pZBgIIAEoCSI4CgpCYWNrZW5kVXNlEgwKBG5hbWUYASABKAkSDgoGZGV2aWNlGAIgASgJEgwKBHJvd3MYAyABKAQi4AEKD0V4cGVydEVtYmVkZGluZxIQCghzcGFjZV9pZBgBIAEoCRITCgtleHBlcnRfbmFtZRgCIAEoCRIWCg5yZXByZXNlbnRhdGlvbhgDIAEoDBIUCgx0ZXh0X2Nvc2luZXMYBCABKAwSFAoMbGFiZWxfbG9naXRzGAUgASgMEhsKE2xhYmVsX3Byb2JhYmlsaXRpZXMYBiABKAwSDgoGbGFiZWxzGAcgAygJEiwKBHRyZWUYCCABKAsyGS5wcm9iZXN0cmVhbS52MS5UcmVlTWF0Y2hIAIgBAUIHCgVfdHJlZSKIAgoHVGltaW5ncxIoCgV0b3RhbBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIqCgdyZWNlaXZlGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEicKBHdhaXQYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKQoGZGlnZXN0GAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEioKB3Byb2plY3QYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SJwoEaGVhZBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbjLHAQoQRW1iZWRkaW5nU2VydmljZRJcCg1QbGFuRW1iZWRkaW5nEiQucHJvYmVzdHJlYW0udjEuUGxhbkVtYmVkZGluZ1JlcXVlc3QaJS5wcm9iZXN0cmVhbS52MS5QbGFuRW1iZWRkaW5nUmVzcG9uc2USVQoKRW1iZWRNb2RlbBIhLnByb2Jlc3RyZWFtLnYxLkVtYmVkTW9kZWxSZXF1ZXN0GiIucHJvYmVzdHJlYW0udjEuRW1iZWRNb2RlbFJlc3BvbnNlKAFiBnByb3RvMw", [file_google_protobuf_duration, file_probestream_v1_catalogue_service, file_probestream_v1_types]);
 
 /**
  * Manifests of the models to plan for.
@@ -296,6 +298,13 @@ export type EmbedModelHeader = Message<"probestream.v1.EmbedModelHeader"> & {
    * @generated from field: bool routed = 7;
    */
   routed: boolean;
+
+  /**
+   * Puts the model into the catalogue, in the space of every expert that embeds it. The result comes when that is durable.
+   *
+   * @generated from field: optional probestream.v1.IndexRequest index = 8;
+   */
+  index?: IndexRequest | undefined;
 };
 
 /**
@@ -304,6 +313,62 @@ export type EmbedModelHeader = Message<"probestream.v1.EmbedModelHeader"> & {
  */
 export const EmbedModelHeaderSchema: GenMessage<EmbedModelHeader> = /*@__PURE__*/
   messageDesc(file_probestream_v1_embedding_service, 6);
+
+/**
+ * What is to be known of a model in the catalogue.
+ *
+ * @generated from message probestream.v1.IndexRequest
+ */
+export type IndexRequest = Message<"probestream.v1.IndexRequest"> & {
+  /**
+   * Id in the catalogue, 1 to 1024 UTF-16 units; a model that is there under it is replaced. Empty: the header's model id.
+   *
+   * @generated from field: string model_id = 1;
+   */
+  modelId: string;
+
+  /**
+   * What the user says of the model.
+   *
+   * @generated from field: map<string, probestream.v1.MetadataValue> metadata = 2;
+   */
+  metadata: { [key: string]: MetadataValue };
+
+  /**
+   * What the file says of itself.
+   *
+   * @generated from field: map<string, string> claims = 3;
+   */
+  claims: { [key: string]: string };
+
+  /**
+   * SHA-256 of the whole file, lower-case hexadecimal; empty if it was not computed.
+   *
+   * @generated from field: string file_hash = 4;
+   */
+  fileHash: string;
+
+  /**
+   * The base model, if the user knows it. Empty: what the claims say, if they do.
+   *
+   * @generated from field: string base = 5;
+   */
+  base: string;
+
+  /**
+   * A space that is new waits until it is switched to.
+   *
+   * @generated from field: bool fill = 6;
+   */
+  fill: boolean;
+};
+
+/**
+ * Describes the message probestream.v1.IndexRequest.
+ * Use `create(IndexRequestSchema)` to create a new message.
+ */
+export const IndexRequestSchema: GenMessage<IndexRequest> = /*@__PURE__*/
+  messageDesc(file_probestream_v1_embedding_service, 7);
 
 /**
  * A run of bytes of one tensor of the open model. Tensors come in the header's order, bytes in ascending order.
@@ -338,7 +403,7 @@ export type EmbedModelChunk = Message<"probestream.v1.EmbedModelChunk"> & {
  * Use `create(EmbedModelChunkSchema)` to create a new message.
  */
 export const EmbedModelChunkSchema: GenMessage<EmbedModelChunk> = /*@__PURE__*/
-  messageDesc(file_probestream_v1_embedding_service, 7);
+  messageDesc(file_probestream_v1_embedding_service, 8);
 
 /**
  * Closes the open model. Without it nothing is committed.
@@ -368,7 +433,7 @@ export type EmbedModelFooter = Message<"probestream.v1.EmbedModelFooter"> & {
  * Use `create(EmbedModelFooterSchema)` to create a new message.
  */
 export const EmbedModelFooterSchema: GenMessage<EmbedModelFooter> = /*@__PURE__*/
-  messageDesc(file_probestream_v1_embedding_service, 8);
+  messageDesc(file_probestream_v1_embedding_service, 9);
 
 /**
  * The answer to an upload.
@@ -399,7 +464,7 @@ export type EmbedModelResponse = Message<"probestream.v1.EmbedModelResponse"> & 
  * Use `create(EmbedModelResponseSchema)` to create a new message.
  */
 export const EmbedModelResponseSchema: GenMessage<EmbedModelResponse> = /*@__PURE__*/
-  messageDesc(file_probestream_v1_embedding_service, 9);
+  messageDesc(file_probestream_v1_embedding_service, 10);
 
 /**
  * What became of one model.
@@ -448,7 +513,7 @@ export type ModelResult = Message<"probestream.v1.ModelResult"> & {
  * Use `create(ModelResultSchema)` to create a new message.
  */
 export const ModelResultSchema: GenMessage<ModelResult> = /*@__PURE__*/
-  messageDesc(file_probestream_v1_embedding_service, 10);
+  messageDesc(file_probestream_v1_embedding_service, 11);
 
 /**
  * Representations of one model, with how they came about.
@@ -497,6 +562,20 @@ export type ModelEmbedding = Message<"probestream.v1.ModelEmbedding"> & {
    * @generated from field: repeated probestream.v1.BackendUse backends = 6;
    */
   backends: BackendUse[];
+
+  /**
+   * SHA-256 in lower-case hexadecimal of the layer, as the server computed it: the digest of EmbedModelFooter.
+   *
+   * @generated from field: string weights_hash = 7;
+   */
+  weightsHash: string;
+
+  /**
+   * Id under which the model is in the catalogue now; empty if it was not to be indexed.
+   *
+   * @generated from field: string indexed_id = 8;
+   */
+  indexedId: string;
 };
 
 /**
@@ -504,7 +583,7 @@ export type ModelEmbedding = Message<"probestream.v1.ModelEmbedding"> & {
  * Use `create(ModelEmbeddingSchema)` to create a new message.
  */
 export const ModelEmbeddingSchema: GenMessage<ModelEmbedding> = /*@__PURE__*/
-  messageDesc(file_probestream_v1_embedding_service, 11);
+  messageDesc(file_probestream_v1_embedding_service, 12);
 
 /**
  * A compute backend's share of a projection.
@@ -539,7 +618,7 @@ export type BackendUse = Message<"probestream.v1.BackendUse"> & {
  * Use `create(BackendUseSchema)` to create a new message.
  */
 export const BackendUseSchema: GenMessage<BackendUse> = /*@__PURE__*/
-  messageDesc(file_probestream_v1_embedding_service, 12);
+  messageDesc(file_probestream_v1_embedding_service, 13);
 
 /**
  * The result of one expert.
@@ -610,7 +689,7 @@ export type ExpertEmbedding = Message<"probestream.v1.ExpertEmbedding"> & {
  * Use `create(ExpertEmbeddingSchema)` to create a new message.
  */
 export const ExpertEmbeddingSchema: GenMessage<ExpertEmbedding> = /*@__PURE__*/
-  messageDesc(file_probestream_v1_embedding_service, 13);
+  messageDesc(file_probestream_v1_embedding_service, 14);
 
 /**
  * Where the time of one model went. Stages overlap, so their sum may exceed the total.
@@ -667,7 +746,7 @@ export type Timings = Message<"probestream.v1.Timings"> & {
  * Use `create(TimingsSchema)` to create a new message.
  */
 export const TimingsSchema: GenMessage<Timings> = /*@__PURE__*/
-  messageDesc(file_probestream_v1_embedding_service, 14);
+  messageDesc(file_probestream_v1_embedding_service, 15);
 
 /**
  * Turns model weights into representations.

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file probestream/v1/server_service.proto.
  */
 export const file_probestream_v1_server_service: GenFile = /*@__PURE__*/
-  fileDesc("CiNwcm9iZXN0cmVhbS92MS9zZXJ2ZXJfc2VydmljZS5wcm90bxIOcHJvYmVzdHJlYW0udjEiFgoUR2V0U2VydmVySW5mb1JlcXVlc3QixwEKFUdldFNlcnZlckluZm9SZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEiYKBmxpbWl0cxgCIAEoCzIWLnByb2Jlc3RyZWFtLnYxLkxpbWl0cxIvCgttZW1vcnlfcGxhbhgDIAEoCzIaLnByb2Jlc3RyZWFtLnYxLk1lbW9yeVBsYW4SLQoIYmFja2VuZHMYBCADKAsyGy5wcm9iZXN0cmVhbS52MS5CYWNrZW5kSW5mbxIVCg1wcm9jZXNzX2NvdW50GAUgASgNIvgCCgZMaW1pdHMSFwoPbWF4X2NodW5rX2J5dGVzGAEgASgNEhgKEGJlc3RfY2h1bmtfYnl0ZXMYAiABKA0SFwoPbWF4X3BsYW5fbW9kZWxzGAMgASgNEhwKFG1heF9tYW5pZmVzdF90ZW5zb3JzGAQgASgNEhkKEW1heF9zdHJlYW1fbW9kZWxzGAUgASgNEhgKEG1heF90ZXh0X3ZlY3RvcnMYBiABKA0SGQoRbWF4X2Rpc2NhcmRfYnl0ZXMYByABKAQSNgoTc3RyZWFtX2lkbGVfdGltZW91dBgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIwCg11cGxvYWRfZXhwaXJ5GAkgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhUKDXNlZ21lbnRfYnl0ZXMYCiABKAQSGQoRbWF4X21lc3NhZ2VfYnl0ZXMYCyABKA0SGAoQbWF4X2Fuc3dlcl9ieXRlcxgMIAEoDSKrAgoKTWVtb3J5UGxhbhIUCgxidWRnZXRfYnl0ZXMYASABKAQSFgoOcmVzZXJ2ZWRfYnl0ZXMYAiABKAQSFAoMZXhwZXJ0X2J5dGVzGAMgASgEEhQKDHN0cmVhbV9ieXRlcxgEIAEoBBIcChRyZWNlaXZlX3dpbmRvd19ieXRlcxgFIAEoBBIWCg5tZXNzYWdlc19ieXRlcxgGIAEoBBIUCgxibG9ja3NfYnl0ZXMYByABKAQSFAoMb3Blbl9zdHJlYW1zGAggASgNEhoKEnVwbG9hZF9zdGF0ZV9ieXRlcxgJIAEoBBIUCgx3b3JrZXJfY291bnQYCiABKA0SFQoNcnVudGltZV9ieXRlcxgLIAEoBBIYChBjb25uZWN0aW9uX2J5dGVzGAwgASgEIoIBCgtCYWNrZW5kSW5mbxIMCgRuYW1lGAEgASgJEg4KBmRldmljZRgCIAEoCRIRCglhdmFpbGFibGUYAyABKAgSGgoSdW5hdmFpbGFibGVfcmVhc29uGAQgASgJEg4KBmdmbG9wcxgFIAEoARIWCg5yZWxhdGl2ZV9lcnJvchgGIAEoATJtCg1TZXJ2ZXJTZXJ2aWNlElwKDUdldFNlcnZlckluZm8SJC5wcm9iZXN0cmVhbS52MS5HZXRTZXJ2ZXJJbmZvUmVxdWVzdBolLnByb2Jlc3RyZWFtLnYxLkdldFNlcnZlckluZm9SZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_duration]);
+  fileDesc("CiNwcm9iZXN0cmVhbS92MS9zZXJ2ZXJfc2VydmljZS5wcm90bxIOcHJvYmVzdHJlYW0udjEiFgoUR2V0U2VydmVySW5mb1JlcXVlc3Qi7QEKFUdldFNlcnZlckluZm9SZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEiYKBmxpbWl0cxgCIAEoCzIWLnByb2Jlc3RyZWFtLnYxLkxpbWl0cxIvCgttZW1vcnlfcGxhbhgDIAEoCzIaLnByb2Jlc3RyZWFtLnYxLk1lbW9yeVBsYW4SLQoIYmFja2VuZHMYBCADKAsyGy5wcm9iZXN0cmVhbS52MS5CYWNrZW5kSW5mbxIVCg1wcm9jZXNzX2NvdW50GAUgASgNEg0KBXN0b3JlGAYgASgJEhUKDXRleHRfZW5jb2RlcnMYByADKAki1gMKBkxpbWl0cxIXCg9tYXhfY2h1bmtfYnl0ZXMYASABKA0SGAoQYmVzdF9jaHVua19ieXRlcxgCIAEoDRIXCg9tYXhfcGxhbl9tb2RlbHMYAyABKA0SHAoUbWF4X21hbmlmZXN0X3RlbnNvcnMYBCABKA0SGQoRbWF4X3N0cmVhbV9tb2RlbHMYBSABKA0SGAoQbWF4X3RleHRfdmVjdG9ycxgGIAEoDRIZChFtYXhfZGlzY2FyZF9ieXRlcxgHIAEoBBI2ChNzdHJlYW1faWRsZV90aW1lb3V0GAggASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjAKDXVwbG9hZF9leHBpcnkYCSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFQoNc2VnbWVudF9ieXRlcxgKIAEoBBIZChFtYXhfbWVzc2FnZV9ieXRlcxgLIAEoDRIYChBtYXhfYW5zd2VyX2J5dGVzGAwgASgNEhMKC21heF9xdWVyaWVzGA0gASgNEhIKCm1heF9sYWJlbHMYDiABKA0SFwoPbWF4X2NsYWltX2J5dGVzGA8gASgNEhoKEm1heF9tZXRhZGF0YV9ieXRlcxgQIAEoDSKrAgoKTWVtb3J5UGxhbhIUCgxidWRnZXRfYnl0ZXMYASABKAQSFgoOcmVzZXJ2ZWRfYnl0ZXMYAiABKAQSFAoMZXhwZXJ0X2J5dGVzGAMgASgEEhQKDHN0cmVhbV9ieXRlcxgEIAEoBBIcChRyZWNlaXZlX3dpbmRvd19ieXRlcxgFIAEoBBIWCg5tZXNzYWdlc19ieXRlcxgGIAEoBBIUCgxibG9ja3NfYnl0ZXMYByABKAQSFAoMb3Blbl9zdHJlYW1zGAggASgNEhoKEnVwbG9hZF9zdGF0ZV9ieXRlcxgJIAEoBBIUCgx3b3JrZXJfY291bnQYCiABKA0SFQoNcnVudGltZV9ieXRlcxgLIAEoBBIYChBjb25uZWN0aW9uX2J5dGVzGAwgASgEIoIBCgtCYWNrZW5kSW5mbxIMCgRuYW1lGAEgASgJEg4KBmRldmljZRgCIAEoCRIRCglhdmFpbGFibGUYAyABKAgSGgoSdW5hdmFpbGFibGVfcmVhc29uGAQgASgJEg4KBmdmbG9wcxgFIAEoARIWCg5yZWxhdGl2ZV9lcnJvchgGIAEoATJtCg1TZXJ2ZXJTZXJ2aWNlElwKDUdldFNlcnZlckluZm8SJC5wcm9iZXN0cmVhbS52MS5HZXRTZXJ2ZXJJbmZvUmVxdWVzdBolLnByb2Jlc3RyZWFtLnYxLkdldFNlcnZlckluZm9SZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_duration]);
 
 /**
  * Nothing to say.
@@ -69,6 +69,20 @@ export type GetServerInfoResponse = Message<"probestream.v1.GetServerInfoRespons
    * @generated from field: uint32 process_count = 5;
    */
   processCount: number;
+
+  /**
+   * Name and place of the store of models, for people; empty if the server keeps none.
+   *
+   * @generated from field: string store = 6;
+   */
+  store: string;
+
+  /**
+   * Text encoders at hand: SHA-256 of their model files, lower-case hexadecimal.
+   *
+   * @generated from field: repeated string text_encoders = 7;
+   */
+  textEncoders: string[];
 };
 
 /**
@@ -167,6 +181,34 @@ export type Limits = Message<"probestream.v1.Limits"> & {
    * @generated from field: uint32 max_answer_bytes = 12;
    */
   maxAnswerBytes: number;
+
+  /**
+   * Most queries in one BatchRetrieve, models in one Classify or FindDuplicates, ids in one call of the catalogue.
+   *
+   * @generated from field: uint32 max_queries = 13;
+   */
+  maxQueries: number;
+
+  /**
+   * Most labels in one Classify.
+   *
+   * @generated from field: uint32 max_labels = 14;
+   */
+  maxLabels: number;
+
+  /**
+   * Longest value of a claim that is kept, in bytes of UTF-8; longer ones are left out.
+   *
+   * @generated from field: uint32 max_claim_bytes = 15;
+   */
+  maxClaimBytes: number;
+
+  /**
+   * Most bytes of one record's metadata, names and values, in UTF-8.
+   *
+   * @generated from field: uint32 max_metadata_bytes = 16;
+   */
+  maxMetadataBytes: number;
 };
 
 /**
