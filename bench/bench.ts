@@ -11,6 +11,7 @@ import { roundTrip } from "./round-trip.js";
 import { routing } from "./routing.js";
 import { routingCost } from "./routing-cost.js";
 import { soak } from "./soak.js";
+import { stores } from "./stores.js";
 import { trainingOptions } from "./training-options.js";
 import { trees } from "./trees.js";
 import { worker } from "./worker.js";
@@ -28,6 +29,7 @@ const benches = {
   routing,
   "routing-cost": routingCost,
   soak,
+  stores,
   "training-options": trainingOptions,
   trees,
   worker,
