@@ -18,11 +18,17 @@ export function prepareFolder(folder: string, fileName: string): void {
   mkdirSync(folder, { recursive: true });
   accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
   const path = join(folder, fileName);
-  const size = statFile(path);
-  statFile(`${path}-lock`);
-  if (size > 0) assertMark(path);
+  const sizes = [statFile(path), statFile(`${path}-lock`)];
+  if (sizes[0] !== 0) assertMark(path);
+  // What is there already can be read on a full disk.
+  const free = sizes.includes(0) ? toFreeBytes(folder) : leastFreeBytes;
+  if (free < leastFreeBytes) throw new Error(`ENOSPC: ${free} bytes are free in ${folder}`);
+}
+
+/** Bytes free on a folder's disk. */
+export function toFreeBytes(folder: string): number {
   const { bavail, bsize } = statfsSync(folder);
-  if (bavail * bsize < leastFreeBytes) throw new Error(`ENOSPC: ${bavail * bsize} bytes are free in ${folder}`);
+  return bavail * bsize;
 }
 
 /** Bytes of a file that may be read and written; 0 if it is not there. */
