@@ -18,8 +18,8 @@ export interface ExportReader {
   close(): void;
 }
 
-/** Records in a batch, and numbers of their representations, at most: messages of 4 MiB hold as many, and their metadata. */
-const [maxRecords, maxNumbers] = [1000, 400_000];
+/** Records in a batch, and characters of their lines after which it ends: servers take messages of 4 MiB. */
+const [maxRecords, maxCharacters] = [1000, 2 * 1024 ** 2];
 
 /**
  * Opens an export of JSON lines as `export` writes it. Memory: a batch.
@@ -74,8 +74,8 @@ async function* toBatches(
   { width }: ExportHead,
   shown: string,
 ): AsyncGenerator<readonly VectorRecord[], void, undefined> {
-  const batchRecords = Math.max(1, Math.min(maxRecords, Math.floor(maxNumbers / width)));
   let batch: VectorRecord[] = [];
+  let characters = 0;
   let count = 0;
   let isWhole = false;
   for await (const { number, text } of lines) {
@@ -89,10 +89,13 @@ async function* toBatches(
     isWhole = "end" in line;
     if (!("record" in line)) continue;
     count++;
+    if (batch.length === maxRecords || (batch.length > 0 && characters + text.length > maxCharacters)) {
+      yield batch;
+      batch = [];
+      characters = 0;
+    }
     batch.push(line.record);
-    if (batch.length < batchRecords) continue;
-    yield batch;
-    batch = [];
+    characters += text.length;
   }
   if (batch.length > 0) yield batch;
   if (isWhole) return;
