@@ -49,7 +49,7 @@ test("a text's vector is the mean of its words' vectors, scaled to unit length",
 
 test("a text without a known word has a vector of zeros", async (t) => {
   const { encoder } = await openWords(t);
-  for (const text of ["", "???", "yellow [UNK] [PAD]"]) {
+  for (const text of ["???", "yellow [UNK] [PAD]"]) {
     t.deepEqual((await encoder.encode([text])).values, new Float32Array(5), text);
   }
 });
