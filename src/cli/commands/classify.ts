@@ -80,7 +80,7 @@ async function classify(words: readonly string[], options: ClassifyOptions, cont
     ...(labels !== undefined && { labels: await readLabels(labels) }),
     ...{ experts: expert, mode, top: options.top ?? (isJson ? undefined : defaultTop) },
   };
-  const opened = await openCatalogueOf(options, context);
+  const opened = await openCatalogueOf(options, context, { needsTexts: true });
   try {
     const modelOptions = toModelOptions({ headers, token, hubToken: context.environment.hubToken });
     const found = await findExamples(words, opened, {

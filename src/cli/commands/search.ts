@@ -74,7 +74,8 @@ async function search(words: readonly string[], options: SearchOptions, context:
   if (texts.length === 0 && like.length === 0) {
     throw usageError('nothing is asked for; give a text, as in `probestream search "pixel art"`, or --like MODEL');
   }
-  const opened = await openCatalogueOf(options, context);
+  const needsTexts = texts.length > 0 || [...like, ...unlike].some((word) => word.startsWith("text:"));
+  const opened = await openCatalogueOf(options, context, { needsTexts });
   try {
     const modelOptions = toModelOptions({ headers, token, hubToken: context.environment.hubToken });
     const { signal } = context;
@@ -94,7 +95,10 @@ async function search(words: readonly string[], options: SearchOptions, context:
 }
 
 function toExamples(found: readonly FoundExample[]): readonly Example[] {
-  return found.flatMap(({ examples }) => examples);
+  return found.flatMap(({ word, examples }) => {
+    if (examples.length <= 1) return examples;
+    throw usageError(`${word} is embedded by ${examples.length} experts; name the one that is meant with --expert`);
+  });
 }
 
 function toName(like: readonly string[], unlike: readonly string[]): string {

@@ -55,7 +55,10 @@ async function similar(words: readonly string[], options: SimilarOptions, contex
     const found = await findExamples(words, opened, {
       ...{ experts: expert, modelOptions, signal, areTextsAllowed: false },
     });
-    const queries = found.map(({ word, examples }) => ({ name: word, query: { ...bounds, positives: examples } }));
+    // A file that several experts embed is several queries.
+    const queries = found.flatMap(({ word, examples }) =>
+      examples.map((example) => ({ name: word, query: { ...bounds, positives: [example] } })),
+    );
     return await runQueries(queries, opened.catalogue, options.json === true, context);
   } finally {
     await opened.close();
