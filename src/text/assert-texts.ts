@@ -10,24 +10,32 @@ const maxTextLength = 65_536;
 const visible = /[^\s\p{Z}\p{Cc}\p{Cf}]/u;
 
 /**
- * Refuses texts that no encoder takes.
+ * Refuses lists of texts that no encoder takes.
  *
- * @throws InvalidInputError `FIELD_INVALID` for an empty list, or a text of nothing but white space; LimitExceededError
- * `LIMIT_EXCEEDED` for one of more than 65,536 characters. Both name its position.
+ * @throws InvalidInputError `FIELD_INVALID` for an empty list; what {@link assertText} throws, with the text's position.
  */
 export function assertTexts(texts: readonly string[]): void {
   if (texts.length === 0) {
     throw new InvalidInputError("FIELD_INVALID", "there are no texts to encode; give at least one");
   }
-  for (const [index, text] of texts.entries()) {
-    const { length } = text;
-    if (length > maxTextLength) {
-      const message = `text ${index} is ${length} characters long; at most ${maxTextLength} are taken, shorten it`;
-      throw new LimitExceededError("LIMIT_EXCEEDED", message, { index, length, max: maxTextLength });
-    }
-    if (!visible.test(text)) {
-      const message = `text ${index} is empty: ${JSON.stringify(text.slice(0, 40))}; a text must hold more than white space`;
-      throw new InvalidInputError("FIELD_INVALID", message, { index });
-    }
+  for (const [index, text] of texts.entries()) assertText(text, `text ${index}`);
+}
+
+/**
+ * Refuses a text that no encoder takes.
+ *
+ * @param name of the text, for messages.
+ * @throws InvalidInputError `FIELD_INVALID` for a text of nothing but white space; LimitExceededError `LIMIT_EXCEEDED`
+ * for one of more than 65,536 characters.
+ */
+export function assertText(text: string, name = "the text"): void {
+  const { length } = text;
+  if (length > maxTextLength) {
+    const message = `${name} is ${length} characters long; at most ${maxTextLength} are taken, shorten it`;
+    throw new LimitExceededError("LIMIT_EXCEEDED", message, { length, max: maxTextLength });
+  }
+  if (!visible.test(text)) {
+    const message = `${name} is empty: ${JSON.stringify(text.slice(0, 40))}; a text must hold more than white space`;
+    throw new InvalidInputError("FIELD_INVALID", message);
   }
 }

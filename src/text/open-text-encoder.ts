@@ -45,7 +45,7 @@ const clipTokens = { begin: "<|startoftext|>", end: "<|endoftext|>" } as const;
  * event loop between batches, in which a signal is seen: it belongs in a worker thread (`startTextEncoder`), or in a
  * command that has nothing else to do.
  *
- * Memory: the model, the vocabulary, and what the layers need for 4,096 tokens.
+ * Memory: the model, the vocabulary, and what the layers need for 1,024 tokens.
  *
  * @throws NotFoundError `FILE_NOT_FOUND` for a file that is absent, CorruptDataError `CORRUPT` for one that is no ONNX
  * model or no JSON, InvalidInputError `HEADER_MALFORMED`, `FIELD_INVALID`, `DTYPE_UNSUPPORTED` or `SHAPE_MISMATCH` for a

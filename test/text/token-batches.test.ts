@@ -1,7 +1,7 @@
 import test from "ava";
 import { toBatches, toPadded } from "../../src/text/token-batches.js";
 
-test("every text is in one batch, with others of like length, and no batch has more than 4,096 tokens", (t) => {
+test("every text is in one batch, with others of like length, and no batch has more than 1,024 tokens", (t) => {
   const lengths = Array.from({ length: 500 }, (_, index) => 1 + ((index * 37) % 100));
   const batches = toBatches(lengths);
   t.deepEqual(
@@ -10,7 +10,7 @@ test("every text is in one batch, with others of like length, and no batch has m
   );
   for (const { indices, length } of batches) {
     t.is(length, Math.max(...indices.map((index) => lengths[index] ?? 0)));
-    t.true(indices.length * length <= 4096);
+    t.true(indices.length * length <= 1024);
   }
   t.true(batches.reduce((sum, { indices, length }) => sum + indices.length * length, 0) < 500 * 60);
 });

@@ -43,7 +43,8 @@ test("a text's vector is the mean of its words' vectors, scaled to unit length",
   t.deepEqual([rows, columns, encoder.width], [4, 5, 5]);
   for (const [row, [text, positions]] of cases.entries()) {
     const expected = Float64Array.from(toExpected(positions));
-    t.true(relativeError(values.subarray(row * 5, row * 5 + 5), expected) < 1e-6, text);
+    // 300 words one after another in float32: 2e-6.
+    t.true(relativeError(values.subarray(row * 5, row * 5 + 5), expected) < 5e-6, text.slice(0, 40));
   }
 });
 
