@@ -1,7 +1,10 @@
 import { LimitExceededError } from "../errors/probestream-error.js";
 
-/** Takes bytes for what `what` names, and gives a function that gives them back; throws where there is no room. */
-export type Admit = (bytes: number, what: string) => () => void;
+/**
+ * Takes bytes for what `what` names, as long as a batch runs or an expert's head is kept, and gives a function that gives them
+ * back; throws where there is no room.
+ */
+export type Admit = (bytes: number, what: string, kind: "batch" | "head") => () => void;
 
 /** Bounds what batches take: each has its memory reserved before it begins, and few run at a time. */
 export interface BatchGate {
@@ -66,7 +69,7 @@ export function createBatchGate({ batchesAtOnce, maxWaitingBatches }: GateLimits
   return {
     run: async (bytes, what, signal, work) => {
       signal?.throwIfAborted();
-      const release = admit(Math.max(bytes, leastBytes), what);
+      const release = admit(Math.max(bytes, leastBytes), what, "batch");
       try {
         await enter(what, signal);
         try {

@@ -32,6 +32,14 @@ export interface Indexer {
   index(facts: IndexFacts, embedded: Embedded): Promise<string>;
 }
 
+/** A record on its way into its space. */
+interface Entry {
+  readonly space: SpaceSpec;
+  /** Whether the space waits until it is switched to, if it is new. */
+  readonly fill: boolean;
+  readonly record: NewRecord;
+}
+
 /**
  * Creates an indexer. Models that come while others are written are written together, so that many small ones do not wait for
  * a commit each.
@@ -41,18 +49,22 @@ export function createIndexer(
   limits: Pick<RetrievalLimits, "maxClaimBytes" | "maxMetadataBytes"> = defaultRetrievalLimits,
 ): Indexer {
   /** Per space that is there. */
-  const commits = new Map<string, GroupCommit<NewRecord>>();
+  const commits = new Map<string, GroupCommit<Entry>>();
 
-  const write = async (space: SpaceSpec, fill: boolean, record: NewRecord): Promise<void> => {
-    const commit = commits.get(space.spaceId) ?? createGroupCommit((records) => upsert(space, fill, records));
-    commits.set(space.spaceId, commit);
-    await commit.write(record);
+  const write = async (entry: Entry): Promise<void> => {
+    const { spaceId } = entry.space;
+    const commit = commits.get(spaceId) ?? createGroupCommit(upsert);
+    commits.set(spaceId, commit);
+    await commit.write(entry);
   };
 
-  // Each time, for another process may have dropped it; where it is there that costs a look.
-  const upsert = async (space: SpaceSpec, fill: boolean, records: readonly NewRecord[]): Promise<void> => {
-    await store.ensureSpace(space, { fill });
-    await store.upsert(space.spaceId, records);
+  const upsert = async (entries: readonly Entry[]): Promise<void> => {
+    const [first] = entries;
+    if (first === undefined) return;
+    // Each time, for another process may have dropped it; where it is there that costs a look.
+    await store.ensureSpace(first.space, { fill: first.fill });
+    const records = entries.map(({ record }) => record);
+    await store.upsert(first.space.spaceId, records);
   };
 
   return {
@@ -75,7 +87,7 @@ export function createIndexer(
       await Promise.all(
         embeddings.map(({ expert: { spaceId, name }, representation, tree }) => {
           const space: SpaceSpec = { spaceId, expertName: name, width: representation.length };
-          return write(space, fill, {
+          const record: NewRecord = {
             id: modelId,
             vector: representation,
             weightsHash,
@@ -84,7 +96,8 @@ export function createIndexer(
             base,
             metadata,
             claims,
-          });
+          };
+          return write({ space, fill, record });
         }),
       );
       return modelId;

@@ -44,7 +44,7 @@ export function createRetrieval(options: RetrievalOptions): RetrievalPort {
   const byIdentity = new Map(encoders.map((encoder) => [encoder.identity, encoder]));
   const texts = createTextImages({ encoders: byIdentity, heads, calibrations });
   const gate = createBatchGate(limits, admit);
-  const context: RetrievalContext = { store, catalogue, limits, gate, heads, calibrations, texts };
+  const context: RetrievalContext = { store, catalogue, limits, gate, admit, heads, calibrations, texts };
   return {
     retrieve: (queries, how = {}) => retrieve(queries, context, how),
     classify: (question, signal) => classify(question, context, signal),

@@ -2,6 +2,13 @@ import { toProbestreamError } from "../errors/plain-error.js";
 import type { ProbestreamError } from "../errors/probestream-error.js";
 import type { TextEncoder } from "../text/text-encoder.js";
 
+/** A text's vector. */
+export interface EncodedText {
+  readonly vector: Float32Array;
+  /** Whether the encoder knows any of its words. */
+  readonly isKnown: boolean;
+}
+
 /**
  * Encodes texts in one call, and where that is refused because of some of them, in halves, so that each text has its vector
  * or its own error.
@@ -13,12 +20,15 @@ export async function encodeEach(
   encoder: TextEncoder,
   texts: readonly string[],
   signal: AbortSignal | undefined,
-): Promise<readonly (Float32Array | ProbestreamError)[]> {
+): Promise<readonly (EncodedText | ProbestreamError)[]> {
   if (texts.length === 0) return [];
   try {
-    const { columns, values } = await encoder.encode(texts, { signal });
-    // Copies, for one text that is kept would keep all the others.
-    return texts.map((_, row) => values.slice(row * columns, (row + 1) * columns));
+    const { columns, values, unknown } = await encoder.encode(texts, { signal });
+    const strange = new Set(unknown);
+    return texts.map((_, row) => ({
+      vector: values.subarray(row * columns, (row + 1) * columns),
+      isKnown: !strange.has(row),
+    }));
   } catch (thrown) {
     signal?.throwIfAborted();
     const error = toProbestreamError(thrown);

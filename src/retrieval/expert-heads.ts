@@ -31,7 +31,7 @@ export function createExpertHeads(admit: Admit): ExpertHeads {
       const known = heads.get(expert.spaceId);
       if (known !== undefined) return known.head;
       const bytes = headBytes(expert);
-      const release = admit(bytes, `the head of the expert "${expert.name}"`);
+      const release = admit(bytes, `the head of the expert "${expert.name}"`, "head");
       const head = load(expert);
       heads.set(expert.spaceId, { head, release }, bytes);
       // What failed once may work the next time.

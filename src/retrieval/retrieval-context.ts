@@ -1,6 +1,6 @@
 import type { Catalogue } from "../experts/catalogue.js";
 import type { VectorStore } from "../vectors/vector-store.js";
-import type { BatchGate } from "./batch-gate.js";
+import type { Admit, BatchGate } from "./batch-gate.js";
 import type { Calibrations } from "./calibrations.js";
 import type { ExpertHeads } from "./expert-heads.js";
 import type { RetrievalLimits } from "./limits.js";
@@ -13,6 +13,7 @@ export interface RetrievalContext {
   readonly catalogue: Catalogue;
   readonly limits: RetrievalLimits;
   readonly gate: BatchGate;
+  readonly admit: Admit;
   readonly heads: ExpertHeads;
   readonly texts: TextImages;
   readonly calibrations: Calibrations;

@@ -1,3 +1,4 @@
+import type { ErrorReason } from "../errors/error-reason.js";
 import { NotFoundError, PreconditionError, ProbestreamError } from "../errors/probestream-error.js";
 import { quoteText } from "../vectors/assert-text.js";
 import type { SoundQuery } from "./assert-query.js";
@@ -83,12 +84,12 @@ export function expertMissing(space: KnownSpace): NotFoundError {
 }
 
 /** Which of the errors of several spaces tells most of what could be done. */
-const telling = ["TEXT_ENCODER_MISSING", "TEXT_NOT_JUDGED"] as const;
+const telling: readonly ErrorReason[] = ["TEXT_ENCODER_MISSING", "TEXT_NOT_JUDGED"];
 
 /** The error of a query that no space is left for. */
 export function toMostTelling(skipped: readonly SkippedSpace[]): ProbestreamError | undefined {
   const rank = ({ error }: SkippedSpace): number => {
-    const index = telling.findIndex((reason) => reason === error.reason);
+    const index = telling.indexOf(error.reason);
     return index < 0 ? telling.length : index;
   };
   return skipped.toSorted((a, b) => rank(a) - rank(b) || distanceOf(a) - distanceOf(b))[0]?.error;

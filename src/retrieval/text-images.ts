@@ -3,7 +3,7 @@ import type { Expert } from "../experts/expert.js";
 import type { ScoreCalibration } from "../experts/score-calibration.js";
 import type { TextEncoder } from "../text/text-encoder.js";
 import type { Calibrations } from "./calibrations.js";
-import { encodeEach } from "./encode-each.js";
+import { type EncodedText, encodeEach } from "./encode-each.js";
 import type { ExpertHeads } from "./expert-heads.js";
 import { applyLinear } from "./linear.js";
 import { createLruCache } from "./lru-cache.js";
@@ -104,12 +104,13 @@ export function createTextImages({ encoders, heads, calibrations }: TextImagesOp
           continue;
         }
         for (const text of missing) {
-          const vector = vectors.get(expert.textEncoder)?.get(toPrompt(expert, text));
-          if (vector === undefined || vector instanceof ProbestreamError) {
-            answer.set(text, vector ?? encoderMissing(expert));
+          const encoded = vectors.get(expert.textEncoder)?.get(toPrompt(expert, text));
+          if (encoded === undefined || encoded instanceof ProbestreamError) {
+            answer.set(text, encoded ?? encoderMissing(expert));
             continue;
           }
-          const isKnown = vector.some((x) => x !== 0);
+          const { vector } = encoded;
+          const isKnown = encoded.isKnown && vector.some((x) => x !== 0);
           const image = toUnit(applyLinear(head, vector));
           const reach = isKnown ? calibration?.judgeText(vector) : undefined;
           answer.set(text, { image, isKnown, reach });
@@ -127,7 +128,7 @@ async function encodeAll(
   encoders: ReadonlyMap<string, TextEncoder>,
   prompts: ReadonlyMap<string, ReadonlySet<string>>,
   signal: AbortSignal | undefined,
-): Promise<ReadonlyMap<string, ReadonlyMap<string, Float32Array | ProbestreamError>>> {
+): Promise<ReadonlyMap<string, ReadonlyMap<string, EncodedText | ProbestreamError>>> {
   const encoded = await Promise.all(
     [...prompts].map(async ([identity, own]) => {
       const encoder = encoders.get(identity);

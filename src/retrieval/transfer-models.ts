@@ -13,7 +13,7 @@ import { readSpaceDirectory } from "./space-directory.js";
 export type TransferModels = Pick<RetrievalPort, "exportModels" | "importModels">;
 
 /** Records that are read from the store at a time. */
-const recordsAtOnce = 500;
+const recordsAtOnce = 200;
 
 /** Bytes of records in one batch of an export: messages of 4 MiB are received everywhere. */
 const batchBytes = 1024 * 1024;
@@ -21,41 +21,57 @@ const batchBytes = 1024 * 1024;
 /** Most records in one batch of an import, which is written whole. */
 const maxImportRecords = 1000;
 
+/** Bytes of an export under way: records that were read, and messages made of them. */
+const exportBytes = 8 * 1024 * 1024;
+
+/** Bytes of an import under way: three messages of 4 MiB, and what is made of one. */
+const importBytes = 16 * 1024 * 1024;
+
 /** Creates the use cases. */
-export function createTransferModels({ store, catalogue, limits }: RetrievalContext): TransferModels {
+export function createTransferModels({ store, catalogue, limits, admit }: RetrievalContext): TransferModels {
   return {
     exportModels: async function* exportModels({ space: reference, filter }, signal) {
       const { spaceId } = (await readSpaceDirectory(store, catalogue)).find(reference).info;
-      let after: string | undefined;
-      for (;;) {
-        signal?.throwIfAborted();
-        const records = await store.list(spaceId, { after, limit: recordsAtOnce, filter });
-        for (const batch of toBatches(records)) {
-          yield batch.map((record): FullRecord => toFullRecord(spaceId, record));
+      const release = admit(exportBytes, "an export", "batch");
+      try {
+        let after: string | undefined;
+        for (;;) {
           signal?.throwIfAborted();
+          const records = await store.list(spaceId, { after, limit: recordsAtOnce, filter });
+          for (const batch of toBatches(records)) {
+            yield batch.map((record): FullRecord => toFullRecord(spaceId, record));
+            signal?.throwIfAborted();
+          }
+          after = records.at(-1)?.id;
+          if (records.length < recordsAtOnce) return;
         }
-        after = records.at(-1)?.id;
-        if (records.length < recordsAtOnce) return;
+      } finally {
+        release();
       }
     },
 
     importModels: async ({ spaceId, expertName, fill = false }, batches, signal) => {
-      let isThere = false;
-      let count = 0;
-      for await (const records of batches) {
-        signal?.throwIfAborted();
-        assertCount(records.length, maxImportRecords, "records in one message");
-        const kept = records.map((record) => toKept(record));
-        if (!isThere) {
-          const width = records[0]?.vector.length ?? 0;
-          if (width === 0) throw noRepresentation(records[0]);
-          await store.ensureSpace({ spaceId, expertName, width }, { fill });
-          isThere = true;
+      const release = admit(importBytes, "an import", "batch");
+      try {
+        let isThere = false;
+        let count = 0;
+        for await (const records of batches) {
+          signal?.throwIfAborted();
+          assertCount(records.length, maxImportRecords, "records in one message");
+          const kept = records.map((record) => toKept(record));
+          if (!isThere) {
+            const width = records[0]?.vector.length ?? 0;
+            if (width === 0) throw noRepresentation(records[0]);
+            await store.ensureSpace({ spaceId, expertName, width }, { fill });
+            isThere = true;
+          }
+          await store.upsert(spaceId, kept);
+          count += new Set(records.map(({ id }) => id)).size;
         }
-        await store.upsert(spaceId, kept);
-        count += new Set(records.map(({ id }) => id)).size;
+        return count;
+      } finally {
+        release();
       }
-      return count;
     },
   };
 
