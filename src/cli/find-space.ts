@@ -1,5 +1,7 @@
 import { findExpert } from "../experts/catalogue.js";
 import type { CatalogueSpace } from "../retrieval/retrieval-port.js";
+import { toSpaceFilter } from "../retrieval/space-filter.js";
+import type { Filter } from "../vectors/filter.js";
 import { CommandError, exitCodes } from "./exit-codes.js";
 
 /**
@@ -20,6 +22,20 @@ export function selectSpaces(spaces: readonly CatalogueSpace[], words: readonly 
   if (words.length > 0) return [...new Set(words.map((word) => findSpace(spaces, word)))];
   const serving = spaces.filter(({ state }) => state === "serving");
   return serving.length > 0 ? serving : spaces;
+}
+
+/**
+ * A filter in one of several spaces: a field that only models of another one have is no error, and a condition on it does
+ * not hold here, though `!=` does.
+ */
+export function toFilterIn(
+  space: CatalogueSpace,
+  spaces: readonly CatalogueSpace[],
+  filter: Filter | undefined,
+): Filter | undefined {
+  if (filter === undefined) return undefined;
+  const known = new Map(space.fields.map((field) => [field, []]));
+  return toSpaceFilter(filter, known, new Set(spaces.flatMap(({ fields }) => fields)));
 }
 
 /** Name and short id of a space, for messages. */

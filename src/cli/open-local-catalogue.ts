@@ -10,8 +10,8 @@ import type { TextEncoder } from "../text/text-encoder.js";
 import { defaultExpertsFolder, openLocalExperts } from "./local-experts.js";
 import type { OpenedCatalogue } from "./open-retrieval.js";
 import { openStore } from "./open-store.js";
-import { startTextEncoders } from "./start-text-encoders.js";
 import { defaultStore, type RetrievalOptions } from "./retrieval-options.js";
+import { startTextEncoders } from "./start-text-encoders.js";
 
 /** Folder beside that of the experts that is taken for a text encoder where none is named. */
 const encoderName = "text-encoder";
@@ -58,7 +58,10 @@ const noExperts: Catalogue = {
   },
 };
 
-async function toEncoders({ textEncoder, experts = defaultExpertsFolder }: RetrievalOptions): Promise<readonly string[]> {
+async function toEncoders({
+  textEncoder,
+  experts = defaultExpertsFolder,
+}: RetrievalOptions): Promise<readonly string[]> {
   if (textEncoder !== undefined) return textEncoder;
   const beside = join(dirname(experts), encoderName);
   return (await exists(beside)) ? [beside] : [];

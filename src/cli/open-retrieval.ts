@@ -34,7 +34,7 @@ export async function openCatalogueOf(
   const fallback = context.environment.server;
   const client = await connectToServer(options, fallback);
   return {
-    catalogue: client,
+    catalogue: client as unknown as RetrievalPort,
     embedder: async (experts) => {
       await assertHasExperts(client, options.server ?? fallback, experts);
       return { port: client, experts };

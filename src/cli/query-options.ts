@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from "commander";
 import type { RetrievalQuery } from "../retrieval/retrieval-port.js";
-import type { Filter } from "../vectors/filter.js";
+import { type Filter, recordFields } from "../vectors/filter.js";
 import { collectWord, parseCount, parseNumber } from "./option-values.js";
 import { parseFilter } from "./parse-filter.js";
 
@@ -14,6 +14,7 @@ export interface QueryOptions {
   readonly minCosine?: number;
   readonly perBase?: number;
   readonly exact?: boolean;
+  readonly show?: readonly string[];
   readonly json?: boolean;
 }
 
@@ -28,6 +29,7 @@ export function addQueryOptions(command: Command): Command {
     .option("--min-cosine <number>", "cosine that a model has at least, -1 to 1", parseCosine)
     .option("--per-base <n>", "models with the same base, at most", parseCount)
     .option("--exact", "look at every model, also where the store has an approximate index")
+    .option("--show <field>", "further column of the table, such as claim.title; repeatable", collectField)
     .option("--json", "one JSON object per line instead of a table");
 }
 
@@ -46,6 +48,19 @@ export function toQueryBounds(options: QueryOptions): Omit<RetrievalQuery, "posi
 export function toFilter(sources: readonly string[] = []): Filter | undefined {
   const [first, ...others] = sources.map(parseFilter);
   return first === undefined || others.length === 0 ? first : { and: [first, ...others] };
+}
+
+/** Adds a field's name to the names so far. */
+function collectField(field: string, fields?: readonly string[]): string[] {
+  assertField(field);
+  return collectWord(field, fields);
+}
+
+function assertField(field: string): void {
+  if (Object.hasOwn(recordFields, field) || /^(?:meta|claim)\../s.test(field)) return;
+  throw new InvalidArgumentError(
+    `What was said of a model is meta.${field}, what its file says claim.${field}; besides there are ${Object.keys(recordFields).join(", ")}.`,
+  );
 }
 
 function parseShare(text: string): number {

@@ -2,6 +2,7 @@ import { ProbestreamError } from "../errors/probestream-error.js";
 import type { QueryHits, RetrievalPort, RetrievalQuery } from "../retrieval/retrieval-port.js";
 import type { CommandContext } from "./command-context.js";
 import { CommandError, exitCodes, toExitCode } from "./exit-codes.js";
+import type { QueryOptions } from "./query-options.js";
 import { toErrorFields } from "./result-writer.js";
 import { toHitJson, toHitLines, toHitRemarks } from "./search-table.js";
 import { toPlain } from "./table.js";
@@ -23,7 +24,7 @@ const queriesAtOnce = 100;
 export async function runQueries(
   queries: readonly NamedQuery[],
   port: RetrievalPort,
-  isJson: boolean,
+  { json: isJson = false, show: fields = [] }: Pick<QueryOptions, "json" | "show">,
   { terminal, signal }: CommandContext,
 ): Promise<number> {
   const remarks = new Set<string>();
@@ -49,7 +50,9 @@ export async function runQueries(
         continue;
       }
       const isHeaded = queries.length > 1;
-      for (const line of isJson ? toJsonLines(name, answer) : toLines(name, answer, isHeaded, at + index === 0)) {
+      for (const line of isJson
+        ? toJsonLines(name, answer)
+        : toLines(name, answer, fields, isHeaded ? at + index : undefined)) {
         await terminal.print(line);
       }
       for (const remark of toHitRemarks(answer, (spaceId) => names.get(spaceId) ?? spaceId.slice(0, 12))) {
@@ -62,9 +65,10 @@ export async function runQueries(
   return failed > 0 ? exitCodes.someFailed : exitCodes.success;
 }
 
-function toLines(name: string, answer: QueryHits, isHeaded: boolean, isFirst: boolean): string[] {
-  const lines = answer.hits.length === 0 ? ["no model fits"] : toHitLines(answer);
-  return isHeaded ? [...(isFirst ? [] : [""]), toPlain(name), ...lines] : lines;
+/** With `index`, the query's place among several, the lines begin with its name. */
+function toLines(name: string, answer: QueryHits, fields: readonly string[], index: number | undefined): string[] {
+  const lines = answer.hits.length === 0 ? ["no model fits"] : toHitLines(answer, fields);
+  return index === undefined ? lines : [...(index === 0 ? [] : [""]), toPlain(name), ...lines];
 }
 
 function toJsonLines(query: string, { hits }: QueryHits): string[] {

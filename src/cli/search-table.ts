@@ -1,4 +1,5 @@
 import type { ModelHit, QueryHits } from "../retrieval/retrieval-port.js";
+import { toFieldText } from "./field-text.js";
 import { toScoreBar } from "./score-bar.js";
 import { type Column, keepEnd, toPlain, toTable } from "./table.js";
 
@@ -15,16 +16,31 @@ const columns: readonly Column[] = [
   { title: "base" },
 ];
 
-/** Lines of a table of hits, best first: with scores where all have one, else with cosines alone. */
-export function toHitLines({ hits }: QueryHits): string[] {
+/**
+ * Lines of a table of hits, best first: with scores where all have one, else with cosines alone.
+ *
+ * @param fields further columns, as filters name them.
+ */
+export function toHitLines({ hits }: QueryHits, fields: readonly string[] = []): string[] {
   const hasScores = hits.every(({ score }) => score !== undefined);
-  const rows = hits.map((hit, index) => toCells(hit, index, hasScores));
-  // A column that is empty in all rows says nothing.
-  const shown = columns.map(({ title }, at) => title === "" || rows.some((row) => row[at] !== ""));
+  const rows = hits.map((hit, index) => [
+    ...toCells(hit, index, hasScores),
+    ...fields.map((field) =>
+      keepStart(toPlain(hit.record === undefined ? "" : toFieldText(hit.record, field)), idWidth),
+    ),
+  ]);
+  const all: readonly Column[] = [...columns, ...fields.map((title) => ({ title }))];
+  // A column that is empty in all rows says nothing, unless it is asked for.
+  const shown = all.map(({ title }, at) => title === "" || at >= columns.length || rows.some((row) => row[at] !== ""));
   return toTable(
-    columns.filter((_, at) => shown[at]),
+    all.filter((_, at) => shown[at]),
     rows.map((row) => row.filter((_, at) => shown[at])),
   );
+}
+
+function keepStart(text: string, width: number): string {
+  const characters = [...text];
+  return characters.length <= width ? text : `${characters.slice(0, width - 1).join("")}…`;
 }
 
 function toCells({ modelId, cosine, score, record }: ModelHit, index: number, hasScores: boolean): string[] {

@@ -1,11 +1,11 @@
 import type { Command } from "commander";
-import type { RetrievalPort } from "../../retrieval/retrieval-port.js";
+import type { CatalogueSpace, RetrievalPort } from "../../retrieval/retrieval-port.js";
 import type { Filter } from "../../vectors/filter.js";
 import type { CommandContext } from "../command-context.js";
 import { toCount } from "../embed-report.js";
 import { exitCodes, usageError } from "../exit-codes.js";
 import { findKnownIds, modelNotFound } from "../find-models.js";
-import { findSpace, selectSpaces } from "../find-space.js";
+import { findSpace, toFilterIn } from "../find-space.js";
 import { openCatalogueOf } from "../open-retrieval.js";
 import { collectWord } from "../option-values.js";
 import { filterHelp } from "../parse-filter.js";
@@ -62,7 +62,7 @@ async function remove(words: readonly string[], options: DeleteOptions, context:
     const { catalogue } = opened;
     const { spaces } = await catalogue.listSpaces();
     const space = options.space === undefined ? undefined : findSpace(spaces, options.space).spaceId;
-    const from = space === undefined ? selectSpaces(spaces, []).map(({ spaceId }) => spaceId) : [space];
+    const from = options.space === undefined ? spaces : [findSpace(spaces, options.space)];
     const ids = filter === undefined ? [...new Set(words)] : await findIds(catalogue, from, filter, signal);
     if (filter !== undefined && options.yes !== true) {
       throw usageError(`${toCount(ids.length, "model")} would be removed; --yes does it`);
@@ -89,16 +89,17 @@ async function remove(words: readonly string[], options: DeleteOptions, context:
 
 async function findIds(
   catalogue: RetrievalPort,
-  spaces: readonly string[],
+  spaces: readonly CatalogueSpace[],
   filter: Filter,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const ids = new Set<string>();
   for (const space of spaces) {
+    const own = toFilterIn(space, spaces, filter);
     let pageToken = "";
     do {
       signal.throwIfAborted();
-      const page = await catalogue.listModels({ space, filter, pageSize: 1000, pageToken });
+      const page = await catalogue.listModels({ space: space.spaceId, filter: own, pageSize: 1000, pageToken });
       for (const { id } of page.records) ids.add(id);
       pageToken = page.nextPageToken;
     } while (pageToken !== "");

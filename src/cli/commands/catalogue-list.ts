@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import type { ModelRecord } from "../../retrieval/retrieval-port.js";
 import type { CommandContext } from "../command-context.js";
 import { exitCodes } from "../exit-codes.js";
-import { selectSpaces } from "../find-space.js";
+import { selectSpaces, toFilterIn } from "../find-space.js";
 import { openCatalogueOf } from "../open-retrieval.js";
 import { collectWord, parseCount } from "../option-values.js";
 import { filterHelp } from "../parse-filter.js";
@@ -68,45 +68,80 @@ async function list(options: ListOptions, context: CommandContext): Promise<numb
   const opened = await openCatalogueOf(options, context);
   try {
     const { spaces } = await opened.catalogue.listSpaces();
+    const table = createTable();
     let count = 0;
     let hasMore = false;
-    for (const { spaceId, expertName } of selectSpaces(spaces, options.space ?? [])) {
+    const print = async (lines: readonly string[]): Promise<void> => {
+      for (const line of lines) await terminal.print(line);
+    };
+    const wanted = selectSpaces(spaces, options.space ?? []);
+    for (const space of wanted) {
+      const { spaceId, expertName } = space;
+      const own = toFilterIn(space, wanted, filter);
       let pageToken = "";
       do {
         signal.throwIfAborted();
         const size = Math.min(pageSize, limit - count);
+        hasMore ||= size < 1;
         if (size < 1) break;
-        const page = await opened.catalogue.listModels({ space: spaceId, filter, pageSize: size, pageToken });
-        for (const line of options.json === true
-          ? page.records.map((record) => JSON.stringify(toRecordJson(record, false)))
-          : toLines(page.records, expertName, count === 0)) {
-          await terminal.print(line);
-        }
+        const page = await opened.catalogue.listModels({ space: spaceId, filter: own, pageSize: size, pageToken });
+        if (options.json === true) await print(page.records.map((one) => JSON.stringify(toRecordJson(one, false))));
+        else await print(table.add(page.records, expertName));
         count += page.records.length;
         pageToken = page.nextPageToken;
       } while (pageToken !== "");
-      hasMore ||= pageToken !== "";
     }
+    await print(table.end());
     if (count === 0) terminal.remark(filter === undefined ? "no models" : "no model fits");
-    if (hasMore) terminal.remark(`there are more than ${limit} (--limit)`);
+    if (hasMore) terminal.remark(`the first ${count}; --limit sets how many`);
     return exitCodes.success;
   } finally {
     await opened.close();
   }
 }
 
-function toLines(records: readonly ModelRecord[], expertName: string, isFirst: boolean): string[] {
-  const rows = records.map(({ id, tree, base, metadata }) => [
+/** A table that is written while pages come: its columns are as wide as those of the first 200 models need. */
+interface Table {
+  add(records: readonly ModelRecord[], expertName: string): readonly string[];
+  end(): readonly string[];
+}
+
+function createTable(): Table {
+  let waiting: string[][] = [];
+  let widths: readonly number[] | undefined;
+  const flush = (): readonly string[] => {
+    const rows = waiting;
+    waiting = [];
+    if (rows.length === 0) return [];
+    const head = widths === undefined;
+    const shown = widths ?? toWidths(rows);
+    widths = shown;
+    const lines = rows.map((row) => toRow(columns, shown, row));
+    return head ? [toHeading(columns, shown), toRule(shown), ...lines] : lines;
+  };
+  return {
+    add: (records, expertName) => {
+      waiting.push(...records.map((record) => toCells(record, expertName)));
+      return waiting.length < pageSize ? [] : flush();
+    },
+    end: flush,
+  };
+}
+
+/** What follows the last column is nothing. */
+function toWidths(rows: readonly (readonly string[])[]): readonly number[] {
+  return columns.map(({ title }, index) => {
+    const cells = index < columns.length - 1 ? rows.map((row) => row[index] ?? "") : [];
+    return cells.reduce((widest, cell) => Math.max(widest, widthOf(cell)), widthOf(title));
+  });
+}
+
+function toCells({ id, tree, base, metadata }: ModelRecord, expertName: string): string[] {
+  return [
     keepEnd(toPlain(id), idWidth),
     toPlain(expertName),
     toPlain(tree) || "-",
     toPlain(base) || "-",
     toMetadataText(metadata),
-  ]);
-  const widths = columns.map(({ title }, index) =>
-    rows.reduce((widest, row) => Math.max(widest, widthOf(row[index] ?? "")), widthOf(title)),
-  );
-  const shown = [...widths.slice(0, -1), columns.at(-1)?.title.length ?? 0];
-  const head = isFirst && rows.length > 0 ? [toHeading(columns, shown), toRule(shown)] : [];
-  return [...head, ...rows.map((row) => toRow(columns, shown, row))];
+  ];
 }

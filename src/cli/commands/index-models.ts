@@ -133,7 +133,8 @@ async function indexFound(targets: readonly IndexTarget[], job: Job, context: Co
   } catch (error) {
     for (const line of toFailedLines(tally.failures, context.isDebug)) context.terminal.remark(line);
     const done = `${tally.indexed + tally.there} of ${toCount(tally.total, "model")} in the catalogue`;
-    if (options.quiet !== true && !(error instanceof UnavailableError)) {
+    const isDone = tally.indexed + tally.there === tally.total;
+    if (options.quiet !== true && !isDone && !(error instanceof UnavailableError)) {
       context.terminal.remark(`${done}; give the command again to go on`);
     }
     if (!(error instanceof UnavailableError)) throw error;

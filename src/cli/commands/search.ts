@@ -88,7 +88,7 @@ async function search(words: readonly string[], options: SearchOptions, context:
       texts.length === 0
         ? [{ name: toName(like, unlike), query: { ...bounds, positives, negatives } }]
         : texts.map((text) => ({ name: text, query: { ...bounds, positives: [{ text }, ...positives], negatives } }));
-    return await runQueries(queries, opened.catalogue, options.json === true, context);
+    return await runQueries(queries, opened.catalogue, options, context);
   } finally {
     await opened.close();
   }

@@ -59,7 +59,7 @@ async function similar(words: readonly string[], options: SimilarOptions, contex
     const queries = found.flatMap(({ word, examples }) =>
       examples.map((example) => ({ name: word, query: { ...bounds, positives: [example] } })),
     );
-    return await runQueries(queries, opened.catalogue, options.json === true, context);
+    return await runQueries(queries, opened.catalogue, options, context);
   } finally {
     await opened.close();
   }
