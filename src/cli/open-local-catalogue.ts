@@ -1,12 +1,12 @@
 import { access } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Catalogue, expertNotFound } from "../experts/catalogue.js";
-import { readScoreCalibration } from "../experts/score-calibration-file.js";
 import { createIndexer } from "../retrieval/create-indexer.js";
 import { createRetrieval } from "../retrieval/create-retrieval.js";
 import { type Embedder, startEmbedder } from "../search/embedder.js";
 import { createLocalPort } from "../search/local-port.js";
 import type { TextEncoder } from "../text/text-encoder.js";
+import type { CommandContext } from "./command-context.js";
 import { defaultExpertsFolder, openLocalExperts } from "./local-experts.js";
 import type { OpenedCatalogue } from "./open-retrieval.js";
 import { openStore } from "./open-store.js";
@@ -22,20 +22,24 @@ const encoderName = "text-encoder";
  * @param needsTexts whether there are texts to encode; to start a text encoder takes longer than to search.
  * @throws CommandError if --experts holds no usable expert; what opening throws.
  */
-export async function openLocalCatalogue(options: RetrievalOptions, needsTexts: boolean): Promise<OpenedCatalogue> {
+export async function openLocalCatalogue(
+  options: RetrievalOptions,
+  needsTexts: boolean,
+  context: CommandContext,
+): Promise<OpenedCatalogue> {
   const { experts: folder, store: place = defaultStore } = options;
   const catalogue =
     folder !== undefined || (await exists(defaultExpertsFolder))
       ? (await openLocalExperts(folder, [])).catalogue
       : noExperts;
-  const encoders = needsTexts ? await startTextEncoders(await toEncoders(options)) : [];
+  const encoders = needsTexts ? await startTextEncoders(await toEncoders(options), context) : [];
   const store = await openStore(place).catch(async (error: unknown) => {
     await dispose(encoders);
     throw error;
   });
   const embedders: Embedder[] = [];
   return {
-    catalogue: createRetrieval({ store, catalogue, encoders, readCalibration: readScoreCalibration }),
+    catalogue: createRetrieval({ store, catalogue, encoders }),
     embedder: async (words) => {
       const { catalogue: experts, wanted } = await openLocalExperts(folder, words);
       const embedder = await startEmbedder({ catalogue: experts, indexer: createIndexer(store) });

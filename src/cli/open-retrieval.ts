@@ -30,11 +30,11 @@ export async function openCatalogueOf(
   { needsTexts = false }: { readonly needsTexts?: boolean } = {},
 ): Promise<OpenedCatalogue> {
   assertRetrievalOptions(options);
-  if (options.local === true) return openLocalCatalogue(options, needsTexts);
+  if (options.local === true) return openLocalCatalogue(options, needsTexts, context);
   const fallback = context.environment.server;
   const client = await connectToServer(options, fallback);
   return {
-    catalogue: client as unknown as RetrievalPort,
+    catalogue: client,
     embedder: async (experts) => {
       await assertHasExperts(client, options.server ?? fallback, experts);
       return { port: client, experts };

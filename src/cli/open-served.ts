@@ -1,4 +1,5 @@
 import type { ServerOptions } from "../rpc/server.js";
+import type { CommandContext } from "./command-context.js";
 import { openStore } from "./open-store.js";
 import type { ServeOptions } from "./serve-options.js";
 import { startTextEncoders } from "./start-text-encoders.js";
@@ -10,8 +11,11 @@ export interface Served extends Pick<ServerOptions, "store" | "encoders"> {
 }
 
 /** Opens the catalogue and starts the text encoders that `serve` is given. Throws what opening and starting throw. */
-export async function openServed({ store: place, textEncoder = [] }: ServeOptions): Promise<Served> {
-  const encoders = await startTextEncoders(textEncoder);
+export async function openServed(
+  { store: place, textEncoder = [] }: ServeOptions,
+  context: CommandContext,
+): Promise<Served> {
+  const encoders = await startTextEncoders(textEncoder, context);
   const stop = async (): Promise<void> => {
     await Promise.all(encoders.map((encoder) => encoder.dispose()));
   };

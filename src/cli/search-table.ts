@@ -79,6 +79,6 @@ export function toHitRemarks({ hits, skipped }: QueryHits, nameOf: (spaceId: str
 export function toCalibrationRemark(names: readonly string[]): string {
   const which = names.length === 1 ? `${names[0]} has` : `${names.join(", ")} have`;
   return toPlain(
-    `cosines only: ${which} no score calibration; \`probestream experts calibrate --help\` says how to make one`,
+    `cosines only: ${which} no calibrated scores; \`probestream experts calibrate\` makes them of models that are known`,
   );
 }

@@ -31,7 +31,7 @@ test("hits without scores show their cosines, and a remark says how to get score
   const { score: _, ...bare } = hit;
   const found = { hits: [bare], skipped: [] };
   t.regex(toHitLines(found).at(-1) ?? "", /^1 {2}█████▏···· {3}0\.512 {2}a\.safetensors {2}sdxl$/);
-  t.regex(toHitRemarks(found, () => "loras")[0] ?? "", /^cosines only: loras has no score calibration; `probestream/);
+  t.regex(toHitRemarks(found, () => "loras")[0] ?? "", /^cosines only: loras has no calibrated scores; `probestream/);
 });
 
 test("spaces that had no say are named with their reason", (t) => {

@@ -89,8 +89,9 @@ export function addServe(program: Command, context: CommandContext): void {
     });
 }
 
-async function serveAlone(options: ServeOptions, { terminal, signal }: CommandContext): Promise<void> {
-  const { server, close } = await start(options);
+async function serveAlone(options: ServeOptions, context: CommandContext): Promise<void> {
+  const { terminal, signal } = context;
+  const { server, close } = await start(options, context);
   const address = formatAddress(server);
   await terminal.print(`listening on ${address} (pid ${process.pid}, ${await describe(server)})`);
   remarkBackends(server.embedder, terminal.remark);
@@ -127,12 +128,13 @@ async function serveFromProcesses(options: ServeOptions, { terminal, signal }: C
   });
 }
 
-async function serveAsProcess(options: ServeOptions, { signal }: CommandContext): Promise<void> {
+async function serveAsProcess(options: ServeOptions, context: CommandContext): Promise<void> {
+  const { signal } = context;
   const { port, stateDir } = readProcessSettings();
   const listen = { host: options.listen.host, port };
   const release = endWithParent();
   try {
-    const { server, close } = await start({ ...options, listen, stateDir });
+    const { server, close } = await start({ ...options, listen, stateDir }, context);
     await tellParent({ type: "listening", description: await describe(server) });
     await untilAborted(signal);
     await close(toGraceMs(options));
@@ -150,11 +152,11 @@ interface Started {
   readonly close: (graceMs: number) => Promise<void>;
 }
 
-async function start(options: ServeOptions): Promise<Started> {
+async function start(options: ServeOptions, context: CommandContext): Promise<Started> {
   const serverOptions = await toServerOptions(options);
   // Throws where there is no such folder: better now than at the first call.
   await serverOptions.catalogue.list();
-  const served = await openServed(options);
+  const served = await openServed(options, context);
   try {
     const { store, encoders } = served;
     const server = await startServer({ ...serverOptions, store, encoders });
