@@ -26,11 +26,12 @@ let cwd = "";
 const servers: RunningServer[] = [];
 
 /** A server with a catalogue of its own, on the example's experts. */
-async function start(): Promise<readonly string[]> {
+async function start(hasStore = true): Promise<readonly string[]> {
   const experts = openCatalogue(join(cwd, "experts"));
   // Backends are not measured anew for each.
   const settings = { workerCount: 1, backend: "wasm", memoryBudgetBytes: 2 ** 30 } as const;
-  const server = await startServer({ ...settings, catalogue: experts, store: createMemoryStore() });
+  const store = hasStore ? createMemoryStore() : undefined;
+  const server = await startServer({ ...settings, catalogue: experts, store });
   servers.push(server);
   return ["--server", `${server.host}:${server.port}`];
 }
@@ -339,6 +340,36 @@ test("models that are nearly the same are found, each pair once", async (t) => {
   const { code, stdout } = await run(["catalogue", "duplicates"], at);
   t.is(code, 0);
   t.regex(stdout, /^model .*\n-.*\njazz-lora-1\.safetensors +renamed\.safetensors +1\.0000 +the same\n$/);
+});
+
+test("an index that is interrupted says how far it came, and goes on when it is given again", async (t) => {
+  const at = await start();
+  const controller = new AbortController();
+  const words = ["index", join(cwd, "models"), "--json", ...at];
+  const first = await runInProcess(words, controller, () => controller.abort(new Error("stopped")));
+  t.is(first.code, 3);
+  // All of them may have come at once.
+  t.regex(
+    first.stderr,
+    /(^|[^6] of 26 models in the catalogue; give the command again to go on\n)probestream: stopped\n$/,
+  );
+  const second = await runInProcess(words);
+  t.is(second.code, 0, second.stderr);
+  const [, there = "0"] = /, (\d+) there already/.exec(second.stderr) ?? [];
+  t.true(Number(there) >= 1);
+  t.regex(second.stderr, new RegExp(`^${26 - Number(there)} of 26 models indexed`));
+});
+
+test("a server without a catalogue says what it is to be started with", async (t) => {
+  const at = await start(false);
+  for (const words of [
+    ["catalogue", "list"],
+    ["index", "./models"],
+  ]) {
+    const { code, stderr } = await run(words, at);
+    t.is(code, 3);
+    t.is(stderr.match(/keeps no catalogue of models; start it with --store/g)?.length, 1, stderr);
+  }
 });
 
 test("what is the server's to choose is not chosen here, and nothing is asked for nothing", async (t) => {

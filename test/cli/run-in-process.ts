@@ -5,26 +5,30 @@ import type { CliResult } from "./run-cli.js";
 /**
  * Runs a command in this process, which saves the second that another one takes to load; paths must be absolute.
  *
- * @param signal stands for Ctrl-C.
+ * @param controller stands for Ctrl-C. @param onPrint hears of each line of results.
  */
 export async function runInProcess(
   words: readonly string[],
-  signal: AbortSignal = new AbortController().signal,
+  controller: AbortController = new AbortController(),
+  onPrint: (line: string) => void = () => {},
 ): Promise<CliResult> {
   let stdout = "";
   let stderr = "";
   const terminal = {
     print: async (line: string) => {
       stdout += `${line}\n`;
+      onPrint(line);
     },
     remark: (line: string) => {
       stderr += `${line}\n`;
     },
     showStatus: () => {},
-    hasStatus: false,
+    // Progress goes there, and not between the remarks.
+    hasStatus: true,
     columns: 80,
   };
-  const environment = { server: defaultAddress, hubToken: undefined, useColor: false };
-  const code = await runWords(words, { terminal, environment, signal });
+  const hub = { endpoint: undefined, cacheFolder: "/nowhere", isOffline: true };
+  const environment = { server: defaultAddress, hubToken: undefined, hub, useColor: false };
+  const code = await runWords(words, { terminal, environment, signal: controller.signal });
   return { code, stdout, stderr };
 }

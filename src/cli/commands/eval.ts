@@ -96,7 +96,8 @@ async function evaluate(
   });
   if (options.json !== true) for (const line of toScanLines(dataset)) await terminal.print(line);
   if (dataset.models.length === 0) throw usageError(`no model in ${folder} has a label ${toPlace(source)}`);
-  const texts = objective === "zeroshot" ? await readExpertTexts(expert, dataset, options, context) : undefined;
+  const labelled = [...new Set(dataset.models.flatMap((model) => model.labels))];
+  const texts = objective === "zeroshot" ? await readExpertTexts(expert, labelled, options, context) : undefined;
   const cache = options.cache ?? join(dirname(resolve(expertFolder)), ".probestream");
   const [layers] = await openLayers(dataset, [expert.layer], cache, context);
   if (layers === undefined) return exitCodes.unusable;
@@ -146,28 +147,6 @@ async function evaluate(
 
 function toPlace(source: LabelSource): string {
   return "labelKey" in source ? `in its metadata under "${source.labelKey}"` : "in the file of labels that can be used";
-}
-
-/** Vectors of the labels' texts, made as those that the expert was trained with. */
-async function readExpertTexts(
-  { textEncoder, prompt }: Expert,
-  { models }: Dataset,
-  options: EvalOptions,
-  context: CommandContext,
-): Promise<LabelTexts> {
-  const labels = [...new Set(models.flatMap((model) => model.labels))];
-  const own = options.prompt ?? (prompt === "" ? undefined : prompt);
-  const { texts, text } = await readLabelTexts(
-    { ...options, ...(own !== undefined && { prompt: own }) },
-    labels,
-    context,
-  );
-  if (text !== undefined && textEncoder !== "" && text.encoder !== textEncoder) {
-    throw usageError(
-      `--text-encoder: its ONNX model is ${text.encoder.slice(0, 12)}…, the expert was trained with ${textEncoder.slice(0, 12)}…`,
-    );
-  }
-  return texts;
 }
 
 interface Extent {
