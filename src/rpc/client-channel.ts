@@ -97,6 +97,10 @@ export function createClientChannel(client: Client, target: string, deadlineMs: 
       const { path, requestSerialize, responseDeserialize } = toMethodDefinition(method);
       let call: ClientWritableStream<MessageShape<typeof method.input>> | undefined;
       let isAnswered = false;
+      let answered = (): void => {};
+      const whenAnswered = new Promise<void>((resolve) => {
+        answered = resolve;
+      });
       // Called when a waiting write may go on: the stream drained, or the answer is there.
       let wake = (): void => {};
       const cancel = (): void => call?.cancel();
@@ -104,6 +108,7 @@ export function createClientChannel(client: Client, target: string, deadlineMs: 
       const answer = new Promise<MessageShape<typeof method.output>>((resolve, reject) => {
         call = client.makeClientStreamRequest(path, requestSerialize, responseDeserialize, (error, response) => {
           isAnswered = true;
+          answered();
           wake();
           if (error !== null) reject(still.error(target) ?? fromStatus(error, target));
           else if (response !== undefined) resolve(response);
@@ -115,18 +120,21 @@ export function createClientChannel(client: Client, target: string, deadlineMs: 
       call?.on("error", () => {});
       call?.on("drain", () => wake());
       signal?.addEventListener("abort", cancel, { once: true });
+      const source = messages[Symbol.asyncIterator]();
       try {
-        for await (const message of messages) {
-          if (isAnswered) break;
+        for (;;) {
+          // How long the source takes is its own affair; but it must not keep an answer waiting.
+          still.stop();
+          const next = await Promise.race([source.next(), whenAnswered]);
+          if (isAnswered || next === undefined || next.done === true) break;
           signal?.throwIfAborted();
-          if (call?.write(create(method.input, message)) === true) continue;
+          if (call?.write(create(method.input, next.value)) === true) continue;
           still.start();
           if (!isAnswered) {
             await new Promise<void>((resolve) => {
               wake = resolve;
             });
           }
-          still.stop();
         }
         if (!isAnswered) {
           call?.end();
@@ -140,6 +148,8 @@ export function createClientChannel(client: Client, target: string, deadlineMs: 
       } finally {
         still.stop();
         signal?.removeEventListener("abort", cancel);
+        // Not waited for: a source that stands still would never end.
+        if (isAnswered) source.return?.()?.then(undefined, () => {});
       }
     },
   };
