@@ -20,8 +20,6 @@ export interface CrashModule {
 const modules: Readonly<Record<string, string>> = { lmdb: "./crash-lmdb.js" };
 
 const childProgram = fileURLToPath(new URL("./store-crash-child.js", import.meta.url));
-/** A process is killed at most so long after it is ready, in milliseconds. */
-const longestMs = 1500;
 /** In one round of so many it is killed while it starts. */
 const earlyEvery = 8;
 const longestEarlyMs = 600;
@@ -64,9 +62,11 @@ export async function crash(options: {
   readonly store: string;
   readonly rounds: number;
   readonly seed: number;
+  /** A process is killed at most so long after it is ready, in milliseconds. Default 1,500. */
+  readonly longestMs?: number;
   readonly onRound?: (line: string) => void;
 }): Promise<CrashOutcome> {
-  const { store, rounds, seed, onRound = () => {} } = options;
+  const { store, rounds, seed, longestMs = 1500, onRound = () => {} } = options;
   const path = modules[store];
   if (path === undefined) throw new Error(`no store ${store}; there are ${Object.keys(modules).join(", ")}`);
   const modulePath = new URL(path, import.meta.url).href;
@@ -80,7 +80,7 @@ export async function crash(options: {
     for (let round = 0; round < rounds && faults.length === 0; round++) {
       const args = [childProgram, modulePath, place, String(seed), ...lanes.map(({ next }) => String(next))];
       const child = await startChild({ program: process.execPath, args });
-      const done = await killAtRandom(child, random, round);
+      const done = await killAtRandom(child, random, { round, longestMs });
       const lines = await runChild({ program: process.execPath, args: [childProgram, modulePath, place, "read"] });
       faults.push(...lines.filter((line) => line.startsWith("wrong:")));
       records = lines.length;
@@ -107,7 +107,11 @@ export async function crash(options: {
 }
 
 /** Lets a writer work for a while, kills it, and tells the last change of each lane that it acknowledged. */
-async function killAtRandom(child: Child, random: Random, round: number): Promise<ReadonlyMap<number, number>> {
+async function killAtRandom(
+  child: Child,
+  random: Random,
+  { round, longestMs }: { readonly round: number; readonly longestMs: number },
+): Promise<ReadonlyMap<number, number>> {
   const done = new Map<number, number>();
   const isEarly = round % earlyEvery === earlyEvery - 1;
   const kill = async (ms: number): Promise<void> => {
