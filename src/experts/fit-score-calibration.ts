@@ -28,8 +28,8 @@ const mostTexts = 2048;
 const [within, allowance] = [0.95, 1.1];
 /** Radius where there is one text alone. */
 const loneRadius = 0.5;
-/** Share of labels held out that are less new than what counts as unseen. */
-const lessNew = 0.1;
+/** Scales of known labels hold for their very texts: this far from the nearest, 1 − cosine, a query is new at the latest. */
+const mostNovelty = 0.05;
 /** Share of labels, of all that two models have, that makes one an example of the other. */
 const alike = 0.5;
 
@@ -125,15 +125,12 @@ function toRadius(texts: Rows): number {
 }
 
 function toNovelty(unseen: Rows, seen: Rows): number {
-  const count = countRows(unseen);
-  if (count === 0 || seen.values.length === 0) return 0;
-  return Math.max(
-    0,
-    quantile(
-      Array.from({ length: count }, (_, row) => 1 - toNearestCosine(rowOf(unseen, row), seen)),
-      lessNew,
-    ),
+  if (countRows(seen) === 0) return 0;
+  const distances = Array.from(
+    { length: countRows(unseen) },
+    (_, row) => 1 - toNearestCosine(rowOf(unseen, row), seen),
   );
+  return Math.max(0, Math.min(mostNovelty, ...distances));
 }
 
 function toVectors(texts: ScoreSample["texts"]): Map<string, Float32Array> {

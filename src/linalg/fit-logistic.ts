@@ -45,12 +45,17 @@ export function fitLogistic({ features, truths, weights }: LogisticSample): Logi
   }
   const zeros = total - ones;
   const targets = ones <= zeros ? ([0, (ones + 1) / (ones + 2)] as const) : ([1 / (zeros + 2), 1] as const);
-  const columns = features.map((values) => standardise(values, weightOf, total));
-  const featureOf = (column: number, row: number): number => columns[column]?.values[row] ?? 1;
+  const columns = features.map((values) => toColumn(values, weightOf, total));
+  // Row by row, standardised, with 1 for the offset.
+  const rows = new Float64Array(count * size).fill(1);
+  for (const [i, { mean, deviation }] of columns.entries()) {
+    const values = features[i] as Float64Array;
+    for (let row = 0; row < count; row++) rows[row * size + i] = ((values[row] as number) - mean) / deviation;
+  }
 
   const toOdds = (parameters: Float64Array, row: number): number => {
     let odds = 0;
-    for (let i = 0; i < size; i++) odds += (parameters[i] as number) * featureOf(i, row);
+    for (let i = 0, at = row * size; i < size; i++, at++) odds += (parameters[i] as number) * (rows[at] as number);
     return odds;
   };
   const toLoss = (parameters: Float64Array): number => {
@@ -94,10 +99,11 @@ export function fitLogistic({ features, truths, weights }: LogisticSample): Logi
       const error = weight * (probability - targets[truths[row] as 0 | 1]);
       const curvature = weight * probability * (1 - probability);
       for (let i = 0; i < size; i++) {
-        const value = featureOf(i, row);
+        const value = rows[row * size + i] as number;
         gradient[i] = (gradient[i] as number) + error * value;
         for (let j = 0; j <= i; j++) {
-          hessian[i * size + j] = (hessian[i * size + j] as number) + curvature * value * featureOf(j, row);
+          hessian[i * size + j] =
+            (hessian[i * size + j] as number) + curvature * value * (rows[row * size + j] as number);
         }
       }
     }
@@ -111,14 +117,16 @@ export function fitLogistic({ features, truths, weights }: LogisticSample): Logi
 }
 
 interface Column {
-  readonly values: Float64Array;
   readonly mean: number;
+  /** 1 where there is none. */
   readonly deviation: number;
 }
 
-function standardise(values: Float64Array, weightOf: (row: number) => number, total: number): Column {
-  const mean = values.reduce((sum, value, row) => sum + weightOf(row) * value, 0) / Math.max(1, total);
-  const squares = values.reduce((sum, value, row) => sum + weightOf(row) * (value - mean) ** 2, 0);
-  const deviation = Math.sqrt(squares / Math.max(1, total)) || 1;
-  return { values: values.map((value) => (value - mean) / deviation), mean, deviation };
+function toColumn(values: Float64Array, weightOf: (row: number) => number, total: number): Column {
+  let sum = 0;
+  for (let row = 0; row < values.length; row++) sum += weightOf(row) * (values[row] as number);
+  const mean = sum / Math.max(1, total);
+  let squares = 0;
+  for (let row = 0; row < values.length; row++) squares += weightOf(row) * ((values[row] as number) - mean) ** 2;
+  return { mean, deviation: Math.sqrt(squares / Math.max(1, total)) || 1 };
 }
