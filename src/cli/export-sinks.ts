@@ -134,10 +134,10 @@ function withoutVector({ vector: _, spaceId: __, ...rest }: FullRecord): Omit<Fu
   return rest;
 }
 
-/** `zoo.safetensors` has its records in `zoo.jsonl`. */
+/** `zoo.safetensors` has its records in `zoo.records.jsonl`: an export of JSON lines may well be called `zoo.jsonl`. */
 function toRecordsPath(path: string): string {
   const extension = extname(path);
-  return `${extension === "" ? path : path.slice(0, -extension.length)}.jsonl`;
+  return `${extension === "" ? path : path.slice(0, -extension.length)}.records.jsonl`;
 }
 
 /** Length and text, filled up with spaces. */

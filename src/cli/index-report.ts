@@ -27,7 +27,7 @@ export interface Copy {
 }
 
 /** Copies that are named. */
-const copiesShown = 5;
+const copiesShown = 3;
 
 /** Lines that say what became of all models, unless only failures are to be told. */
 export function toIndexLines(

@@ -30,8 +30,8 @@ export type Skipped = { readonly record: FullRecord } | { readonly copyOf: strin
 /** Models looked at together. Their layers are read, and read again when they are sent: few, so that they stay in memory. */
 const modelsAtOnce = 64;
 
-/** Headers read at once, and layers. */
-const [headersAtOnce, layersAtOnce] = [8, 2];
+/** Headers read at once, layers, and changes of metadata. */
+const [headersAtOnce, layersAtOnce, changesAtOnce] = [8, 2, 16];
 
 /**
  * Leaves out models that the catalogue has under their ids with the same weights, in every space that they would go to. Of
@@ -58,24 +58,29 @@ export async function* skipIndexed(
     const digests = [...new Set(looked.flatMap(({ digest }) => digest ?? []))];
     const known = digests.length === 0 ? [] : await catalogue.getModels({ weightsHashes: digests });
     for (const { weightsHash, id } of known) if (!seen.has(weightsHash)) seen.set(weightsHash, id);
+    const skipped: (readonly [IndexTarget, Skipped])[] = [];
+    const wanted: IndexTarget[] = [];
     for (const { target, plan, digest } of looked) {
       const there = plan === undefined ? undefined : findThere(records, target, plan, digest);
       const base = baseOf(target);
       if (there !== undefined && (base === undefined || base === there.base)) {
-        await onSkipped(target, { record: there });
+        skipped.push([target, { record: there }]);
         continue;
       }
       const copyOf = digest === undefined ? undefined : seen.get(digest);
       if (copyOf !== undefined && copyOf !== target.id) {
         if (skipsCopies) {
-          await onSkipped(target, { copyOf });
+          skipped.push([target, { copyOf }]);
           continue;
         }
         onCopy(target, copyOf);
       }
       if (digest !== undefined && copyOf === undefined) seen.set(digest, target.id);
-      yield target;
+      wanted.push(target);
     }
+    // Each may have its metadata written, which waits for the disk.
+    await mapConcurrently(skipped, changesAtOnce, ([target, why]) => onSkipped(target, why));
+    yield* wanted;
   }
 }
 

@@ -293,12 +293,12 @@ test("an export is imported again bit for bit, and other forms hold the same", a
   const { tensors, metadata } = await readTensors(join(cwd, "all.safetensors"));
   t.deepEqual(tensors.get("representations")?.shape, [24, 16]);
   t.is(metadata.get("expert"), "concepts-lora");
-  t.is(metadata.get("records"), "all.jsonl");
+  t.is(metadata.get("records"), "all.records.jsonl");
   const lines = exported.stdout.split("\n").slice(1, 25);
   const vectors = lines.map((line) => Buffer.from(JSON.parse(line).representation, "base64"));
   t.deepEqual(Buffer.from(tensors.get("representations")?.bytes ?? []), Buffer.concat(vectors));
   t.deepEqual(
-    parseLines<{ id: string }>(await readFile(join(cwd, "all.jsonl"), "utf8")).map(({ id }) => id),
+    parseLines<{ id: string }>(await readFile(join(cwd, "all.records.jsonl"), "utf8")).map(({ id }) => id),
     lines.map((line) => JSON.parse(line).id),
   );
 

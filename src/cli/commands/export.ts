@@ -24,8 +24,8 @@ Formats:
   jsonl        all that is known, representations as base64 of float32 numbers; the first
                line names the space, the last counts the records. \`catalogue import\` reads it
                back bit for bit.
-  safetensors  representations [n, width] in F32, and NAME.jsonl beside it with all else,
-               line by line in the order of the rows; for other programs
+  safetensors  representations [n, width] in F32, and NAME.records.jsonl beside it with all
+               else, line by line in the order of the rows; for other programs
   csv          a table of what is known, without representations; for people
 
 A file takes its place when it is whole; an export that breaks off leaves none.
