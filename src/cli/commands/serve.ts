@@ -12,6 +12,7 @@ import { type CommandError, exitCodes, toExitCode, usageError } from "../exit-co
 import { listExperts } from "../expert-summary.js";
 import { defaultExpertsFolder } from "../local-experts.js";
 import { openServed } from "../open-served.js";
+import { isPostgresUrl } from "../open-store.js";
 import { collectWord, formatAddress, parseAddress, parseBackend, parseCount } from "../option-values.js";
 import { endWithParent, isServerProcess, runProcesses, tellParent } from "../processes.js";
 import { type ServeOptions, toGraceMs, toServerOptions } from "../serve-options.js";
@@ -57,7 +58,10 @@ export function addServe(program: Command, context: CommandContext): void {
       "folder or Hugging Face id of the text encoder that an expert names, to search in words; repeatable",
       collectWord,
     )
-    .option("--state-dir <folder>", "keep unfinished uploads here (default: in memory)")
+    .option(
+      "--state-dir <folder>",
+      "keep unfinished uploads here (default: in memory, or in the PostgreSQL database of --store)",
+    )
     .option("--processes <n>", "server processes on the port; each takes in about 0.5 GB/s", parseCount, 1)
     .option(
       "--workers <n>",
@@ -137,7 +141,9 @@ async function serveAsProcess(options: ServeOptions, context: CommandContext): P
   const listen = { host: options.listen.host, port };
   const release = endWithParent();
   try {
-    const { server, close } = await start({ ...options, listen, stateDir }, context);
+    // The folder that the first process made is of no use where all servers share a database.
+    const isShared = options.stateDir === undefined && isPostgresUrl(options.store ?? "");
+    const { server, close } = await start({ ...options, listen, ...(!isShared && { stateDir }) }, context);
     await tellParent({ type: "listening", description: await describe(server) });
     await untilAborted(signal);
     await close(toGraceMs(options));
@@ -161,8 +167,8 @@ async function start(options: ServeOptions, context: CommandContext): Promise<St
   await serverOptions.catalogue.list();
   const served = await openServed(options, context);
   try {
-    const { store, encoders } = served;
-    const server = await startServer({ ...serverOptions, store, encoders });
+    const { store, encoders, uploads } = served;
+    const server = await startServer({ ...serverOptions, store, encoders, ...(uploads !== undefined && { uploads }) });
     const { budgetBytes, streamBytes } = server.embedder.memory;
     if (streamBytes > budgetBytes) {
       await server.close(0);
@@ -176,6 +182,7 @@ async function start(options: ServeOptions, context: CommandContext): Promise<St
       },
     };
   } catch (error) {
+    await served.uploads?.close().catch(() => {});
     await served.close();
     throw error;
   }
