@@ -1,0 +1,9 @@
+import { useTestPostgres } from "../helpers/postgres-server.js";
+import { testPostgresStore } from "./postgres/store.js";
+import { testPostgresUploads } from "./postgres/uploads.js";
+
+// All that runs on PostgreSQL runs in one process: PGlite takes seconds to start.
+const postgres = useTestPostgres();
+
+testPostgresStore(postgres);
+testPostgresUploads(postgres);
