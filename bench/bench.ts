@@ -14,6 +14,7 @@ import { soak } from "./soak.js";
 import { trainingOptions } from "./training-options.js";
 import { trees } from "./trees.js";
 import { worker } from "./worker.js";
+import { zooRetrieval } from "./zoo-retrieval.js";
 
 const benches = {
   "discovery-scale": discoveryScale,
@@ -31,6 +32,7 @@ const benches = {
   "training-options": trainingOptions,
   trees,
   worker,
+  "zoo-retrieval": zooRetrieval,
 } satisfies Record<string, Bench>;
 
 /** Runs one bench by name; the exit code is 1 if something that it wanted was not met. */
