@@ -17,6 +17,7 @@ import { stores } from "./stores.js";
 import { trainingOptions } from "./training-options.js";
 import { trees } from "./trees.js";
 import { worker } from "./worker.js";
+import { zooRetrieval } from "./zoo-retrieval.js";
 
 const benches = {
   calibration,
@@ -37,6 +38,7 @@ const benches = {
   "training-options": trainingOptions,
   trees,
   worker,
+  "zoo-retrieval": zooRetrieval,
 } satisfies Record<string, Bench>;
 
 /** Runs one bench by name; the exit code is 1 if something that it wanted was not met. */
