@@ -59,8 +59,12 @@ export { type RouteAnswer, type RouteCandidate, type RouteRequest, routeModel } 
 export type { UploadStore } from "./search/upload-store.js";
 export { openDirectoryUploadStore } from "./search/upload-stores/directory.js";
 export { createMemoryUploadStore } from "./search/upload-stores/memory.js";
+export { encodeEach } from "./text/encode-each.js";
+export type { EncodedText } from "./text/encoded-text.js";
 export { openTextEncoder, type TextEncoderOptions } from "./text/open-text-encoder.js";
-export type { TextEncoder, TextVectors } from "./text/text-encoder.js";
+export { type StartTextEncoderOptions, startTextEncoder } from "./text/start-text-encoder.js";
+export type { WorkerEncoderOptions } from "./text/start-worker-encoder.js";
+export type { EncodedTexts, TextEncoder, TextVectors, TruncatedText } from "./text/text-encoder.js";
 export { type WordVectors, writeWordEncoder } from "./text/write-word-encoder.js";
 export type { LayerRule } from "./training/datasets/describe-layer.js";
 export { findLayers } from "./training/datasets/find-layers.js";

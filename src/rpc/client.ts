@@ -17,10 +17,12 @@ import { ExpertService } from "../gen/probestream/v1/expert_service_pb.js";
 import { ServerService } from "../gen/probestream/v1/server_service_pb.js";
 import type { EmbedPort, ModelPlan, PlanRequest, PortAnswer, PortStream } from "../search/embed-port.js";
 import type { RouteAnswer, RouteRequest } from "../search/route-model.js";
+import type { IndexFacts } from "../vectors/index-facts.js";
 import { fromModelEmbedding } from "./convert/embedding.js";
 import { fromModelError } from "./convert/error.js";
 import { type ExpertInfo, type ExpertList, fromWireExpert, fromWireUnusable } from "./convert/expert.js";
 import { toFloatBytes } from "./convert/matrix.js";
+import { toIndexRequest } from "./convert/model-record.js";
 import { fromPlannedModel } from "./convert/plan.js";
 import { fromRouteResponse, toRouteRequest } from "./convert/route.js";
 import { fromServerInfo, type ServerInfo } from "./convert/server-info.js";
@@ -214,7 +216,7 @@ function openStream(channel: Client, target: string, signal: AbortSignal | undef
   };
 
   return {
-    header: (modelId, plan, texts) => write(encodeHeader(modelId, plan, texts)),
+    header: (modelId, plan, texts, index) => write(encodeHeader(modelId, plan, texts, index)),
     chunk: (tensorIndex, offset, bytes) => write(encodeChunk(tensorIndex, offset, bytes)),
     footer: (totalBytes, digest) =>
       write(
@@ -235,7 +237,12 @@ function openStream(channel: Client, target: string, signal: AbortSignal | undef
   };
 }
 
-function encodeHeader(modelId: string, plan: ModelPlan, texts: Matrix | undefined): Buffer {
+function encodeHeader(
+  modelId: string,
+  plan: ModelPlan,
+  texts: Matrix | undefined,
+  index: IndexFacts | undefined,
+): Buffer {
   return encodeMessage(EmbedModelRequestSchema, {
     part: {
       case: "header",
@@ -246,6 +253,7 @@ function encodeHeader(modelId: string, plan: ModelPlan, texts: Matrix | undefine
         spaceIds: [...plan.experts],
         routed: plan.isRouted,
         startOffsets: plan.starts.map(({ offset }) => BigInt(offset)),
+        ...(index !== undefined && { index: toIndexRequest(index) }),
         ...(texts !== undefined && {
           textVectors: { data: toFloatBytes(texts.values), rows: texts.rows, columns: texts.columns },
         }),
