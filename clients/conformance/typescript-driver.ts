@@ -204,7 +204,7 @@ async function route(client: ProbestreamClient, { source, experts = [] }: Args):
   };
 }
 
-function toResult({ embeddings, bytesReceived, bytesTotal }: PortResult): JsonObject {
+function toResult({ embeddings, bytesReceived, bytesTotal, weightsHash, indexedId }: PortResult): JsonObject {
   return {
     embeddings: embeddings.map(({ spaceId, expertName, representation, cosines, logits, probabilities, labels }) => ({
       space_id: spaceId,
@@ -217,6 +217,8 @@ function toResult({ embeddings, bytesReceived, bytesTotal }: PortResult): JsonOb
     })),
     bytes_received: bytesReceived,
     bytes_total: bytesTotal,
+    weights_hash: weightsHash,
+    indexed_id: indexedId ?? "",
   };
 }
 
