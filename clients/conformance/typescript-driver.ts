@@ -15,7 +15,8 @@ import { toCode } from "../../src/rpc/to-status.js";
 import { embedFiles } from "../../src/search/embed-files.js";
 import type { PortResult } from "../../src/search/embed-port.js";
 import { type AskRoute, routeFile } from "../../src/search/route-file.js";
-import { openModel } from "../../src/weights/model-file.js";
+import type { IndexFacts } from "../../src/vectors/index-facts.js";
+import { type ModelFile, openModel } from "../../src/weights/model-file.js";
 import { openRawClient, type UploadAnswer } from "../../test/helpers/rpc-client.js";
 import type { CaseStep, Json, JsonObject } from "./conformance-case.js";
 
@@ -99,7 +100,6 @@ const verbs: Readonly<Record<string, Verb>> = {
 
 async function embed(client: ProbestreamClient, args: Args): Promise<Json> {
   const { sources = [], experts = [], texts, index, cancel_after_bytes: cancelAfter, deadline_ms: deadlineMs } = args;
-  if (index !== undefined) throw new Unsupported("this client does not index yet");
   const locations = sources.map(({ path, url }) => {
     const location = path ?? url;
     if (location === undefined) throw new Unsupported("this client takes paths and URLs alone");
@@ -117,6 +117,13 @@ async function embed(client: ProbestreamClient, args: Args): Promise<Json> {
       experts,
       ...(texts !== undefined && {
         texts: { rows: texts.length, columns: texts[0]?.length ?? 0, values: Float32Array.from(texts.flat()) },
+      }),
+      ...(index !== undefined && {
+        index: (model: ModelFile, location: string) => ({
+          modelId: sources[locations.indexOf(location)]?.id ?? location,
+          claims: Object.fromEntries(model.metadata),
+          ...(index as Omit<IndexFacts, "modelId">),
+        }),
       }),
       signal: controller.signal,
       onProgress: (progress) => {
