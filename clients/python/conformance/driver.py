@@ -1,4 +1,5 @@
 """Runs conformance cases with this client: a line of JSON in, a line of JSON out (clients/conformance/README.md)."""
+
 import json
 import sys
 import threading
@@ -165,7 +166,9 @@ def to_answer(answer):
         if hit.record is not None:
             found["record"] = to_record(hit.record)
         hits.append(found)
-    skipped = [{"space_id": s.space_id, "expert_name": s.expert_name, "error": to_error(s.error)} for s in answer.skipped]
+    skipped = [
+        {"space_id": s.space_id, "expert_name": s.expert_name, "error": to_error(s.error)} for s in answer.skipped
+    ]
     return {"hits": hits, "skipped": skipped}
 
 

@@ -4,6 +4,7 @@
 >>> with probestream.connect("127.0.0.1:50051") as client:  # doctest: +SKIP
 ...     print(client.embed("model.safetensors").representation)
 """
+
 from probestream.client import Client, connect
 from probestream.connection import VERSION as __version__
 from probestream.connection import Tls

@@ -1,4 +1,5 @@
 """The catalogue of models that a server keeps."""
+
 from __future__ import annotations
 
 import threading
@@ -86,7 +87,9 @@ class Catalogue:
             if token == "":
                 return
 
-    def update(self, model_id: str, set: Optional[Mapping[str, Any]] = None, remove: Sequence[str] = ()) -> "List[Record]":
+    def update(
+        self, model_id: str, set: Optional[Mapping[str, Any]] = None, remove: Sequence[str] = ()
+    ) -> "List[Record]":
         """Changes what the user said of a model, in all spaces at once, and returns it as it is now."""
         request = catalogue_service_pb2.UpdateModelRequest(model_id=model_id, set=to_scalars(set or {}), remove=remove)
         answer = self._connection.unary(self._catalogue.UpdateModel, request, safe=False)
@@ -186,5 +189,3 @@ def _record_batches(records: Iterable[Record]) -> Iterator["List[catalogue_servi
         size += length
     if batch:
         yield batch
-
-

@@ -1,4 +1,5 @@
 """The client: one object per server."""
+
 from __future__ import annotations
 
 import threading
@@ -98,7 +99,7 @@ class Client(Catalogue):
         """Streams models to the server and returns their representations.
 
         Args:
-            models: one model: a path or URL of a safetensors file, an index of shards, or a folder with one of them; the
+            models: one model: a path or URL of a safetensors file or an index of shards, or a folder with one; the
                 bytes of a safetensors file; arrays of NumPy or PyTorch by name; a module of PyTorch; a `Model` with a
                 name. Or several, in any iterable.
             options: those of `embed_iter`.
@@ -188,7 +189,9 @@ class Client(Catalogue):
             opened.close()
 
     @overload
-    def retrieve(self, queries: Union[str, Query], *, with_records: bool = False) -> Answer: ...
+    def retrieve(  # type: ignore[overload-overlap]
+        self, queries: Union[str, Query], *, with_records: bool = False
+    ) -> Answer: ...
 
     @overload
     def retrieve(self, queries: Iterable[Union[str, Query]], *, with_records: bool = False) -> List[Answer]: ...
@@ -234,7 +237,9 @@ class Client(Catalogue):
             raise ProbestreamError("FIELD_INVALID", f"mode is {mode!r}; it can be one_of_many or any_of_many")
         answers: List[Classification] = []
         for batch in batches(to_examples(models), self._most()):
-            request = retrieval_service_pb2.ClassifyRequest(models=batch, labels=labels, experts=experts, mode=_MODES[mode], top=top)
+            request = retrieval_service_pb2.ClassifyRequest(
+                models=batch, labels=labels, experts=experts, mode=_MODES[mode], top=top
+            )
             answers.extend(map(to_classification, self._connection.unary(self._retrieval.Classify, request).answers))
         return answers
 
@@ -249,7 +254,9 @@ class Client(Catalogue):
         """Finds models that are nearly the same as others: per model those whose cosine reaches a bound (0.999)."""
         answers: List[Duplicates] = []
         for batch in batches([model_ids] if isinstance(model_ids, str) else model_ids, self._most()):
-            request = retrieval_service_pb2.FindDuplicatesRequest(model_ids=batch, min_cosine=min_cosine, k=k, experts=experts)
+            request = retrieval_service_pb2.FindDuplicatesRequest(
+                model_ids=batch, min_cosine=min_cosine, k=k, experts=experts
+            )
             answers.extend(map(to_duplicates, self._connection.unary(self._retrieval.FindDuplicates, request).answers))
         return answers
 
@@ -275,7 +282,9 @@ class Client(Catalogue):
 
     def server_info(self) -> ServerInfo:
         """What the server is and what it allows."""
-        return to_server_info(self._connection.unary(self._server.GetServerInfo, server_service_pb2.GetServerInfoRequest()))
+        return to_server_info(
+            self._connection.unary(self._server.GetServerInfo, server_service_pb2.GetServerInfoRequest())
+        )
 
 
 def _unless_error(answer: Answer) -> Answer:

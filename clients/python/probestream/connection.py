@@ -1,6 +1,8 @@
 """The channel: how calls are made, ended and tried again."""
+
 from __future__ import annotations
 
+import functools
 import os
 import random
 import re
@@ -104,8 +106,9 @@ class Connection:
         failures = 0
         while True:
             left = max(0.001, deadline - time.monotonic())
+            call = functools.partial(method.future, request, timeout=left, metadata=self.metadata)
             try:
-                return self.wait(lambda: method.future(request, timeout=left, metadata=self.metadata), stop)
+                return self.wait(call, stop)
             except ProbestreamError as error:
                 failures += 1
                 pause = _FIRST_PAUSE * 2 ** (failures - 1) * (0.5 + random.random() / 2)
@@ -147,7 +150,9 @@ class Connection:
         known = self._limits
         if known is None or time.monotonic() - known[0] > _LIMITS_SECONDS:
             stub = server_service_pb2_grpc.ServerServiceStub(self.channel)
-            answer = self.unary(stub.GetServerInfo, server_service_pb2.GetServerInfoRequest(), stop=stop)
+            request = server_service_pb2.GetServerInfoRequest()
+            # Uploads, which bring a stop, make all of an attempt again by themselves.
+            answer = self.unary(stub.GetServerInfo, request, stop=stop, safe=stop is None)
             known = (time.monotonic(), answer.limits)
             self._limits = known
         return known[1]

@@ -1,4 +1,5 @@
 """Between the wire and what calls give back."""
+
 from __future__ import annotations
 
 import datetime
@@ -132,7 +133,9 @@ def to_record(wire: catalogue_service_pb2.ModelRecord) -> Record:
 def from_record(record: Record) -> catalogue_service_pb2.ModelRecord:
     """A record for the wire."""
     if record.representation is None:
-        raise ProbestreamError("FIELD_INVALID", f'the record "{record.model_id}" has no representation; export it with one')
+        raise ProbestreamError(
+            "FIELD_INVALID", f'the record "{record.model_id}" has no representation; export it with one'
+        )
     wire = catalogue_service_pb2.ModelRecord(
         model_id=record.model_id,
         representation=from_floats(record.representation),
@@ -152,7 +155,7 @@ def from_record(record: Record) -> catalogue_service_pb2.ModelRecord:
 
 
 def _to_time(wire: catalogue_service_pb2.ModelRecord, name: str) -> Optional[datetime.datetime]:
-    if not wire.HasField(name):  # type: ignore[arg-type]
+    if not wire.HasField(name):
         return None
     time: datetime.datetime = getattr(wire, name).ToDatetime()
     return time.replace(tzinfo=datetime.timezone.utc)
@@ -238,14 +241,18 @@ def to_candidates(wire: Iterable[expert_service_pb2.RouteCandidate]) -> List[Rou
     """Experts that a model may belong to."""
     return [
         RouteCandidate(
-            one.space_id, one.expert_name, one.possible, one.claimed, to_tree(one.tree) if one.HasField("tree") else None
+            one.space_id,
+            one.expert_name,
+            one.possible,
+            one.claimed,
+            to_tree(one.tree) if one.HasField("tree") else None,
         )
         for one in wire
     ]
 
 
 def to_decision(wire: expert_service_pb2.RouteModelResponse) -> str:
-    """"routed", "undecided" or "no_expert"."""
+    """ "routed", "undecided" or "no_expert"."""
     return _word(expert_service_pb2.RouteDecision, wire.decision, "ROUTE_DECISION_")
 
 
@@ -259,9 +266,7 @@ def to_server_info(wire: server_service_pb2.GetServerInfoResponse) -> ServerInfo
     backends = [
         Backend(one.name, one.device, one.available, one.unavailable_reason, one.gflops) for one in wire.backends
     ]
-    return ServerInfo(
-        wire.version, limits, memory, backends, wire.process_count, wire.store, list(wire.text_encoders)
-    )
+    return ServerInfo(wire.version, limits, memory, backends, wire.process_count, wire.store, list(wire.text_encoders))
 
 
 def _seconds(duration: Any) -> float:

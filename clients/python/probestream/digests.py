@@ -1,4 +1,5 @@
 """Digests of uploads."""
+
 from __future__ import annotations
 
 import hashlib
@@ -37,7 +38,7 @@ class SegmentHasher:
 
 
 class UploadDigest:
-    """Digest of an upload, as its footer carries it: SHA-256 over the digests of the segments of each range, in order."""
+    """Digest of an upload, as its footer carries it: SHA-256 over the digests of all ranges' segments, in order."""
 
     def __init__(self) -> None:
         self._all = hashlib.sha256()

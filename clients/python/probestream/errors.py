@@ -1,4 +1,5 @@
 """The one error class, and how it comes from the wire."""
+
 from __future__ import annotations
 
 from typing import Dict, Mapping, Optional
@@ -37,8 +38,8 @@ class ProbestreamError(Exception):
     `str(error)` is a sentence for people: what was found, what was allowed, what to do.
     """
 
-    #: Why, as a name of `ErrorReason` without its prefix, "FILE_NOT_FOUND" say; "" where there is no reason but the code:
-    #: a call that was cancelled, or whose time was up.
+    #: Why, as a name of `ErrorReason` without its prefix, "FILE_NOT_FOUND" say; "" where there is no reason but the
+    #: code: a call that was cancelled, or whose time was up.
     reason: str
     #: The gRPC status code: what can be done about it.
     code: grpc.StatusCode
@@ -65,7 +66,7 @@ class ProbestreamError(Exception):
     def __repr__(self) -> str:
         return f"ProbestreamError({self.reason or self.code.name}: {self.message})"
 
-    def __reduce__(self) -> object:
+    def __reduce__(self) -> "tuple[object, ...]":
         # Exceptions are pickled by their arguments; process pools hand them on that way.
         return (ProbestreamError, (self.reason, self.message, dict(self.metadata), self.code))
 
@@ -89,7 +90,7 @@ def from_model_error(error: types_pb2.ModelError) -> ProbestreamError:
 
 def from_rpc_error(error: grpc.RpcError, target: str) -> ProbestreamError:
     """The error of a failed call, as the server threw it, or what the transport says."""
-    code, details = error.code(), error.details() or ""  # type: ignore[attr-defined]
+    code, details = error.code(), error.details() or ""
     found = _read_error_info(_packed_details(error))
     if found is not None:
         reason, metadata = found
@@ -104,7 +105,7 @@ def from_rpc_error(error: grpc.RpcError, target: str) -> ProbestreamError:
 
 
 def _packed_details(error: grpc.RpcError) -> bytes:
-    for key, value in error.trailing_metadata() or ():  # type: ignore[attr-defined]
+    for key, value in error.trailing_metadata() or ():
         if key == "grpc-status-details-bin" and isinstance(value, bytes):
             return value
     return b""
@@ -115,7 +116,8 @@ def _reason_name(value: int) -> str:
     if value == 0:
         return ""
     try:
-        return error_reason_pb2.ErrorReason.Name(value)[len(_PREFIX) :]
+        name: str = error_reason_pb2.ErrorReason.Name(value)
+        return name[len(_PREFIX) :]
     except ValueError:
         return str(value)
 

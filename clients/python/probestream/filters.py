@@ -1,4 +1,5 @@
 """Conditions on models of the catalogue, written as Python writes comparisons."""
+
 from __future__ import annotations
 
 from typing import Any, Iterable
@@ -72,8 +73,10 @@ class Field:
 
 
 def field(name: str) -> Field:
-    """A field by name: `id`, `weights_hash`, `file_hash`, `tree`, `base`, `created_ms`, `updated_ms`; `meta.NAME`, what the
-    user said; `claim.NAME`, what the file says.
+    """A field by name.
+
+    `id`, `weights_hash`, `file_hash`, `tree`, `base`, `created_ms`, `updated_ms`; `meta.NAME`, what the user said;
+    `claim.NAME`, what the file says.
 
     >>> (field("meta.style") == "anime") & (field("meta.rank") >= 8)  # doctest: +SKIP
     """

@@ -1,4 +1,5 @@
 """How models, queries and conditions are given to calls."""
+
 from __future__ import annotations
 
 import os
@@ -153,10 +154,15 @@ def to_filter(condition: Optional[Filter]) -> Optional[catalogue_service_pb2.Fil
 
 def to_examples(examples: Union[Example, Sequence[Example]]) -> List[retrieval_service_pb2.Example]:
     """One example or several, for the wire."""
-    is_pair = isinstance(examples, tuple) and len(examples) == 2 and isinstance(examples[0], str) and not isinstance(examples[1], (str, Stored))
+    is_pair = (
+        isinstance(examples, tuple)
+        and len(examples) == 2
+        and isinstance(examples[0], str)
+        and not isinstance(examples[1], (str, Stored))
+    )
     if isinstance(examples, (str, Stored, EmbedResult, ExpertEmbedding)) or is_pair:
         return [to_example(examples)]  # type: ignore[arg-type]
-    return [to_example(example) for example in examples]  # type: ignore[union-attr,arg-type]
+    return [to_example(example) for example in examples]  # type: ignore[arg-type]
 
 
 def to_example(example: Example) -> retrieval_service_pb2.Example:
@@ -172,7 +178,8 @@ def to_example(example: Example) -> retrieval_service_pb2.Example:
     elif isinstance(example, tuple) and len(example) == 2:
         space_id, values = example[0], from_floats(np.asarray(example[1]))
     else:
-        message = f"an example is given as a {type(example).__name__}; give a text, Stored(id), a result of embed, or (space id, numbers)"
+        kind = type(example).__name__
+        message = f"an example is given as a {kind}; give a text, Stored(id), a result of embed, or (space id, numbers)"
         raise ProbestreamError("FIELD_INVALID", message)
     return retrieval_service_pb2.Example(
         representation=retrieval_service_pb2.Representation(space_id=space_id, values=values)

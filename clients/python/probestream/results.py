@@ -1,4 +1,5 @@
 """What calls give back."""
+
 from __future__ import annotations
 
 import datetime
@@ -78,7 +79,9 @@ class EmbedResult:
             raise self.error
         if len(self.embeddings) != 1:
             names = ", ".join(one.expert_name for one in self.embeddings)
-            raise ProbestreamError("FIELD_INVALID", f"{len(self.embeddings)} experts embedded the model: {names}; take one of embeddings")
+            raise ProbestreamError(
+                "FIELD_INVALID", f"{len(self.embeddings)} experts embedded the model: {names}; take one of embeddings"
+            )
         return self.embeddings[0]
 
     @property

@@ -1,4 +1,5 @@
 """One place that says whether work shall stop, and why."""
+
 from __future__ import annotations
 
 import threading
@@ -58,7 +59,7 @@ class Stop:
             close()
 
     def on_stop(self, close: Callable[[], None]) -> Callable[[], None]:
-        """Calls `close` when the work shall stop: what waits inside a call is woken that way. Returns what takes it back."""
+        """Calls `close` when the work shall stop, to wake what waits inside a call. Returns what takes that back."""
         with self._lock:
             stopped = self._reason is not None
             key = self._next

@@ -1,4 +1,5 @@
 """Models in memory: arrays by name, of NumPy or PyTorch."""
+
 from __future__ import annotations
 
 import sys
@@ -61,4 +62,4 @@ def _to_bytes(array: Any) -> memoryview:
     whole = np.ascontiguousarray(array)
     if whole.dtype.byteorder == ">" or (whole.dtype.byteorder == "=" and sys.byteorder == "big"):
         whole = whole.astype(whole.dtype.newbyteorder("<"))
-    return memoryview(whole.reshape(-1).view(np.uint8))
+    return memoryview(whole.reshape(-1).view(np.uint8).data)

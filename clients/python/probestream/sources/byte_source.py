@@ -1,4 +1,5 @@
 """Bytes that can be read in any order: of a file or in memory."""
+
 from __future__ import annotations
 
 import errno
@@ -52,7 +53,9 @@ class FileSource(ByteSource):
         try:
             # Asked before opening, for opening a named pipe waits until someone writes to it.
             if not stat.S_ISREG(os.stat(path).st_mode):
-                raise ProbestreamError("FIELD_INVALID", f'"{path}" is no file that can be read in any order', {"path": path})
+                raise ProbestreamError(
+                    "FIELD_INVALID", f'"{path}" is no file that can be read in any order', {"path": path}
+                )
             self._file: BinaryIO = open(path, "rb", buffering=0)
         except OSError as error:
             raise to_file_error(error, path) from error

@@ -1,4 +1,5 @@
 """Element types: as safetensors, NumPy and PyTorch call them, and on the wire."""
+
 from __future__ import annotations
 
 from typing import Dict, Optional
@@ -16,7 +17,7 @@ BITS: Dict[str, int] = {
     **dict.fromkeys(("C64", "F64", "I64", "U64"), 64),
 }
 
-_WIRE: Dict[str, "types_pb2.Dtype.ValueType"] = {
+_WIRE: Dict[str, int] = {
     "F64": types_pb2.DTYPE_F64,
     "F32": types_pb2.DTYPE_F32,
     "F16": types_pb2.DTYPE_F16,

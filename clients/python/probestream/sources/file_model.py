@@ -1,4 +1,5 @@
 """Models in safetensors files, whole or in shards, local, remote or in memory."""
+
 from __future__ import annotations
 
 import hashlib
@@ -58,7 +59,9 @@ class FileModel(OpenModel):
         paths = [location]
         if shown.endswith(".index.json"):
             if shown.endswith(".bin.index.json"):
-                raise ProbestreamError("FORMAT_REFUSED", f'"{shown}" is an index of pickled files; give a safetensors model')
+                raise ProbestreamError(
+                    "FORMAT_REFUSED", f'"{shown}" is an index of pickled files; give a safetensors model'
+                )
             weights, metadata = _parse_index(self._read_small(location, _MAX_INDEX_BYTES, stop), shown)
             paths = [_beside(location, shard) for shard in sorted(set(weights.values()))]
         headers = {path: read_header(self._source(path), stop) for path in paths}
@@ -103,7 +106,9 @@ class FileModel(OpenModel):
         source = self._open_source(path)
         try:
             if source.size > most:
-                raise ProbestreamError("LIMIT_EXCEEDED", f'"{source.name}" has {source.size} bytes; at most {most} are read')
+                raise ProbestreamError(
+                    "LIMIT_EXCEEDED", f'"{source.name}" has {source.size} bytes; at most {most} are read'
+                )
             return source.read(0, source.size, stop)
         finally:
             source.close()
@@ -161,7 +166,9 @@ def _parse_index(text: bytes, name: str) -> Tuple[Dict[str, str], Dict[str, str]
         raise ProbestreamError("HEADER_MALFORMED", f'the index "{name}" has no weight_map of file names')
     shards = set(weights.values())
     if len(shards) > _MAX_SHARDS:
-        raise ProbestreamError("LIMIT_EXCEEDED", f'the index "{name}" has {len(shards)} shards; at most {_MAX_SHARDS} are read')
+        raise ProbestreamError(
+            "LIMIT_EXCEEDED", f'the index "{name}" has {len(shards)} shards; at most {_MAX_SHARDS} are read'
+        )
     for shard in shards:
         if shard in ("", ".", "..") or re.search(r"[/\\\0]|^[A-Za-z]:", shard):
             message = f'the index "{name}" names the shard "{shard}"; it must be the name of a file beside it'

@@ -1,4 +1,5 @@
 """Formats that are not safetensors, known by how they begin."""
+
 from __future__ import annotations
 
 import os
@@ -8,7 +9,7 @@ from probestream.errors import ProbestreamError
 
 _PICKLE = (
     "a pickled file, or a PyTorch archive with one in it",
-    'pickles can run code when they are read. Load it where you trust it, and give the arrays: '
+    "pickles can run code when they are read. Load it where you trust it, and give the arrays: "
     'client.embed(torch.load(path, map_location="cpu", weights_only=True))',
 )
 _OTHER = ("no safetensors file", "save the model as safetensors with the library that wrote it")
@@ -35,7 +36,9 @@ def assert_safetensors(prefix: bytes, name: str) -> None:
     if found is None:
         return
     what, advice = found
-    raise ProbestreamError("FORMAT_REFUSED", f'"{name}" is {what}; safetensors is read: {advice}', {"file": name, "format": what})
+    raise ProbestreamError(
+        "FORMAT_REFUSED", f'"{name}" is {what}; safetensors is read: {advice}', {"file": name, "format": what}
+    )
 
 
 def _recognise(prefix: bytes, name: str) -> Optional[Tuple[str, str]]:

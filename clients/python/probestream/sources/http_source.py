@@ -1,4 +1,5 @@
 """Files behind URLs, read by ranges."""
+
 from __future__ import annotations
 
 import base64
@@ -145,7 +146,12 @@ class HttpSource(ByteSource):
         for _ in range(_MAX_REDIRECTS + 1):
             parts = urlsplit(url)
             private = self._private if (parts.scheme, parts.netloc) == self._origin else {}
-            sent = {"user-agent": "probestream-python", **private, "range": f"bytes={begin}-{end - 1}", "accept-encoding": "identity"}
+            sent = {
+                "user-agent": "probestream-python",
+                **private,
+                "range": f"bytes={begin}-{end - 1}",
+                "accept-encoding": "identity",
+            }
             request = urllib.request.Request(url, headers=sent)
             try:
                 answer = self._opener.open(request, timeout=_IDLE_SECONDS)
@@ -161,9 +167,13 @@ class HttpSource(ByteSource):
             answer.close()
             target = urljoin(url, location)
             if not is_url(target) or (parts.scheme == "https" and target.lower().startswith("http:")):
-                raise ProbestreamError("FIELD_INVALID", f"{self.name} redirects to what is not encrypted, or no http(s) URL")
+                raise ProbestreamError(
+                    "FIELD_INVALID", f"{self.name} redirects to what is not encrypted, or no http(s) URL"
+                )
             url = target
-        raise ProbestreamError("FIELD_INVALID", f"{self.name} redirects more than {_MAX_REDIRECTS} times; give the file's own address")
+        raise ProbestreamError(
+            "FIELD_INVALID", f"{self.name} redirects more than {_MAX_REDIRECTS} times; give the file's own address"
+        )
 
     def _check(self, answer: Any, begin: int) -> None:
         """Sees to it that all ranges are of the same state of the file."""
@@ -177,24 +187,36 @@ class HttpSource(ByteSource):
             raise self._status_error(status, headers)
         found = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", headers.get("content-range") or "")
         if found is None or int(found[1]) != begin:
-            raise ProbestreamError("SOURCE_UNAVAILABLE", f"{self.name} answered with another range than was asked for; download the file")
+            raise ProbestreamError(
+                "SOURCE_UNAVAILABLE", f"{self.name} answered with another range than was asked for; download the file"
+            )
         size, etag, modified = int(found[3]), headers.get("etag"), headers.get("last-modified")
         if self.size < 0:
             self.size, self._etag, self._modified = size, etag, modified
-        elif size != self.size or (self._etag and etag and _strong(etag) != _strong(self._etag)) or (not self._etag and modified != self._modified):
-            raise ProbestreamError("CORRUPT", f"{self.name} has changed while it was read; start again", {"url": self.name})
+        elif (
+            size != self.size
+            or (self._etag and etag and _strong(etag) != _strong(self._etag))
+            or (not self._etag and modified != self._modified)
+        ):
+            raise ProbestreamError(
+                "CORRUPT", f"{self.name} has changed while it was read; start again", {"url": self.name}
+            )
 
     def _status_error(self, status: int, headers: Any) -> Exception:
         facts: Dict[str, object] = {"url": self.name, "status": status}
         if status in (404, 410):
-            return ProbestreamError("FILE_NOT_FOUND", f"there is no file at {self.name} (HTTP {status}); check the address", facts)
+            return ProbestreamError(
+                "FILE_NOT_FOUND", f"there is no file at {self.name} (HTTP {status}); check the address", facts
+            )
         if status in (401, 403):
             message = f"{self.name} may not be read (HTTP {status}): set HF_TOKEN for Hugging Face, or give headers="
             return ProbestreamError("ACCESS_DENIED", message, facts)
         if status in (408, 425, 429) or status >= 500:
             after = headers.get("retry-after") or ""
             return _Transient(f"HTTP {status}", min(float(after), _LONGEST_RETRY_AFTER) if after.isdigit() else None)
-        return ProbestreamError("SOURCE_UNAVAILABLE", f"{self.name} answered HTTP {status} to a request for a byte range", facts)
+        return ProbestreamError(
+            "SOURCE_UNAVAILABLE", f"{self.name} answered HTTP {status} to a request for a byte range", facts
+        )
 
     def _read_into(self, answer: Any, target: memoryview, stop: Stop) -> int:
         forget = stop.on_stop(lambda: _wake(answer))
@@ -228,7 +250,10 @@ class HttpSource(ByteSource):
         stop.pause(failure.retry_after if failure.retry_after is not None else longest * (0.5 + random.random() / 2))
 
     def _no_ranges(self, length: str) -> ProbestreamError:
-        message = f"{self.name} comes from a server that ignores ranges, and has {length} bytes; at most {MAX_WHOLE_BYTES} are taken whole. Download the file and give its path"
+        message = (
+            f"{self.name} comes from a server that ignores ranges, and has {length} bytes; at most {MAX_WHOLE_BYTES} "
+            "are taken whole. Download the file and give its path"
+        )
         return ProbestreamError("LIMIT_EXCEEDED", message, {"url": self.name})
 
 
@@ -249,9 +274,17 @@ def _strong(etag: str) -> str:
 
 def _to_file_url(url: str) -> str:
     """Pages of Hugging Face become the file that they show."""
-    return re.sub(r"^(https?://(?:www\.)?(?:huggingface\.co|hf\.co)/(?:(?:datasets|spaces)/)?[^/]+/[^/]+)/blob/", r"\1/resolve/", url)
+    return re.sub(
+        r"^(https?://(?:www\.)?(?:huggingface\.co|hf\.co)/(?:(?:datasets|spaces)/)?[^/]+/[^/]+)/blob/",
+        r"\1/resolve/",
+        url,
+    )
 
 
 def _hub_token(host: str) -> Dict[str, str]:
     token = os.environ.get("HF_TOKEN", "")
-    return {"authorization": f"Bearer {token}"} if token and re.fullmatch(r"(?:www\.)?(?:huggingface\.co|hf\.co)", host) else {}
+    return (
+        {"authorization": f"Bearer {token}"}
+        if token and re.fullmatch(r"(?:www\.)?(?:huggingface\.co|hf\.co)", host)
+        else {}
+    )

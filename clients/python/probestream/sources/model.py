@@ -1,4 +1,5 @@
 """A model whose header has been read."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ class OpenModel:
     tensors: Mapping[str, TensorInfo]
     #: What the file says of itself.
     metadata: Mapping[str, str]
-    #: What identifies the content cheaply, hexadecimal; None where nothing does: its upload cannot be resumed by others.
+    #: What identifies the content cheaply, hexadecimal; None where nothing does: its upload ends with the call.
     identity: Optional[str]
     #: Whether it is read over HTTP.
     remote: bool

@@ -1,4 +1,5 @@
 """Opens whatever a model may be given as."""
+
 from __future__ import annotations
 
 import os
@@ -14,7 +15,9 @@ from probestream.stopping import Stop
 
 def is_one_model(source: Any) -> bool:
     """Whether something stands for one model, and not for a list of them."""
-    return isinstance(source, (str, os.PathLike, bytes, bytearray, memoryview, Mapping)) or hasattr(source, "state_dict")
+    return isinstance(source, (str, os.PathLike, bytes, bytearray, memoryview, Mapping)) or hasattr(
+        source, "state_dict"
+    )
 
 
 def open_model(source: Any, name: str, headers: Mapping[str, str], stop: Stop) -> OpenModel:
@@ -36,7 +39,8 @@ def open_model(source: Any, name: str, headers: Mapping[str, str], stop: Stop) -
         source = source.state_dict()
     if isinstance(source, Mapping):
         return ArrayModel(source, name)
-    message = f"a model is given as a {type(source).__name__}; give a path, a URL, the bytes of a safetensors file, or arrays by name"
+    kind = type(source).__name__
+    message = f"a model is given as a {kind}; give a path, a URL, the bytes of a safetensors file, or arrays by name"
     raise ProbestreamError("FIELD_INVALID", message)
 
 

@@ -1,4 +1,5 @@
 """Headers of safetensors files, which may come from a stranger."""
+
 from __future__ import annotations
 
 import hashlib
@@ -60,7 +61,9 @@ def read_header(source: ByteSource, stop: Stop) -> Header:
 
 def _header_length(prefix: bytes, source: ByteSource) -> int:
     if len(prefix) < 8:
-        raise _malformed(f'"{source.name}" has {source.size} bytes; a safetensors file starts with 8 bytes of header length')
+        raise _malformed(
+            f'"{source.name}" has {source.size} bytes; a safetensors file starts with 8 bytes of header length'
+        )
     length = int.from_bytes(prefix[:8], "little")
     if length > MAX_HEADER_BYTES:
         raise ProbestreamError(

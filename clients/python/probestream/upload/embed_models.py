@@ -1,9 +1,10 @@
 """Embeds models, many at a time: opens them, plans them in batches, and streams what the plans want."""
+
 from __future__ import annotations
 
 import queue
 import threading
-from typing import Any, Callable, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Iterable, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
 from probestream.connection import Connection
 from probestream.convert import fill_result
@@ -58,6 +59,7 @@ class _Run:
         self._uploader = Uploader(connection, texts, retries, stop)
         self._groups: "queue.Queue[Optional[List[Upload]]]" = queue.Queue()
         self._ahead = threading.Semaphore(_BATCHES_AHEAD + 1)
+        self._open_models: Set[OpenModel] = set()
         self.results: "queue.Queue[Optional[Tuple[int, EmbedResult]]]" = queue.Queue()
 
     def start(self, models: Iterable[Any], concurrency: int) -> List[threading.Thread]:
@@ -67,6 +69,11 @@ class _Run:
         for thread in (*streams, feed):
             thread.start()
         return [feed, *streams]
+
+    def close(self) -> None:
+        """Closes what is still open, once the threads are done."""
+        while self._open_models:
+            self._open_models.pop().close()
 
     def _guard(self, work: Callable[[], None]) -> Callable[[], None]:
         def run() -> None:
@@ -130,9 +137,12 @@ class _Run:
 
     def _open(self, at: int, model: Model) -> Optional[Upload]:
         name = model.id or f"model {at}"
+        opened: Optional[OpenModel] = None
         result = EmbedResult(model.id or _to_id(location_of(model.source, name)), location_of(model.source, name))
 
         def on_end(outcome: Outcome) -> None:
+            if opened is not None:
+                self._open_models.discard(opened)
             if isinstance(outcome, ProbestreamError):
                 result.error = outcome
             else:
@@ -146,6 +156,7 @@ class _Run:
             self._stop.check()
             on_end(error)
             return None
+        self._open_models.add(opened)
         result.location = opened.location
         result.model_id = model.id or _to_id(opened.location)
         index = model.index or self._index
@@ -215,6 +226,7 @@ def embed_models(
             run._groups.put(None)
         for thread in threads:
             thread.join(timeout=5)
+        run.close()
 
 
 def _to_id(location: str) -> str:

@@ -1,4 +1,5 @@
 """One EmbedModel call: messages go in one after another, and one answer comes."""
+
 from __future__ import annotations
 
 import threading
@@ -40,8 +41,10 @@ class EmbedStream:
     def write(self, message: bytes) -> None:
         """Waits until the transport takes more. Once the server has answered, what is written is lost."""
         with self._changed:
-            while not self.answered and self._waiting and (
-                len(self._waiting) >= _WAITING_MESSAGES or self._waiting_bytes + len(message) > _WAITING_BYTES
+            while (
+                not self.answered
+                and self._waiting
+                and (len(self._waiting) >= _WAITING_MESSAGES or self._waiting_bytes + len(message) > _WAITING_BYTES)
             ):
                 self._wait()
             self._waiting.append(message)
@@ -93,7 +96,9 @@ class EmbedStream:
 
 def encode_chunk(tensor_index: int, offset: int, data: memoryview) -> bytes:
     """EmbedModelRequest{chunk} in one copy of the data, where the generated code makes two."""
-    inner = (b"" if tensor_index == 0 else b"\x08" + _varint(tensor_index)) + (b"" if offset == 0 else b"\x10" + _varint(offset))
+    inner = (b"" if tensor_index == 0 else b"\x08" + _varint(tensor_index)) + (
+        b"" if offset == 0 else b"\x10" + _varint(offset)
+    )
     inner += b"\x1a" + _varint(len(data))
     return b"".join((b"\x12", _varint(len(inner) + len(data)), inner, data))
 

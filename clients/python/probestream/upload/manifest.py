@@ -1,8 +1,9 @@
 """What a plan is asked for: a model's header, cut down where the server would not take it whole."""
+
 from __future__ import annotations
 
 import re
-from typing import Dict, Iterable, Iterator, List, Mapping, Sequence, Tuple
+from typing import Dict, Iterable, Iterator, List, Mapping, Sequence
 
 from probestream.connection import Connection
 from probestream.errors import ProbestreamError
@@ -36,8 +37,8 @@ def to_manifest(
 ) -> types_pb2.Manifest:
     """The manifest of a model, whole if the server takes it.
 
-    One with more than 2 MiB, or more tensors than the server allows, is cut down to the tensors that can belong to a layer
-    that some expert reads: DeepSeek-V3 in FP8 has 89,000 tensors.
+    One with more than 2 MiB, or more tensors than the server allows, is cut down to the tensors that can belong to a
+    layer that some expert reads: DeepSeek-V3 in FP8 has 89,000 tensors.
 
     Raises:
         ProbestreamError: `LAYER_NOT_FOUND` where that leaves none.
@@ -59,7 +60,9 @@ def to_manifest(
     wanted = select_tensors(model.tensors, modules)
     if not wanted:
         some = ", ".join(sorted(modules)[:5]) or "it has no experts"
-        message = f"none of the {count} tensors of \"{model_id}\" belongs to a layer that the server's experts read: {some}"
+        message = (
+            f'none of the {count} tensors of "{model_id}" belongs to a layer that the server\'s experts read: {some}'
+        )
         raise ProbestreamError("LAYER_NOT_FOUND", message, {"tensors": count})
     manifest.tensors.extend(map(to_wire_tensor, wanted))
     if manifest.ByteSize() > PLAN_BYTES:
@@ -91,7 +94,7 @@ def plan_batches(manifests: Sequence[types_pb2.Manifest], most: int) -> Iterator
 def select_tensors(tensors: Mapping[str, TensorInfo], modules: Iterable[str]) -> List[TensorInfo]:
     """The tensors that can belong to one of these modules: more than an expert reads, never less.
 
-    Dense layers are found by their path. Adapters call modules in many ways, of which the end of the path is always the same.
+    Dense layers are found by their path. Adapters call modules in many ways, but the path ends alike.
     """
     paths = {path for module in modules for path in (module, re.sub(r"\.weight$", "", module))}
     ends = {f"_{_last_word(path)}_" for path in paths}
@@ -121,13 +124,16 @@ def _modules(connection: Connection, experts: Sequence[str], stop: Stop) -> List
     stub = expert_service_pb2_grpc.ExpertServiceStub(connection.channel)
     token = ""
     while True:
-        page = connection.unary(stub.ListExperts, expert_service_pb2.ListExpertsRequest(page_size=1000, page_token=token), stop=stop)
+        page = connection.unary(
+            stub.ListExperts, expert_service_pb2.ListExpertsRequest(page_size=1000, page_token=token), stop=stop
+        )
         found.extend(page.experts)
         token = page.next_page_token
         if not token:
             break
     named: Dict[str, List[expert_service_pb2.Expert]] = {
-        reference: [one for one in found if one.name == reference or one.space_id.startswith(reference)] for reference in experts
+        reference: [one for one in found if one.name == reference or one.space_id.startswith(reference)]
+        for reference in experts
     }
     chosen = found if not named or not all(named.values()) else [one for some in named.values() for one in some]
     return sorted({one.layer.module for one in chosen})

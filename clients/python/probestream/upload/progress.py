@@ -1,4 +1,5 @@
 """How far embedding is."""
+
 from __future__ import annotations
 
 import threading

@@ -1,4 +1,5 @@
 """Sends one model through a stream."""
+
 from __future__ import annotations
 
 from typing import Optional
@@ -25,8 +26,8 @@ class SourceFailure(Exception):
 def check_start(upload: Upload, plan: Planned, stop: Stop) -> None:
     """Checks that what an earlier upload brought is what the file holds.
 
-    Local files are read again, which is cheaper than to find out at the end; of remote ones, whose state their ETag tells,
-    the server's digests are believed.
+    Local files are read again, which is cheaper than to find out at the end; of remote ones, whose state their ETag
+    tells, the server's digests are believed.
     """
     if upload.model.remote:
         return
@@ -45,7 +46,9 @@ def check_start(upload: Upload, plan: Planned, stop: Stop) -> None:
             raise SourceFailure(ProbestreamError("DIGEST_MISMATCH", message, {"tensor": name, "offset": start.offset}))
 
 
-def send_model(stream: EmbedStream, upload: Upload, plan: Planned, texts: Optional[types_pb2.FloatMatrix], stop: Stop) -> None:
+def send_model(
+    stream: EmbedStream, upload: Upload, plan: Planned, texts: Optional[types_pb2.FloatMatrix], stop: Stop
+) -> None:
     """Sends header, chunks and footer. Stops where the server has answered already.
 
     Memory: the chunk that is read, besides those in the stream.
@@ -81,7 +84,9 @@ def send_model(stream: EmbedStream, upload: Upload, plan: Planned, texts: Option
     stream.write(embedding_service_pb2.EmbedModelRequest(footer=footer).SerializeToString())
 
 
-def _header(upload: Upload, plan: Planned, texts: Optional[types_pb2.FloatMatrix]) -> embedding_service_pb2.EmbedModelRequest:
+def _header(
+    upload: Upload, plan: Planned, texts: Optional[types_pb2.FloatMatrix]
+) -> embedding_service_pb2.EmbedModelRequest:
     header = embedding_service_pb2.EmbedModelHeader(
         model_id=upload.model_id,
         upload_id=plan.upload_id,

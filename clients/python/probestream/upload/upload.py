@@ -1,4 +1,5 @@
 """One model on its way: its plan, how far it got, and how it ended."""
+
 from __future__ import annotations
 
 import hashlib
@@ -45,7 +46,7 @@ class Upload:
         self._is_rerouted = False
 
     def begin(self, plan: Planned) -> None:
-        """Takes a plan over. One too small to be resumed gets an id of its own: two runs must not push each other out."""
+        """Takes a plan over. One too small to be resumed gets an id of its own, lest two runs push each other out."""
         wanted = wanted_bytes(plan)
         if wanted < SEGMENT_BYTES:
             plan.upload_id = uuid.uuid4().hex

@@ -1,4 +1,5 @@
 """Plans and sends models until each is settled, through as many streams as it takes."""
+
 from __future__ import annotations
 
 import random
@@ -30,7 +31,9 @@ class Uploader:
     One that broke off goes on where the server had got to; one model's failure stops no other.
     """
 
-    def __init__(self, connection: Connection, texts: Optional[types_pb2.FloatMatrix], retries: int, stop: Stop) -> None:
+    def __init__(
+        self, connection: Connection, texts: Optional[types_pb2.FloatMatrix], retries: int, stop: Stop
+    ) -> None:
         self._connection = connection
         self._stub = embedding_service_pb2_grpc.EmbeddingServiceStub(connection.channel)
         self._texts = texts
@@ -51,8 +54,8 @@ class Uploader:
         """Sends planned models until each is settled.
 
         Raises:
-            ProbestreamError: why all shall stop; also `SOURCE_UNAVAILABLE` once all retries failed and nobody has heard from
-                the server meanwhile: then it is gone, and other models need not find out for themselves.
+            ProbestreamError: why all shall stop; also `SOURCE_UNAVAILABLE` once all retries failed and nobody has heard
+                from the server meanwhile: then it is gone, and other models need not find out for themselves.
         """
 
         def attempt(pending: List[Upload]) -> Optional[ProbestreamError]:
@@ -147,7 +150,9 @@ class Uploader:
                 at += len(batch)
 
     def _manifest(self, upload: Upload) -> types_pb2.Manifest:
-        return to_manifest(self._connection, upload.model, upload.model_id, upload.upload_id, upload.experts, self._stop)
+        return to_manifest(
+            self._connection, upload.model, upload.model_id, upload.upload_id, upload.experts, self._stop
+        )
 
     def _send_once(self, uploads: Sequence[Upload]) -> Optional[ProbestreamError]:
         """Sends planned models through one stream, in order, and settles those it gets an outcome for.
