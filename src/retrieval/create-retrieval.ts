@@ -1,5 +1,5 @@
 import type { Catalogue } from "../experts/catalogue.js";
-import type { ReadScoreCalibration } from "../experts/score-calibration.js";
+import { readScoreCalibration } from "../experts/score-calibration-file.js";
 import type { TextEncoder } from "../text/text-encoder.js";
 import type { VectorStore } from "../vectors/vector-store.js";
 import { type Admit, createBatchGate } from "./batch-gate.js";
@@ -25,8 +25,6 @@ export interface RetrievalOptions {
   /** Text encoders at hand; they stay the caller's. Their work belongs off the event loop. Default none. */
   readonly encoders?: readonly TextEncoder[] | undefined;
   readonly limits?: Partial<RetrievalLimits> | undefined;
-  /** Reads the calibration of an expert. Default: there is none. */
-  readonly readCalibration?: ReadScoreCalibration | undefined;
   /** Reserves what batches and experts' heads take. Default: there is room for all. */
   readonly admit?: Admit | undefined;
 }
@@ -40,7 +38,7 @@ export function createRetrieval(options: RetrievalOptions): RetrievalPort {
   const { store, catalogue, encoders = [], admit = () => () => {} } = options;
   const limits: RetrievalLimits = { ...defaultRetrievalLimits, ...options.limits };
   const heads = createExpertHeads(admit);
-  const calibrations = createCalibrations(options.readCalibration ?? (async () => undefined));
+  const calibrations = createCalibrations(readScoreCalibration);
   const byIdentity = new Map(encoders.map((encoder) => [encoder.identity, encoder]));
   const texts = createTextImages({ encoders: byIdentity, heads, calibrations });
   const gate = createBatchGate(limits, admit);

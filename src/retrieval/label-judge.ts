@@ -70,12 +70,14 @@ async function createTextJudge(
   const queries = found.map(({ image }) => image);
   const isWithinReach = found.every(({ reach }) => reach === undefined || reach.distance <= reach.radius);
   return {
-    isCalibrated: calibration !== undefined && isWithinReach,
+    isCalibrated: calibration?.fitted.labels === true && isWithinReach,
     judge: (representation) => {
       const unit = toUnit(representation);
       const cosines = Float32Array.from(queries, (query) => dot(query, unit));
       const probabilities =
-        mode === "one-of-many" ? calibration?.toOneOfMany(cosines) : calibration?.toAnyOfMany(cosines, queries);
+        mode === "one-of-many"
+          ? calibration?.toOneOfMany(cosines, queries)
+          : calibration?.toAnyOfMany(cosines, queries);
       return rank(labels, probabilities, cosines);
     },
   };
@@ -97,7 +99,7 @@ async function createHeadJudge(
   const labels = places.map((place) => bank[place] ?? "");
   const head = await heads.get(expert);
   return {
-    isCalibrated: calibration !== undefined,
+    isCalibrated: calibration?.fitted.labels === true,
     judge: (representation) => {
       const all = applyLinear(head, representation);
       const logits = Float32Array.from(places, (place) => all[place] as number);

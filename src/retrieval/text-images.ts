@@ -1,14 +1,16 @@
 import { PreconditionError, ProbestreamError } from "../errors/probestream-error.js";
 import type { Expert } from "../experts/expert.js";
 import type { ScoreCalibration } from "../experts/score-calibration.js";
+import { encodeEach } from "../text/encode-each.js";
+import type { EncodedText } from "../text/encoded-text.js";
 import type { TextEncoder } from "../text/text-encoder.js";
+import { quoteText } from "../vectors/assert-text.js";
 import type { Calibrations } from "./calibrations.js";
-import { type EncodedText, encodeEach } from "./encode-each.js";
 import type { ExpertHeads } from "./expert-heads.js";
 import { applyLinear } from "./linear.js";
 import { createLruCache } from "./lru-cache.js";
 import { createPacer } from "./pacer.js";
-import { toUnit } from "./unit-vectors.js";
+import { dot, toUnit } from "./unit-vectors.js";
 
 /** A text in the space of one expert. */
 export interface TextImage {
@@ -22,14 +24,11 @@ export interface TextImage {
 
 /** Texts in the spaces of experts. */
 export interface TextImages {
-  /**
-   * Why texts cannot be compared in an expert's space, undefined if they can: PreconditionError `TEXT_ENCODER_MISSING`, or
-   * `TEXT_NOT_JUDGED` for a classification expert.
-   */
+  /** Why texts cannot be compared in an expert's space, undefined if they can: PreconditionError `TEXT_ENCODER_MISSING`. */
   whyNot(expert: Expert): ProbestreamError | undefined;
   /**
    * Images of texts, per expert; those that are not remembered are encoded together, in one call per encoder. Experts must
-   * be ones that {@link whyNot} has nothing against.
+   * be ones that {@link whyNot} has nothing against. A classification expert answers to its own labels.
    *
    * @returns per space id and text; an error of one text stands in its place, one of a whole space in the place of its map.
    */
@@ -63,7 +62,7 @@ export function createTextImages({ encoders, heads, calibrations }: TextImagesOp
   };
 
   const whyNot = (expert: Expert): ProbestreamError | undefined => {
-    if (expert.objective !== "zeroshot") return hasNoTexts(expert);
+    if (expert.objective === "classification") return undefined;
     const encoder = encoders.get(expert.textEncoder);
     if (encoder === undefined) return encoderMissing(expert);
     return encoder.width === expert.textWidth ? undefined : otherWidth(expert, encoder.width);
@@ -83,6 +82,11 @@ export function createTextImages({ encoders, heads, calibrations }: TextImagesOp
           continue;
         }
         const answer = new Map<string, TextImage | ProbestreamError>();
+        answers.set(expert.spaceId, answer);
+        if (expert.objective === "classification") {
+          for (const text of texts) answer.set(text, toLabelImage(expert, text, calibration));
+          continue;
+        }
         for (const text of texts) {
           const image = recall(expert, text, calibration);
           if (image !== undefined) answer.set(text, image);
@@ -90,9 +94,10 @@ export function createTextImages({ encoders, heads, calibrations }: TextImagesOp
         const missing = [...texts].filter((text) => !answer.has(text));
         const own = prompts.get(expert.textEncoder) ?? new Set();
         for (const text of missing) own.add(toPrompt(expert, text));
+        const bare = toPrompt(expert, "").trim();
+        if (missing.length > 0 && bare !== "") own.add(bare);
         prompts.set(expert.textEncoder, own);
         judged.push({ expert, calibration, missing });
-        answers.set(expert.spaceId, answer);
       }
       const vectors = await encodeAll(encoders, prompts, signal);
       for (const { expert, calibration, missing } of judged) {
@@ -103,6 +108,7 @@ export function createTextImages({ encoders, heads, calibrations }: TextImagesOp
           answers.set(expert.spaceId, head);
           continue;
         }
+        const bare = vectors.get(expert.textEncoder)?.get(toPrompt(expert, "").trim());
         for (const text of missing) {
           const encoded = vectors.get(expert.textEncoder)?.get(toPrompt(expert, text));
           if (encoded === undefined || encoded instanceof ProbestreamError) {
@@ -110,7 +116,7 @@ export function createTextImages({ encoders, heads, calibrations }: TextImagesOp
             continue;
           }
           const { vector } = encoded;
-          const isKnown = encoded.isKnown && vector.some((x) => x !== 0);
+          const isKnown = !encoded.isUnknown && vector.some((x) => x !== 0) && !isSame(vector, bare);
           const image = toUnit(applyLinear(head, vector));
           const reach = isKnown ? calibration?.judgeText(vector) : undefined;
           answer.set(text, { image, isKnown, reach });
@@ -123,6 +129,12 @@ export function createTextImages({ encoders, heads, calibrations }: TextImagesOp
   };
 }
 
+/** Whether a text adds nothing to its prompt: then the encoder knew none of its words. */
+function isSame(vector: Float32Array, bare: EncodedText | ProbestreamError | undefined): boolean {
+  if (bare === undefined || bare instanceof ProbestreamError) return false;
+  return dot(toUnit(vector), toUnit(bare.vector)) > 1 - 1e-6;
+}
+
 /** One call per encoder, of texts that are there once. */
 async function encodeAll(
   encoders: ReadonlyMap<string, TextEncoder>,
@@ -133,7 +145,7 @@ async function encodeAll(
     [...prompts].map(async ([identity, own]) => {
       const encoder = encoders.get(identity);
       const texts = [...own];
-      const vectors = encoder === undefined ? [] : await encodeEach(encoder, texts, signal);
+      const vectors = encoder === undefined ? [] : await encodeEach(encoder, texts, { signal });
       const byText = new Map(texts.flatMap((text, index) => [[text, vectors[index]] as const].filter(hasVector)));
       return [identity, byText] as const;
     }),
@@ -165,12 +177,20 @@ function toSpaceError(thrown: unknown): ProbestreamError {
   throw thrown;
 }
 
-function hasNoTexts({ name, spaceId }: Expert): PreconditionError {
-  return new PreconditionError(
-    "TEXT_NOT_JUDGED",
-    `the expert "${name}" tells the labels it was trained on, and compares with no text; classify with it instead`,
-    { expert: name, spaceId },
-  );
+/** A classification expert has no text head; its calibration knows what stands for each of its labels. */
+function toLabelImage(
+  { name, spaceId, labels }: Expert,
+  text: string,
+  calibration: ScoreCalibration | undefined,
+): TextImage | ProbestreamError {
+  const image = calibration?.labelQuery(text);
+  if (image !== undefined) return { image, isKnown: true, reach: undefined };
+  const why =
+    calibration === undefined
+      ? "it is to be calibrated before it answers to them in words"
+      : `${quoteText(text)} is none of its ${labels.length} labels`;
+  const message = `the expert "${name}" tells labels of its own, and compares with no other text: ${why}`;
+  return new PreconditionError("TEXT_NOT_JUDGED", message, { expert: name, spaceId });
 }
 
 function encoderMissing({ name, spaceId, textEncoder }: Expert): PreconditionError {

@@ -1,9 +1,10 @@
 import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
-import type {
-  handleClientStreamingCall,
-  handleServerStreamingCall,
-  handleUnaryCall,
-  ServerReadableStream,
+import {
+  type handleClientStreamingCall,
+  type handleServerStreamingCall,
+  type handleUnaryCall,
+  type ServerReadableStream,
+  status,
 } from "@grpc/grpc-js";
 import { InternalError } from "../errors/probestream-error.js";
 import { type ReportFault, toStatus } from "./to-status.js";
@@ -44,6 +45,9 @@ export type ClientStreaming<I extends DescMessage, O extends DescMessage> = (
   incoming: Incoming<MessageShape<I>>,
 ) => Promise<MessageInitShape<O>>;
 
+/** What nobody hears any more: work that the client gave up is no fault. */
+const givenUp = { code: status.CANCELLED, details: "the client gave up" };
+
 /** Wraps a unary handler for grpc-js: one that throws answers with a status instead of hanging the client. */
 export function toUnaryHandler<I extends DescMessage, O extends DescMessage>(
   handler: Unary<I, O>,
@@ -56,7 +60,7 @@ export function toUnaryHandler<I extends DescMessage, O extends DescMessage>(
     const answer = async (): Promise<MessageInitShape<O>> => handler(call.request, controller.signal);
     answer().then(
       (response) => callback(null, response),
-      (error: unknown) => callback(toStatus(error, report)),
+      (error: unknown) => callback(controller.signal.aborted ? givenUp : toStatus(error, report)),
     );
   };
 }
@@ -99,10 +103,11 @@ export function toClientStreamingHandler<I extends DescMessage, O extends DescMe
   report: ReportFault,
 ): handleClientStreamingCall<MessageShape<I>, MessageInitShape<O>> {
   return (call, callback) => {
-    const answer = async (): Promise<MessageInitShape<O>> => handler(toIncoming<MessageShape<I>>(call));
+    const incoming = toIncoming<MessageShape<I>>(call);
+    const answer = async (): Promise<MessageInitShape<O>> => handler(incoming);
     answer().then(
       (response) => callback(null, response),
-      (error: unknown) => callback(toStatus(error, report)),
+      (error: unknown) => callback(incoming.signal.aborted ? givenUp : toStatus(error, report)),
     );
   };
 }
