@@ -1,5 +1,6 @@
 import { type Bench, parseBenchOptions } from "./bench-options.js";
 import { calibration } from "./calibration.js";
+import { clients } from "./clients.js";
 import { discoveryScale } from "./discovery-scale.js";
 import { duplicates } from "./duplicates.js";
 import { heritage } from "./heritage.js";
@@ -21,6 +22,7 @@ import { zooRetrieval } from "./zoo-retrieval.js";
 
 const benches = {
   calibration,
+  clients,
   "discovery-scale": discoveryScale,
   heritage,
   duplicates,
