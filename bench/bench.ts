@@ -1,4 +1,5 @@
 import { type Bench, parseBenchOptions } from "./bench-options.js";
+import { clients } from "./clients.js";
 import { discoveryScale } from "./discovery-scale.js";
 import { duplicates } from "./duplicates.js";
 import { heritage } from "./heritage.js";
@@ -16,6 +17,7 @@ import { trees } from "./trees.js";
 import { worker } from "./worker.js";
 
 const benches = {
+  clients,
   "discovery-scale": discoveryScale,
   heritage,
   duplicates,

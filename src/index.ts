@@ -29,6 +29,25 @@ export type { Accumulator, LayerMatrices, Projector, StatePart } from "./project
 export { createProbexProjector, type Probes } from "./projection/probex-projector.js";
 export { createRangeReader, type RangeReader } from "./projection/range-reader.js";
 export { segmentBytes } from "./projection/segments.js";
+export { createIndexer, type Embedded, type Indexer } from "./retrieval/create-indexer.js";
+export { createRetrieval, type RetrievalOptions } from "./retrieval/create-retrieval.js";
+export { defaultRetrievalLimits, type RetrievalLimits } from "./retrieval/limits.js";
+export type {
+  CatalogueSpace,
+  ClassifyQuestion,
+  Duplicate,
+  Example,
+  FullRecord,
+  LabelScore,
+  LabelScores,
+  ModelHit,
+  ModelRecord,
+  QueryHits,
+  RecordSelection,
+  RetrievalPort,
+  RetrievalQuery,
+  SkippedSpace,
+} from "./retrieval/retrieval-port.js";
 export { type ClientOptions, connect, type ProbestreamClient } from "./rpc/client.js";
 export type { ExpertInfo, ExpertList, LayerInfo } from "./rpc/convert/expert.js";
 export type { ServerBackend, ServerInfo, ServerLimits, ServerMemory } from "./rpc/convert/server-info.js";
@@ -53,14 +72,19 @@ export type {
 export { type Embedder, type EmbedderOptions, startEmbedder } from "./search/embedder.js";
 export { defaultLimits, type EmbedLimits } from "./search/limits.js";
 export { createLocalPort } from "./search/local-port.js";
+export type { ModelIndexer } from "./search/model-indexer.js";
 export { readTexts, type Texts } from "./search/read-texts.js";
 export { type AskRoute, type RoutedFile, routeFile } from "./search/route-file.js";
 export { type RouteAnswer, type RouteCandidate, type RouteRequest, routeModel } from "./search/route-model.js";
 export type { UploadStore } from "./search/upload-store.js";
 export { openDirectoryUploadStore } from "./search/upload-stores/directory.js";
 export { createMemoryUploadStore } from "./search/upload-stores/memory.js";
+export { encodeEach } from "./text/encode-each.js";
+export type { EncodedText } from "./text/encoded-text.js";
 export { openTextEncoder, type TextEncoderOptions } from "./text/open-text-encoder.js";
-export type { TextEncoder, TextVectors } from "./text/text-encoder.js";
+export { type StartTextEncoderOptions, startTextEncoder } from "./text/start-text-encoder.js";
+export type { WorkerEncoderOptions } from "./text/start-worker-encoder.js";
+export type { EncodedTexts, TextEncoder, TextVectors, TruncatedText } from "./text/text-encoder.js";
 export { type WordVectors, writeWordEncoder } from "./text/write-word-encoder.js";
 export type { LayerRule } from "./training/datasets/describe-layer.js";
 export { findLayers } from "./training/datasets/find-layers.js";
@@ -89,6 +113,21 @@ export { openSketchKernel, type SketchKernel } from "./trees/sketches/sketch-ker
 export type { Tree, TreeCentroid, TreeGaussian } from "./trees/tree.js";
 export { readTree } from "./trees/tree-file.js";
 export type { TreeMatch } from "./trees/tree-match.js";
+export type { Comparison, Filter, Scalar } from "./vectors/filter.js";
+export type { IndexFacts } from "./vectors/index-facts.js";
+export { type LmdbStore, type LmdbStoreOptions, openLmdbStore } from "./vectors/stores/lmdb.js";
+export { createMemoryStore } from "./vectors/stores/memory.js";
+export type { NewRecord, VectorRecord } from "./vectors/vector-record.js";
+export type {
+  Hit,
+  MetadataPatch,
+  RecordRange,
+  SpaceInfo,
+  SpaceSpec,
+  SpaceState,
+  VectorQueries,
+  VectorStore,
+} from "./vectors/vector-store.js";
 export { type FindModelsOptions, findModels } from "./weights/find-models.js";
 export type { LayerSpec, SelectedTensor, TensorInfo, TensorRole } from "./weights/layer.js";
 export { findLoraPairs } from "./weights/lora-pairs.js";

@@ -7,6 +7,11 @@ import { GetServerInfoResponseSchema, ServerService } from "../../src/gen/probes
 import { connect } from "../../src/rpc/client.js";
 import { type ServerOptions, startServer } from "../../src/rpc/server.js";
 import { toServiceDefinition } from "../../src/rpc/service-definition.js";
+import { startTextEncoder } from "../../src/text/start-text-encoder.js";
+import { createMemoryStore } from "../../src/vectors/stores/memory.js";
+import { float32Bytes } from "../../src/weights/safetensors-writer.js";
+import { toDigest } from "../../test/helpers/rpc-messages.js";
+import { exactRepresentation, smallExpert, smallWeights } from "../../test/helpers/small-experts.js";
 import { type RangeServer, startRangeServer } from "../../test/weights/range-server.js";
 import { type FaultyLink, findDeadTarget, startCutLink, startSilentLink, startSlowLink } from "./faulty-link.js";
 import type { World } from "./world.js";
@@ -16,7 +21,7 @@ export interface CaseServers {
   /** Address of a file server over the models. */
   readonly fileOrigin: string;
   /** Where a server is, for one case of one driver; `stop` ends what was started for it alone. */
-  open(name: string): Promise<FaultyLink>;
+  open(name: string, driver: string): Promise<FaultyLink>;
   /** Why a server cannot be had; undefined if it can. */
   whyMissing(name: string): string | undefined;
   /** Streams that the main server has open. */
@@ -51,13 +56,15 @@ export async function createCaseServers(world: World): Promise<CaseServers> {
   const pem = (name: string): Promise<Buffer> => readFile(join(world.folder, name));
   const tls = async () => ({ certificate: await pem("server.pem"), privateKey: await pem("server.key") });
 
-  const starts: Readonly<Record<string, () => Promise<FaultyLink>>> = {
+  const starts: Readonly<Record<string, (driver: string) => Promise<FaultyLink>>> = {
     main: () => shared(main()),
     tls: () => shared(serve("tls", async () => ({ tls: await tls() }))),
     mtls: () =>
       shared(serve("mtls", async () => ({ tls: { ...(await tls()), clientAuthority: await pem("ca.pem") } }))),
     small: () => shared(serve("small", async () => ({ limits: smallLimits }))),
     token: () => shared(once("token", startTokenServer)),
+    store: (driver) => shared(once(`store of ${driver}`, () => startWithStore(world, false))),
+    text: (driver) => shared(once(`text of ${driver}`, () => startWithStore(world, true))),
     cut: async () => startCutLink((await main()).target, cutAfterBytes),
     slow: async () => startSlowLink((await main()).target, slowBytesPerSecond),
     silent: () => startSilentLink(),
@@ -66,14 +73,14 @@ export async function createCaseServers(world: World): Promise<CaseServers> {
 
   return {
     fileOrigin: files.origin,
-    open: (name) => {
+    open: (name, driver) => {
       const start = starts[name];
       if (start === undefined) throw new Error(`no server ${name}`);
-      return start();
+      return start(driver);
     },
     whyMissing: (name) => {
       if ((name === "tls" || name === "mtls") && !world.hasCertificates) return "openssl is not installed";
-      return starts[name] === undefined ? "the server has no store of models yet" : undefined;
+      return undefined;
     },
     countOpenStreams: async () => {
       const client = connect({ target: (await main()).target });
@@ -106,6 +113,35 @@ async function startFileServer(folder: string): Promise<RangeServer> {
 /** A server that stays when a case is over. */
 async function shared(server: Promise<FaultyLink>): Promise<FaultyLink> {
   return { target: (await server).target, stop: nothing };
+}
+
+/** A server that keeps the small models "one" to "five" and "模型 🎨", with its text encoder or without. */
+async function startWithStore(world: World, hasEncoder: boolean): Promise<FaultyLink> {
+  const store = createMemoryStore();
+  await store.ensureSpace({ spaceId: world.smallSpace, expertName: "small", width: smallExpert.encoder.weight.rows });
+  await store.upsert(
+    world.smallSpace,
+    ["one", "two", "three", "four", "five", "模型 🎨"].map((id, i) => ({
+      id,
+      vector: Float32Array.from(exactRepresentation(smallExpert, smallWeights(i + 1))),
+      weightsHash: Buffer.from(toDigest([float32Bytes(smallWeights(i + 1).values)])).toString("hex"),
+      fileHash: "",
+      tree: "",
+      base: "",
+      metadata: { number: i + 1, odd: i % 2 === 0, style: "plain" },
+      claims: { made: "for conformance" },
+    })),
+  );
+  const encoders = hasEncoder ? [await startTextEncoder(world.encoder)] : [];
+  const { target, stop } = await startReal(world, { store, encoders });
+  return {
+    target,
+    stop: async () => {
+      await stop();
+      for (const encoder of encoders) await encoder.dispose();
+      await store.close();
+    },
+  };
 }
 
 async function startReal(world: World, options: Partial<ServerOptions>): Promise<FaultyLink> {

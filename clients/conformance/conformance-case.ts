@@ -18,7 +18,6 @@ export interface ConformanceCase {
   readonly name: string;
   readonly about: string;
   readonly server?: string;
-  readonly needs?: string;
   readonly connect?: JsonObject;
   readonly steps: readonly CaseStep[];
   /** One pattern per step. */

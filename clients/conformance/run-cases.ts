@@ -34,10 +34,10 @@ export async function runCase(
     why,
     ms: performance.now() - started,
   });
-  const absent = servers.whyMissing(test.needs ?? "main") ?? servers.whyMissing(test.server ?? "main");
+  const absent = servers.whyMissing(test.server ?? "main");
   if (absent !== undefined) return tell("left out", absent);
   if (driver.missing !== undefined) return tell("left out", driver.missing);
-  const server = await servers.open(test.server ?? "main");
+  const server = await servers.open(test.server ?? "main", driver.language);
   try {
     const extra = new Map<string, Json>([
       ["target", server.target],

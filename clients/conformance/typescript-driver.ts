@@ -15,9 +15,11 @@ import { toCode } from "../../src/rpc/to-status.js";
 import { embedFiles } from "../../src/search/embed-files.js";
 import type { PortResult } from "../../src/search/embed-port.js";
 import { type AskRoute, routeFile } from "../../src/search/route-file.js";
-import { openModel } from "../../src/weights/model-file.js";
+import type { IndexFacts } from "../../src/vectors/index-facts.js";
+import { type ModelFile, openModel } from "../../src/weights/model-file.js";
 import { openRawClient, type UploadAnswer } from "../../test/helpers/rpc-client.js";
 import type { CaseStep, Json, JsonObject } from "./conformance-case.js";
+import { createRetrievalVerbs } from "./typescript-retrieval.js";
 
 /** The client has nothing for this verb, or for these arguments. */
 class Unsupported extends Error {}
@@ -72,6 +74,8 @@ const mostRouteBytes = 3 * 1024 * 1024;
 
 type Verb = (client: ProbestreamClient, args: Args, connection: Connection) => Promise<Json>;
 
+const retrievalVerbs = createRetrievalVerbs(toError);
+
 const verbs: Readonly<Record<string, Verb>> = {
   embed,
   raw_embed: (_, args, { target }) => embedRaw(target, args),
@@ -99,7 +103,6 @@ const verbs: Readonly<Record<string, Verb>> = {
 
 async function embed(client: ProbestreamClient, args: Args): Promise<Json> {
   const { sources = [], experts = [], texts, index, cancel_after_bytes: cancelAfter, deadline_ms: deadlineMs } = args;
-  if (index !== undefined) throw new Unsupported("this client does not index yet");
   const locations = sources.map(({ path, url }) => {
     const location = path ?? url;
     if (location === undefined) throw new Unsupported("this client takes paths and URLs alone");
@@ -117,6 +120,13 @@ async function embed(client: ProbestreamClient, args: Args): Promise<Json> {
       experts,
       ...(texts !== undefined && {
         texts: { rows: texts.length, columns: texts[0]?.length ?? 0, values: Float32Array.from(texts.flat()) },
+      }),
+      ...(index !== undefined && {
+        index: (model: ModelFile, location: string) => ({
+          modelId: sources[locations.indexOf(location)]?.id ?? location,
+          claims: Object.fromEntries(model.metadata),
+          ...(index as Omit<IndexFacts, "modelId">),
+        }),
       }),
       signal: controller.signal,
       onProgress: (progress) => {
@@ -204,7 +214,7 @@ async function route(client: ProbestreamClient, { source, experts = [] }: Args):
   };
 }
 
-function toResult({ embeddings, bytesReceived, bytesTotal }: PortResult): JsonObject {
+function toResult({ embeddings, bytesReceived, bytesTotal, weightsHash, indexedId }: PortResult): JsonObject {
   return {
     embeddings: embeddings.map(({ spaceId, expertName, representation, cosines, logits, probabilities, labels }) => ({
       space_id: spaceId,
@@ -217,6 +227,8 @@ function toResult({ embeddings, bytesReceived, bytesTotal }: PortResult): JsonOb
     })),
     bytes_received: bytesReceived,
     bytes_total: bytesTotal,
+    weights_hash: weightsHash,
+    indexed_id: indexedId ?? "",
   };
 }
 
@@ -268,9 +280,11 @@ async function runSteps({ connect: connection, steps }: Request): Promise<Json[]
     const outcomes: Json[] = [];
     for (const { verb, args } of steps) {
       const run = verbs[verb];
-      if (run === undefined) throw new Unsupported(`this client has no ${verb} yet`);
+      const runRetrieval = retrievalVerbs[verb];
       try {
-        outcomes.push({ ok: await run(client, args as Args, connection) });
+        if (run !== undefined) outcomes.push({ ok: await run(client, args as Args, connection) });
+        else if (runRetrieval !== undefined) outcomes.push({ ok: await runRetrieval(client, args) });
+        else throw new Unsupported(`this client has no ${verb} yet`);
       } catch (error) {
         if (error instanceof Unsupported) throw error;
         outcomes.push({ error: toError(error) });

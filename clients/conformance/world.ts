@@ -3,6 +3,9 @@ import { link, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Matrix } from "../../src/compute/compute-backend.js";
+import { describeExpert } from "../../src/experts/expert.js";
+import { openTextEncoder } from "../../src/text/open-text-encoder.js";
+import { writeWordEncoder } from "../../src/text/write-word-encoder.js";
 import { encodeSafetensors, float32Bytes, type TensorData } from "../../src/weights/safetensors-writer.js";
 import { hasOpenssl, writeCertificates } from "../../test/helpers/certificates.js";
 import { createExpertParameters, toTensor, writeExpert } from "../../test/helpers/expert-folder.js";
@@ -16,7 +19,6 @@ import {
   smallLayer,
   smallWeights,
   writeLargeExpert,
-  writeSmallExpert,
 } from "../../test/helpers/small-experts.js";
 import type { Json } from "./conformance-case.js";
 
@@ -26,6 +28,10 @@ export interface World {
   /** Folder of expert folders. */
   readonly experts: string;
   readonly models: string;
+  /** Folder of the text encoder that the small expert names; it knows five words. */
+  readonly encoder: string;
+  /** Space of the small expert. */
+  readonly smallSpace: string;
   /** Whether there are keys and certificates. */
   readonly hasCertificates: boolean;
   /** The value of a name that cases may use; throws for others. */
@@ -49,7 +55,9 @@ export async function createWorld(): Promise<World> {
   try {
     await mkdir(models, { recursive: true });
     await writeGolden(experts, models, values);
-    await writeSmall(experts, models, values);
+    const encoder = join(folder, "encoder");
+    await writeWords(encoder);
+    const smallSpace = await writeSmall(experts, models, encoder, values);
     const large = await writeLarge(experts, folder, values);
     await writeUnfit(experts, models);
     if (hasOpenssl) await writeCertificates(folder);
@@ -57,6 +65,8 @@ export async function createWorld(): Promise<World> {
       folder,
       experts,
       models,
+      encoder,
+      smallSpace,
       hasCertificates: hasOpenssl,
       valueOf: (name) => {
         const value = values.get(name);
@@ -90,8 +100,24 @@ async function writeGolden(experts: string, models: string, values: Map<string, 
   }
 }
 
-async function writeSmall(experts: string, models: string, values: Map<string, Json>): Promise<void> {
-  await writeSmallExpert(experts);
+/** A text encoder of five words, each a direction of its own. */
+async function writeWords(folder: string): Promise<void> {
+  const words = ["night", "paint", "noise", "sea", "wood"];
+  const vectors = Float32Array.from({ length: 25 }, (_, i) => (i % 6 === 0 ? 1 : 0));
+  await writeWordEncoder(folder, { words, vectors, width: 5 });
+}
+
+/** Writes the small expert and its models, and gives the expert's space. */
+async function writeSmall(
+  experts: string,
+  models: string,
+  encoder: string,
+  values: Map<string, Json>,
+): Promise<string> {
+  const opened = await openTextEncoder(encoder);
+  const text = { encoder: opened.identity, prompt: "{}" };
+  await opened.dispose();
+  const folder = await writeExpert(join(experts, "small"), smallExpert, {}, { text, labels: ["night", "sea"] });
   const other = toTensor("m.other.weight", randomMatrix(2, 2, 1));
   for (let i = 1; i <= smallCount; i++) {
     const weights = smallWeights(i);
@@ -113,6 +139,9 @@ async function writeSmall(experts: string, models: string, values: Map<string, J
   await writeFile(join(models, "small-bf16.safetensors"), short);
   values.set("small.bf16.representation", [...exactRepresentation(smallExpert, { ...smallLayer, values: cut })]);
   await writeShards(models, toTensor("m.fc.weight", smallWeights(1)), other);
+  const { spaceId } = await describeExpert(folder);
+  values.set("spaces.small", spaceId);
+  return spaceId;
 }
 
 /** A model in two shards; and one whose index says of each tensor that it is in the other. */

@@ -88,6 +88,30 @@ export async function describeCheckpoint(
   return { objective, u, v, encoder: { weight }, head: { weight: headWeight }, digest };
 }
 
+/**
+ * Reads a state dict as {@link readCheckpoint} does, with the same digest and the same checks, and keeps the numbers of its
+ * head alone.
+ *
+ * Memory: the head as float32, a piece of the file and its numbers.
+ */
+export async function readCheckpointHead(
+  path: string,
+  objective: Objective,
+  signal?: AbortSignal,
+): Promise<CheckpointShape & Pick<Checkpoint, "head">> {
+  const headName = headNames[objective];
+  const keepHead = (extent: Extent, name: string): Placed =>
+    name.startsWith(headName) ? { ...extent, values: new Float32Array(extent.rows * extent.columns) } : extent;
+  const { parameters, digest } = await streamParameters(path, objective, keepHead, signal);
+  const { u, v, weight, headWeight, headBias } = parameters;
+  const head = { weight: toKept(headWeight), bias: toKept(headBias).values };
+  return { objective, u, v, encoder: { weight }, head, digest };
+}
+
+function toKept({ rows, columns, values = new Float32Array(0) }: Placed): Matrix {
+  return { rows, columns, values };
+}
+
 /** A parameter, with memory that its numbers are to be written to or without. */
 interface Placed extends Extent {
   readonly values?: Float32Array;
@@ -107,11 +131,11 @@ interface StoredParameter extends Extent {
   readonly end: number;
 }
 
-/** Reads all parameters once, in pieces: digests and checks every number, and puts it where `place` says. */
+/** Reads all parameters once, in pieces: digests and checks every number, and puts it where `place` says, by its name. */
 async function streamParameters<T extends Placed>(
   path: string,
   objective: Objective,
-  place: (extent: Extent) => T,
+  place: (extent: Extent, name: string) => T,
   signal: AbortSignal | undefined,
 ): Promise<{ readonly parameters: Parameters<T>; readonly digest: Uint8Array }> {
   const source = await openFileSource(path);
@@ -134,7 +158,7 @@ async function streamParameters<T extends Placed>(
     };
     assertConsistent(stored, objective, path);
     const take = async (parameter: StoredParameter): Promise<T> => {
-      const placed = place({ rows: parameter.rows, columns: parameter.columns });
+      const placed = place({ rows: parameter.rows, columns: parameter.columns }, parameter.name);
       const { begin, end } = parameter;
       await streamNumbers(source.streamInto(buffer, begin, end, signal), parameter, placed.values, hash);
       return placed;

@@ -8,8 +8,10 @@ import {
   type Checkpoint,
   type CheckpointShape,
   describeCheckpoint,
+  type Linear,
   type Objective,
   readCheckpoint,
+  readCheckpointHead,
 } from "./checkpoint.js";
 import { type ExpertManifest, maxManifestBytes, parseExpertManifest } from "./expert-manifest.js";
 
@@ -74,6 +76,18 @@ export async function describeExpert(folder: string, signal?: AbortSignal): Prom
     manifest,
     await describeCheckpoint(join(folder, manifest.weights), manifest.objective, signal),
   );
+}
+
+/**
+ * Reads an expert folder as {@link loadExpert} does, parameters included, and keeps its head alone: H with c, or T with c.
+ */
+export async function loadExpertHead(
+  folder: string,
+  signal?: AbortSignal,
+): Promise<{ readonly expert: Expert; readonly head: Linear }> {
+  const manifest = await readExpertManifest(folder);
+  const checkpoint = await readCheckpointHead(join(folder, manifest.weights), manifest.objective, signal);
+  return { expert: toExpert(folder, manifest, checkpoint), head: checkpoint.head };
 }
 
 function toExpert(folder: string, manifest: ExpertManifest, checkpoint: CheckpointShape): Expert {

@@ -6,19 +6,41 @@ export type QueryKind = "text" | "example";
 /** Says what cosines of one expert's space mean; stored with the expert. */
 export interface ScoreCalibration {
   /**
+   * Which scales were fitted to models whose labels were known: those of text queries, of examples, and of labels to
+   * choose from. The others are the usual ones of other experts: scores rank and compare, but are no probabilities.
+   */
+  readonly fitted: Readonly<Record<QueryKind | "labels", boolean>>;
+  /**
+   * The query that stands for a label of the expert's bank, at unit length, r_T numbers; undefined for any other text. A
+   * classification expert has no text head: this is how it answers to its labels in words.
+   */
+  labelQuery(label: string): Float32Array | undefined;
+  /**
    * Makes the scale of one query.
    *
    * @param query in the space of representations, at unit length, r_T numbers.
    * @returns from the cosine of query and model to the probability that the model is what the query means; rises with it.
    */
   toScorer(query: Float32Array, kind: QueryKind): (cosine: number) => number;
-  /** Probabilities of labels of which one is right, from their cosines with one representation. They add up to 1. */
-  toOneOfMany(cosines: Float32Array): Float64Array;
-  /** Probabilities of labels each right or wrong by itself, from `values`: cosines, or logits of a classification expert. */
+  /**
+   * Probabilities of labels of which one is right. They add up to 1, and are in the order of `values`.
+   *
+   * @param values cosines with one representation, or logits of a classification expert.
+   * @param queries of a zero-shot expert the labels' texts in its space: labels that it was not trained on are told with
+   * less certainty. Without them all labels count as known to it.
+   */
+  toOneOfMany(values: Float32Array, queries?: readonly Float32Array[]): Float64Array;
+  /**
+   * Probabilities of labels each right or wrong by itself.
+   *
+   * @param values cosines, or logits of a classification expert.
+   * @param queries the labels' texts in the expert's space; undefined for a classification expert.
+   */
   toAnyOfMany(values: Float32Array, queries: readonly Float32Array[] | undefined): Float64Array;
   /**
    * Whether the expert can judge a text, by the text encoder's vector of it (d_text numbers): `distance` from what it was
-   * trained on, and the `radius` within which it can.
+   * trained on, and the `radius` within which it can. A text of no known words, all zeros, is at the distance 2, farther
+   * than any radius; an expert without texts has the radius 0 and judges none.
    */
   judgeText(vector: Float32Array): { readonly distance: number; readonly radius: number };
 }

@@ -19,7 +19,7 @@ const irVersion = 7n;
 const opsetVersion = 13n;
 
 /** Element types of graph values, by the numbers of the specification (TensorProto.DataType). */
-const elementTypes = { float32: 1, int64: 7, float16: 10, float64: 11 } as const;
+const elementTypes = { float32: 1, int32: 6, int64: 7, float16: 10, float64: 11 } as const;
 
 /** Element type of a graph value. */
 export type ElementType = keyof typeof elementTypes;

@@ -1,5 +1,5 @@
 import type { ProbestreamError } from "../errors/probestream-error.js";
-import type { Filter, Scalar } from "../vectors/filter.js";
+import type { Filter } from "../vectors/filter.js";
 import type { VectorRecord } from "../vectors/vector-record.js";
 import type { MetadataPatch, SpaceInfo } from "../vectors/vector-store.js";
 
@@ -94,17 +94,6 @@ export interface CatalogueSpace extends SpaceInfo {
   readonly fields: readonly string[];
   readonly isExpertPresent: boolean;
   readonly isCalibrated: boolean;
-}
-
-/** What a model brings into the catalogue beside its representation. */
-export interface IndexFacts {
-  /** Id in the catalogue. */
-  readonly modelId: string;
-  readonly metadata?: Readonly<Record<string, Scalar>>;
-  readonly claims?: Readonly<Record<string, string>>;
-  readonly fileHash?: string;
-  readonly base?: string;
-  readonly fill?: boolean;
 }
 
 /** Which records of a space. */

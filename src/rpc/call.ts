@@ -1,12 +1,36 @@
 import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
-import type { handleClientStreamingCall, handleUnaryCall, ServerReadableStream } from "@grpc/grpc-js";
+import {
+  type handleClientStreamingCall,
+  type handleServerStreamingCall,
+  type handleUnaryCall,
+  type ServerReadableStream,
+  status,
+} from "@grpc/grpc-js";
 import { InternalError } from "../errors/probestream-error.js";
 import { type ReportFault, toStatus } from "./to-status.js";
 
-/** Answers a unary call. Throwing answers with the error's status. */
+/**
+ * Answers a unary call. Throwing answers with the error's status. `signal` is aborted when the client cancels, its deadline
+ * passes or it is gone.
+ */
 export type Unary<I extends DescMessage, O extends DescMessage> = (
   request: MessageShape<I>,
+  signal: AbortSignal,
 ) => Promise<MessageInitShape<O>>;
+
+/** A server-streaming call as a handler sees it. */
+export interface Outgoing<Message> {
+  /** Sends a message; settles when the transport has taken it. That is the backpressure. */
+  send(message: Message): Promise<void>;
+  /** Aborted when the client cancels, its deadline passes or it is gone. */
+  readonly signal: AbortSignal;
+}
+
+/** Answers a server-streaming call; it ends when the promise settles. */
+export type ServerStreaming<I extends DescMessage, O extends DescMessage> = (
+  request: MessageShape<I>,
+  outgoing: Outgoing<MessageInitShape<O>>,
+) => Promise<void>;
 
 /** A client-streaming call as a handler sees it. */
 export interface Incoming<Message> {
@@ -21,15 +45,54 @@ export type ClientStreaming<I extends DescMessage, O extends DescMessage> = (
   incoming: Incoming<MessageShape<I>>,
 ) => Promise<MessageInitShape<O>>;
 
+/** What nobody hears any more: work that the client gave up is no fault. */
+const givenUp = { code: status.CANCELLED, details: "the client gave up" };
+
 /** Wraps a unary handler for grpc-js: one that throws answers with a status instead of hanging the client. */
 export function toUnaryHandler<I extends DescMessage, O extends DescMessage>(
   handler: Unary<I, O>,
   report: ReportFault,
 ): handleUnaryCall<MessageShape<I>, MessageInitShape<O>> {
   return (call, callback) => {
-    handler(call.request).then(
+    const controller = new AbortController();
+    // Fires after a successful call as well, when nobody listens any more.
+    call.once("cancelled", () => controller.abort());
+    const answer = async (): Promise<MessageInitShape<O>> => handler(call.request, controller.signal);
+    answer().then(
       (response) => callback(null, response),
-      (error: unknown) => callback(toStatus(error, report)),
+      (error: unknown) => callback(controller.signal.aborted ? givenUp : toStatus(error, report)),
+    );
+  };
+}
+
+/** Wraps a server-streaming handler for grpc-js. */
+export function toServerStreamingHandler<I extends DescMessage, O extends DescMessage>(
+  handler: ServerStreaming<I, O>,
+  report: ReportFault,
+): handleServerStreamingCall<MessageShape<I>, MessageInitShape<O>> {
+  return (call) => {
+    const controller = new AbortController();
+    const { signal } = controller;
+    call.once("cancelled", () => controller.abort());
+    const send = (message: MessageInitShape<O>): Promise<void> =>
+      new Promise((resolve, reject) => {
+        if (signal.aborted) return reject(signal.reason);
+        const abort = (): void => reject(signal.reason);
+        signal.addEventListener("abort", abort, { once: true });
+        // Not `drain`, which comes when 16 messages wait.
+        call.write(message, () => {
+          signal.removeEventListener("abort", abort);
+          resolve();
+        });
+      });
+    const run = async (): Promise<void> => handler(call.request, { send, signal });
+    run().then(
+      () => call.end(),
+      (error: unknown) => {
+        // Nobody is left to hear of it.
+        if (signal.aborted) call.end();
+        else call.emit("error", toStatus(error, report));
+      },
     );
   };
 }
@@ -40,10 +103,11 @@ export function toClientStreamingHandler<I extends DescMessage, O extends DescMe
   report: ReportFault,
 ): handleClientStreamingCall<MessageShape<I>, MessageInitShape<O>> {
   return (call, callback) => {
-    const answer = async (): Promise<MessageInitShape<O>> => handler(toIncoming<MessageShape<I>>(call));
+    const incoming = toIncoming<MessageShape<I>>(call);
+    const answer = async (): Promise<MessageInitShape<O>> => handler(incoming);
     answer().then(
       (response) => callback(null, response),
-      (error: unknown) => callback(toStatus(error, report)),
+      (error: unknown) => callback(incoming.signal.aborted ? givenUp : toStatus(error, report)),
     );
   };
 }

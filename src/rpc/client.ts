@@ -1,10 +1,3 @@
-import {
-  create,
-  type DescMessage,
-  type DescMethodUnary,
-  type MessageInitShape,
-  type MessageShape,
-} from "@bufbuild/protobuf";
 import { Client, type ClientWritableStream, credentials, type ServiceError } from "@grpc/grpc-js";
 import type { Matrix } from "../compute/compute-backend.js";
 import { AbortedError, InternalError, type ProbestreamError } from "../errors/probestream-error.js";
@@ -15,12 +8,16 @@ import {
 } from "../gen/probestream/v1/embedding_service_pb.js";
 import { ExpertService } from "../gen/probestream/v1/expert_service_pb.js";
 import { ServerService } from "../gen/probestream/v1/server_service_pb.js";
+import type { RetrievalPort } from "../retrieval/retrieval-port.js";
 import type { EmbedPort, ModelPlan, PlanRequest, PortAnswer, PortStream } from "../search/embed-port.js";
 import type { RouteAnswer, RouteRequest } from "../search/route-model.js";
+import type { IndexFacts } from "../vectors/index-facts.js";
+import { createClientChannel } from "./client-channel.js";
 import { fromModelEmbedding } from "./convert/embedding.js";
 import { fromModelError } from "./convert/error.js";
 import { type ExpertInfo, type ExpertList, fromWireExpert, fromWireUnusable } from "./convert/expert.js";
 import { toFloatBytes } from "./convert/matrix.js";
+import { toIndexRequest } from "./convert/model-record.js";
 import { fromPlannedModel } from "./convert/plan.js";
 import { fromRouteResponse, toRouteRequest } from "./convert/route.js";
 import { fromServerInfo, type ServerInfo } from "./convert/server-info.js";
@@ -29,6 +26,7 @@ import { encodeChunk } from "./encode-chunk.js";
 import { fromStatus, toKind } from "./from-status.js";
 import { maxPlanManifests, type PlanningServer, toFittingManifest, toPlanBatches } from "./plan-manifest.js";
 import { remember } from "./remember.js";
+import { createRetrievalClient } from "./retrieval-client.js";
 import { encodeMessage, toMethodDefinition } from "./service-definition.js";
 
 /** Where and how to connect. */
@@ -48,8 +46,8 @@ export interface ClientOptions {
 /** A model that is to be routed. */
 export interface RouteQuestion extends PlanRequest, Pick<RouteRequest, "hints" | "prefixes"> {}
 
-/** A connection to a server. */
-export interface ProbestreamClient extends EmbedPort {
+/** A connection to a server: it embeds, and searches and keeps the server's catalogue of models. */
+export interface ProbestreamClient extends EmbedPort, RetrievalPort {
   /** All experts of the server, and folders of its catalogue that hold none. */
   listExperts(): Promise<ExpertList>;
   /** Says which expert would serve a model, from its manifest and what is known of its layer's first rows. */
@@ -86,30 +84,8 @@ export function connect({ target, tls, deadlineMs = defaultDeadlineMs }: ClientO
     },
   );
 
-  const unary = <I extends DescMessage, O extends DescMessage>(
-    method: DescMethodUnary<I, O>,
-    request: MessageInitShape<I>,
-    signal?: AbortSignal,
-  ): Promise<MessageShape<O>> => {
-    const { path, requestSerialize, responseDeserialize } = toMethodDefinition(method);
-    return new Promise((resolve, reject) => {
-      signal?.throwIfAborted();
-      const call = channel.makeUnaryRequest(
-        path,
-        requestSerialize,
-        responseDeserialize,
-        create(method.input, request),
-        { deadline: Date.now() + deadlineMs },
-        (error, response) => {
-          signal?.removeEventListener("abort", cancel);
-          if (error !== null) reject(fromStatus(error, target));
-          else if (response !== undefined) resolve(response);
-        },
-      );
-      const cancel = (): void => call.cancel();
-      signal?.addEventListener("abort", cancel, { once: true });
-    });
-  };
+  const calls = createClientChannel(channel, target, deadlineMs);
+  const { unary } = calls;
 
   const listExperts = async (): Promise<ExpertList> => {
     const experts: ExpertInfo[] = [];
@@ -155,6 +131,7 @@ export function connect({ target, tls, deadlineMs = defaultDeadlineMs }: ClientO
       const asked = toRouteRequest(fitted.manifest, request);
       return fromRouteResponse(await unary(ExpertService.method.routeModel, asked, signal));
     },
+    ...createRetrievalClient(calls, async () => (await info.recent()).limits),
     listExperts: list.fresh,
     serverInfo: info.fresh,
     close: async () => channel.close(),
@@ -214,7 +191,7 @@ function openStream(channel: Client, target: string, signal: AbortSignal | undef
   };
 
   return {
-    header: (modelId, plan, texts) => write(encodeHeader(modelId, plan, texts)),
+    header: (modelId, plan, texts, index) => write(encodeHeader(modelId, plan, texts, index)),
     chunk: (tensorIndex, offset, bytes) => write(encodeChunk(tensorIndex, offset, bytes)),
     footer: (totalBytes, digest) =>
       write(
@@ -235,7 +212,12 @@ function openStream(channel: Client, target: string, signal: AbortSignal | undef
   };
 }
 
-function encodeHeader(modelId: string, plan: ModelPlan, texts: Matrix | undefined): Buffer {
+function encodeHeader(
+  modelId: string,
+  plan: ModelPlan,
+  texts: Matrix | undefined,
+  index: IndexFacts | undefined,
+): Buffer {
   return encodeMessage(EmbedModelRequestSchema, {
     part: {
       case: "header",
@@ -246,6 +228,7 @@ function encodeHeader(modelId: string, plan: ModelPlan, texts: Matrix | undefine
         spaceIds: [...plan.experts],
         routed: plan.isRouted,
         startOffsets: plan.starts.map(({ offset }) => BigInt(offset)),
+        ...(index !== undefined && { index: toIndexRequest(index) }),
         ...(texts !== undefined && {
           textVectors: { data: toFloatBytes(texts.values), rows: texts.rows, columns: texts.columns },
         }),

@@ -10,6 +10,9 @@ import {
 } from "@bufbuild/protobuf";
 import type { MethodDefinition, ServiceDefinition } from "@grpc/grpc-js";
 
+/** Messages within messages, at most: filters may be 64 deep, each level of which is two messages. */
+const recursionLimit = 160;
+
 /** A view of bytes as the Buffer that grpc-js wants; it calls Buffer methods on what serializers return. */
 function toBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -33,9 +36,9 @@ export function toMethodDefinition<Input extends DescMessage, Output extends Des
     requestStream: method.methodKind === "client_streaming" || method.methodKind === "bidi_streaming",
     responseStream: method.methodKind === "server_streaming" || method.methodKind === "bidi_streaming",
     requestSerialize: (message) => encodeMessage(method.input, message),
-    requestDeserialize: (bytes) => fromBinary(method.input, bytes),
+    requestDeserialize: (bytes) => fromBinary(method.input, bytes, { recursionLimit }),
     responseSerialize: (message) => encodeMessage(method.output, message),
-    responseDeserialize: (bytes) => fromBinary(method.output, bytes),
+    responseDeserialize: (bytes) => fromBinary(method.output, bytes, { recursionLimit }),
   };
 }
 

@@ -1,9 +1,7 @@
-import { randomUUID } from "node:crypto";
-import { readFile, rename, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { InvalidInputError, ProbestreamError } from "../errors/probestream-error.js";
 import { type Catalogue, openCatalogue } from "../experts/catalogue.js";
-import { describeExpert, manifestName } from "../experts/expert.js";
+import { describeExpert } from "../experts/expert.js";
+import { updateManifest } from "../experts/update-manifest.js";
 import { fitCentroid } from "../trees/fit-centroid.js";
 import { fitMoments, toMomentsDistance } from "../trees/fit-moments.js";
 import { fitTreeGaussian } from "../trees/fit-tree-gaussian.js";
@@ -127,15 +125,10 @@ function toStoredShape({ layout, shape: { rows, columns } }: LayerSpec): SketchS
 /** Writes a tree into an expert folder: the file first, then what names it; each appears whole. */
 export async function writeTree(folder: string, tree: Tree): Promise<void> {
   const { keys, bytes } = toTreeEntry(tree);
-  const path = join(folder, manifestName);
-  const manifest: unknown = JSON.parse(await readFile(path, "utf8"));
-  const text = `${JSON.stringify({ ...(manifest as object), ...keys }, undefined, 2)}\n`;
-  await replaceFile(join(folder, treeFileName), bytes);
-  await replaceFile(path, text);
-}
-
-async function replaceFile(path: string, content: string | Uint8Array): Promise<void> {
-  const unfinished = `${path}.${randomUUID()}`;
-  await writeFile(unfinished, content);
-  await rename(unfinished, path);
+  await updateManifest(folder, { [treeFileName]: bytes }, (manifest) => {
+    // Scores are calibrated by themselves: a tree that is measured anew leaves them.
+    const { scores } = { scores: undefined, ...(manifest["calibration"] as object | undefined) };
+    const calibration = { ...keys.calibration, ...(scores !== undefined && { scores }) };
+    return { ...manifest, tree: keys.tree, calibration };
+  });
 }

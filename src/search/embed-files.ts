@@ -2,6 +2,7 @@ import { setMaxListeners } from "node:events";
 import type { Matrix } from "../compute/compute-backend.js";
 import { toProbestreamError } from "../errors/plain-error.js";
 import { ProbestreamError } from "../errors/probestream-error.js";
+import type { IndexFacts } from "../vectors/index-facts.js";
 import { isHttpUrl, parseHttpUrl, toDisplayUrl } from "../weights/http-url.js";
 import { type ModelFile, type ModelOptions, openModel } from "../weights/model-file.js";
 import { type Batcher, createBatcher } from "./embed-files-batcher.js";
@@ -23,6 +24,13 @@ export interface EmbedFilesOptions {
   readonly concurrency?: number | undefined;
   /** Headers and tokens by location, so that each server is told its own only. Default none. */
   readonly modelOptions?: ((location: string) => Omit<ModelOptions, "signal">) | undefined;
+  /**
+   * What is to be known of a model in the catalogue, asked for when the model is opened; undefined for one that is not to
+   * be indexed. What it throws is that model's error. Default: none is indexed.
+   */
+  readonly index?:
+    | ((model: ModelFile, location: string) => IndexFacts | undefined | Promise<IndexFacts | undefined>)
+    | undefined;
   /** Further attempts after a failure that may pass, as long as none of them gets on. Default 6: some 10 seconds. */
   readonly retries?: number | undefined;
   /** Stops everything; the generator then throws its reason. */
@@ -121,17 +129,29 @@ async function runAll(
     emit(file, release);
   };
 
+  const factsOf = async (model: ModelFile, location: string): Promise<IndexFacts | undefined | ProbestreamError> => {
+    try {
+      return await options.index?.(model, location);
+    } catch (error) {
+      signal.throwIfAborted();
+      return toProbestreamError(error);
+    }
+  };
+
   const openOne = async (index: number, location: string, release: () => void): Promise<void> => {
     const done = await openings.acquire(1);
     try {
       const model = await openModel(location, { ...options.modelOptions?.(location), signal });
       open.add(model);
-      const upload = new Upload(model, experts, progress, (outcome) => {
+      const end = (outcome: FileOutcome["outcome"]): void => {
         open.delete(model);
         // What closing a file that was read may still complain about concerns nobody.
         const closed = model.close().catch(() => {});
         tasks.run(closed.then(() => finish({ index, location: model.location, outcome }, release)));
-      });
+      };
+      const facts = await factsOf(model, location);
+      if (facts instanceof ProbestreamError) return end(facts);
+      const upload = new Upload(model, experts, progress, end, facts);
       batches.add({ index, upload });
     } catch (error) {
       signal.throwIfAborted();

@@ -91,6 +91,8 @@ export interface WorkerResult {
   /** One per target; of a routed model the chosen one alone. */
   readonly targets: readonly TargetResult[];
   readonly rowsProjected: number;
+  /** Digest of the layer, see `EmbedModelFooter.digest`: lower-case hexadecimal. */
+  readonly weightsHash: string;
   readonly times: WorkerTimes;
   /** What ran the products. */
   readonly backends: readonly BackendUse[];

@@ -1,6 +1,7 @@
 import type { BackendUse, Matrix } from "../compute/compute-backend.js";
 import type { ProbestreamError } from "../errors/probestream-error.js";
 import type { TreeMatch } from "../trees/tree-match.js";
+import type { IndexFacts } from "../vectors/index-facts.js";
 import type { TensorInfo } from "../weights/layer.js";
 
 /** What a plan is asked for: a model's header, nothing of its weights. */
@@ -57,6 +58,10 @@ export interface PortResult {
   readonly timings: Readonly<Record<"total" | "receive" | "wait" | "digest" | "project" | "head", number>>;
   /** What did the projection: more than one if a backend failed on the way, each with the rows that it added. */
   readonly backends: readonly BackendUse[];
+  /** SHA-256 of the layer in lower-case hexadecimal: the digest of its footer. */
+  readonly weightsHash: string;
+  /** Id under which the model is in the catalogue now; absent if it was not to be indexed. */
+  readonly indexedId?: string | undefined;
 }
 
 /** What became of the models of one stream. */
@@ -69,8 +74,11 @@ export interface PortAnswer {
 
 /** Models in a row, each header, chunks, footer. Every call is awaited: that is the backpressure. */
 export interface PortStream {
-  /** `startOffsets` per tensor, from the plan's `starts`; `texts` stay in force for the models after this one. */
-  header(modelId: string, plan: ModelPlan, texts?: Matrix): Promise<void>;
+  /**
+   * `startOffsets` per tensor, from the plan's `starts`; `texts` stay in force for the models after this one; `index` puts
+   * the model into the catalogue.
+   */
+  header(modelId: string, plan: ModelPlan, texts?: Matrix, index?: IndexFacts): Promise<void>;
   /** `offset` counts from the range's `beginByte`. The bytes are copied or sent before the promise settles. */
   chunk(tensorIndex: number, offset: number, bytes: Uint8Array): Promise<void>;
   footer(totalBytes: number, digest: Uint8Array): Promise<void>;

@@ -2,6 +2,7 @@ import type { Matrix } from "../compute/compute-backend.js";
 import type { ProbestreamError } from "../errors/probestream-error.js";
 import type { Expert } from "../experts/expert.js";
 import type { TreeMatch } from "../trees/tree-match.js";
+import type { IndexFacts } from "../vectors/index-facts.js";
 import type { TensorInfo } from "../weights/layer.js";
 import type { PortResult } from "./embed-port.js";
 
@@ -18,6 +19,8 @@ export interface ModelHeader {
   readonly startOffsets: readonly number[];
   /** Text vectors for this model and those after it; a matrix of 0 rows ends the previous ones. */
   readonly texts?: Matrix;
+  /** Puts the model into the catalogue: its outcome comes when it is durable there. */
+  readonly index?: IndexFacts | undefined;
 }
 
 /** What is known of a header that cannot be read. */

@@ -49,6 +49,7 @@ interface TextVectors {
 /** A model whose layer is complete and whose representation is still to be computed. */
 interface FinishedModel extends OpenModel {
   readonly responses: readonly TargetResponses[];
+  readonly weightsHash: string;
 }
 
 const port = parentPort;
@@ -190,7 +191,7 @@ async function runOperation(
       const responses = await projection.finish(operation.digest);
       stream.open = undefined;
       await letGo(projection);
-      return { ...open, responses };
+      return { ...open, responses, weightsHash: Buffer.from(projection.digest()).toString("hex") };
     }
   }
 }
@@ -244,13 +245,14 @@ async function runHeads(id: number, finished: readonly FinishedModel[]): Promise
     }
   }
   const headMs = (performance.now() - started) / finished.length;
-  for (const [index, { model, projection }] of finished.entries()) {
+  for (const [index, { model, projection, weightsHash }] of finished.entries()) {
     const targets = outcomes[index] ?? [];
     if ("error" in targets) {
       post({ type: "failed", stream: id, model, error: toPlainError(targets.error) });
     } else {
       const { rowsProjected, times } = projection;
-      const result = { targets, rowsProjected, times: { ...times, headMs }, backends: projection.uses() };
+      const backends = projection.uses();
+      const result = { targets, rowsProjected, weightsHash, times: { ...times, headMs }, backends };
       post({ type: "result", stream: id, model, result });
     }
   }

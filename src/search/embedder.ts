@@ -11,6 +11,7 @@ import type { ModelState, WorkerSettings } from "./embed-messages.js";
 import type { EmbedStream } from "./embed-stream.js";
 import { defaultLimits, type EmbedLimits } from "./limits.js";
 import { createMemoryPlan, type MemoryPlan } from "./memory-plan.js";
+import type { ModelIndexer } from "./model-indexer.js";
 import { openEmbedStream } from "./open-embed-stream.js";
 import { type EmbeddingPlan, type ModelManifest, planEmbedding } from "./plan-embedding.js";
 import { createUploadRegistry } from "./upload-registry.js";
@@ -37,6 +38,8 @@ export interface EmbedderOptions {
   readonly limits?: Partial<EmbedLimits>;
   /** Where unfinished uploads are kept. Default: in memory. */
   readonly uploads?: UploadStore;
+  /** Puts models into a catalogue whose headers ask for it. Default: there is none, and such models are refused. */
+  readonly indexer?: ModelIndexer | undefined;
   /** Hears of faults that no caller is told of in full: an upload that could not be saved, a worker that died. */
   readonly onFault?: (error: unknown) => void;
 }
@@ -107,7 +110,7 @@ export async function startEmbedder(options: EmbedderOptions): Promise<Embedder>
     uploadStateBytes: store.memoryBytes,
     plan,
     findUpload: (uploadId, { fingerprint }) => uploads.find(uploadId, fingerprint),
-    openStream: () => openEmbedStream({ pool, memory, uploads, limits, plan, keepsBlocks }),
+    openStream: () => openEmbedStream({ pool, memory, uploads, limits, plan, keepsBlocks, indexer: options.indexer }),
     close: async () => {
       await pool.close();
       await uploads.settle();

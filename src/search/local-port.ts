@@ -24,7 +24,7 @@ export function createLocalPort(embedder: Embedder): EmbedPort {
       const abort = (): void => stream.abort();
       signal?.addEventListener("abort", abort, { once: true });
       return {
-        header: (modelId, plan, texts) =>
+        header: (modelId, plan, texts, index) =>
           stream.header({
             modelId,
             uploadId: plan.uploadId,
@@ -33,6 +33,7 @@ export function createLocalPort(embedder: Embedder): EmbedPort {
             isRouted: plan.isRouted,
             startOffsets: plan.starts.map(({ offset }) => offset),
             ...(texts !== undefined && { texts }),
+            index,
           }),
         chunk: (tensorIndex, offset, bytes) => stream.chunk(tensorIndex, offset, bytes),
         footer: (totalBytes, digest) => stream.footer({ totalBytes, digest }),

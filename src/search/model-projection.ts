@@ -41,6 +41,8 @@ export interface ModelProjection {
    * @throws NotFoundError `NO_EXPERT`, AbortedError `REROUTED` of a routed layer.
    */
   finish(digest: Uint8Array | undefined): Promise<TargetResponses[]>;
+  /** SHA-256 over the digests of all segments taken in, 32 bytes: of a complete layer, what its footer may carry. */
+  digest(): Uint8Array;
   dispose(): Promise<void>;
 }
 
@@ -128,7 +130,7 @@ export async function openModelProjection(
     finish: async (digest) => {
       const incomplete = readers.findIndex(({ offset, length }) => offset !== length);
       if (incomplete >= 0) throw tooShort(tensors[incomplete] as StoredMatrix, readers[incomplete] as RangeReader);
-      if (digest !== undefined) assertDigest(readers, digest);
+      if (digest !== undefined) assertDigest(toDigest(readers), digest);
       if (choice !== undefined) {
         const { target, match } = choice.conclude();
         return [{ target, responses: await lanes.finish(target), match }];
@@ -146,6 +148,7 @@ export async function openModelProjection(
       }
       return finished;
     },
+    digest: () => toDigest(readers),
     dispose: () => lanes.dispose(),
   };
 }
@@ -188,10 +191,13 @@ function tooShort({ name }: StoredMatrix, { offset, length }: RangeReader): Inva
   );
 }
 
-function assertDigest(readers: readonly RangeReader[], digest: Uint8Array): void {
+function toDigest(readers: readonly RangeReader[]): Buffer {
   const hash = createHash("sha256");
   for (const { segmentDigests } of readers) hash.update(segmentDigests);
-  const found = hash.digest();
+  return hash.digest();
+}
+
+function assertDigest(found: Buffer, digest: Uint8Array): void {
   if (found.equals(digest)) return;
   throw new CorruptDataError(
     "DIGEST_MISMATCH",

@@ -3,6 +3,7 @@ import { segmentBytes } from "../projection/segments.js";
 import { blockBytes } from "./block-writer.js";
 import type { ModelState } from "./embed-messages.js";
 import type { ModelEmbedding, ModelOutcome } from "./embed-stream.js";
+import type { IndexTask } from "./model-indexer.js";
 import type { EmbeddingPlan } from "./plan-embedding.js";
 import type { UploadCursor } from "./upload-cursor.js";
 import type { UploadTicket } from "./upload-registry.js";
@@ -22,6 +23,8 @@ export interface StreamedModel {
   readonly startedAt: number;
   readonly cursors: readonly UploadCursor[];
   readonly resumable: boolean;
+  /** Absent if the model is not to be indexed. */
+  readonly indexTask: IndexTask | undefined;
   /** Bytes of all ranges that need not be sent again if this process dies. */
   savedBytes: number;
   received: number;

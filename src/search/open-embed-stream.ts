@@ -14,6 +14,7 @@ import type { WorkerResult } from "./embed-messages.js";
 import type { EmbedStream, ModelEmbedding, ModelHeader } from "./embed-stream.js";
 import type { EmbedLimits } from "./limits.js";
 import type { MemoryPlan } from "./memory-plan.js";
+import { type IndexTask, type ModelIndexer, toIndexTask } from "./model-indexer.js";
 import { createModelSlots, type ModelSlot, type StreamedModel, savedBytesOf } from "./model-slots.js";
 import type { PlannedTensor } from "./plan-embedding.js";
 import {
@@ -38,6 +39,8 @@ export interface StreamContext {
   readonly plan: Plan;
   /** Whether sums may lie on a device that may be lost, so that blocks are kept. */
   readonly keepsBlocks: boolean;
+  /** Puts models into a catalogue; absent without one. */
+  readonly indexer: ModelIndexer | undefined;
 }
 
 /** The model between its header and its footer. */
@@ -54,7 +57,8 @@ interface OpenModel {
  * @throws LimitExceededError `MEMORY_BUDGET` if the memory plan has no room for another stream.
  * @throws UnavailableError `BACKEND_UNAVAILABLE` if no worker is running now.
  */
-export function openEmbedStream({ pool, memory, uploads, limits, plan, keepsBlocks }: StreamContext): EmbedStream {
+export function openEmbedStream(context: StreamContext): EmbedStream {
+  const { pool, memory, uploads, limits, plan, keepsBlocks, indexer } = context;
   const releaseStream = memory.admitStream();
   const slots = createModelSlots();
   let current: OpenModel | undefined;
@@ -70,7 +74,7 @@ export function openEmbedStream({ pool, memory, uploads, limits, plan, keepsBloc
     onCheckpoint: (index, state) => void slots.save(index, state),
     onResult: (index, result) => {
       const model = slots.get(index)?.model;
-      if (model !== undefined) slots.settle(index, toEmbedding(model, result));
+      if (model !== undefined) void settleEmbedded(index, model.indexTask, toEmbedding(model, result));
     },
     onFailed: (index, error) => {
       // Where the bytes or the state are wrong, going on from the latter would only repeat it.
@@ -82,6 +86,19 @@ export function openEmbedStream({ pool, memory, uploads, limits, plan, keepsBloc
       writer.fail(error);
       slots.settleAll(error);
     },
+  };
+  /** The next models are taken in meanwhile: only the answer waits for the catalogue. */
+  const settleEmbedded = async (
+    index: number,
+    task: IndexTask | undefined,
+    embedding: ModelEmbedding,
+  ): Promise<void> => {
+    if (task === undefined) return slots.settle(index, embedding);
+    try {
+      slots.settle(index, { ...embedding, indexedId: await task.indexer.index(task.facts, embedding) });
+    } catch (error) {
+      slots.settle(index, toProbestreamError(error));
+    }
   };
   const link = openLink(pool, events, releaseStream);
   const writer: BlockWriter = createBlockWriter((buffer, operations) => link.send(buffer, operations));
@@ -111,6 +128,7 @@ export function openEmbedStream({ pool, memory, uploads, limits, plan, keepsBloc
   };
 
   const openModel = async (header: ModelHeader, index: number): Promise<StreamedModel> => {
+    const indexTask = toIndexTask(header.index, indexer);
     const planned = await planHeader(header, plan);
     texts.admit(planned);
     const resumable = planned.totalBytes >= segmentBytes;
@@ -122,7 +140,7 @@ export function openEmbedStream({ pool, memory, uploads, limits, plan, keepsBloc
     try {
       const saved = header.startOffsets.some((offset) => offset > 0) ? state : undefined;
       const cursors = planned.tensors.map((tensor, t) => toCursor(tensor, header.startOffsets[t] ?? 0, saved, t));
-      const modelBytes = modelBytesOf(planned, keepsBlocks);
+      const modelBytes = modelBytesOf(planned, keepsBlocks) + (indexTask?.bytes ?? 0);
       release = memory.reserve(modelBytes, `the accumulators of model "${header.modelId}"`, "model");
       for (const { expert } of planned.targets) await link.ensureLoaded(expert);
       await writer.push({
@@ -145,6 +163,7 @@ export function openEmbedStream({ pool, memory, uploads, limits, plan, keepsBloc
         startedAt: performance.now(),
         cursors,
         resumable,
+        indexTask,
         savedBytes: saved === undefined ? 0 : savedBytesOf(saved),
         received: 0,
         receiveMs: 0,
@@ -193,7 +212,7 @@ export function openEmbedStream({ pool, memory, uploads, limits, plan, keepsBloc
           return;
         }
         slot.model = model;
-        answerBytes += answerBytesOf(model.plan, texts.count);
+        answerBytes += answerBytesOf(model.plan, texts.count) + 3 * (model.indexTask?.facts.modelId.length ?? 0);
       } catch (error) {
         failCurrent(error);
       }
@@ -316,7 +335,8 @@ function openLink(pool: WorkerPool, events: StreamEvents, onError: () => void): 
   }
 }
 
-function toEmbedding(model: StreamedModel, { targets, rowsProjected, times, backends }: WorkerResult): ModelEmbedding {
+function toEmbedding(model: StreamedModel, result: WorkerResult): ModelEmbedding {
+  const { targets, rowsProjected, weightsHash, times, backends } = result;
   const { plan, received, receiveMs, waitMs, startedAt } = model;
   return {
     embeddings: targets.map(({ target, ...scores }) => {
@@ -328,6 +348,7 @@ function toEmbedding(model: StreamedModel, { targets, rowsProjected, times, back
     bytesReceived: received,
     bytesTotal: plan.totalBytes,
     rowsProjected,
+    weightsHash,
     timings: {
       total: performance.now() - startedAt,
       receive: receiveMs,

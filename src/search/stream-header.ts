@@ -123,6 +123,6 @@ function keptBytes(uses: readonly TensorUse[]): number {
 export function answerBytesOf({ targets, isRouted }: EmbeddingPlan, textCount: number): number {
   const names = targets.map(({ expert }) => expert.labels.reduce((sum, label) => sum + 3 * label.length + 4, 0));
   const numbers = targets.map(({ expert }) => expert.representationWidth + 2 * expert.labelCount + textCount);
-  const bytes = numbers.map((count, index) => 4 * count + (names[index] ?? 0) + 640);
+  const bytes = numbers.map((count, index) => 4 * count + (names[index] ?? 0) + 720);
   return isRouted ? Math.max(...bytes) : bytes.reduce((sum, each) => sum + each, 0);
 }

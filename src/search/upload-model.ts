@@ -52,11 +52,11 @@ export async function checkStart({ model }: Upload, plan: ModelPlan, signal: Abo
  */
 export async function sendModel(
   stream: PortStream,
-  { model, modelId }: Upload,
+  { model, modelId, facts }: Upload,
   plan: ModelPlan,
   { texts, signal, onSent }: SendOptions,
 ): Promise<void> {
-  await stream.header(modelId, plan, texts);
+  await stream.header(modelId, plan, texts, facts);
   const digest = createUploadDigest();
   for (const [index, { tensor, beginByte, endByte }] of plan.tensors.entries()) {
     const { offset: start, segmentDigests } = plan.starts[index] ?? { offset: 0, segmentDigests: new Uint8Array(0) };

@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import type { ProbestreamError } from "../errors/probestream-error.js";
 import { segmentBytes } from "../projection/segments.js";
+import type { IndexFacts } from "../vectors/index-facts.js";
 import type { ModelFile } from "../weights/model-file.js";
 import type { ProgressCounter } from "./embed-files-progress.js";
 import type { ModelPlan, PlanRequest, PortResult } from "./embed-port.js";
@@ -16,6 +17,8 @@ export class Upload {
   readonly model: ModelFile;
   /** What the other side calls it: the end of its location. */
   readonly modelId: string;
+  /** What is to be known of it in the catalogue; absent if it is not to be indexed. */
+  readonly facts: IndexFacts | undefined;
   #experts: readonly string[];
   readonly #progress: ProgressCounter;
   readonly #onEnd: (outcome: PortResult | ProbestreamError) => void;
@@ -34,8 +37,10 @@ export class Upload {
     experts: readonly string[],
     progress: ProgressCounter,
     onEnd: (outcome: PortResult | ProbestreamError) => void,
+    facts?: IndexFacts,
   ) {
     this.model = model;
+    this.facts = facts;
     this.modelId = [...model.location].slice(-maxIdCharacters).join("");
     this.#experts = experts;
     this.#progress = progress;

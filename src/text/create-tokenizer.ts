@@ -1,17 +1,28 @@
 import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
 import { InvalidInputError } from "../errors/probestream-error.js";
 import { isObject } from "./encoder-files.js";
+import { findUnknownId } from "./special-tokens.js";
 import type { Side } from "./tokenizer-settings.js";
+
+/** A text as tokens of one vocabulary. */
+export interface Tokens {
+  /** With those that mark begin and end, cut to fit. */
+  readonly ids: readonly number[];
+  /** How many there were before cutting, with the marks. */
+  readonly tokenCount: number;
+  /** The vocabulary knows nothing of the text: besides the marks, all tokens are that for unknown ones, or there are none. */
+  readonly isUnknown: boolean;
+}
 
 /** Turns texts into the token ids of one vocabulary. */
 export interface Tokenizer {
   /**
-   * Token ids of a text, with those that mark its begin and end, which stay when the text is cut to fit.
+   * Tokens of a text; those that mark its begin and end stay when it is cut.
    *
    * @param max tokens at most.
    * @throws InvalidInputError `FIELD_INVALID` for a word that has no id where the vocabulary names no token for such.
    */
-  toTokens(text: string, max: number, cutSide: Side): number[];
+  toTokens(text: string, max: number, cutSide: Side): Tokens;
 }
 
 /** What is used of the package, whose own types do not resolve in ECMAScript modules. */
@@ -39,10 +50,15 @@ export function createTokenizer(description: Readonly<Record<string, unknown>>, 
       throw new InvalidInputError("FIELD_INVALID", message, { token });
     });
   };
+  const meaningless = new Set([...toIds("", true), findUnknownId(description)]);
   return {
     toTokens: (text, max, cutSide) => {
       const marked = toIds(text, true);
-      return marked.length <= max ? marked : cut(marked, toIds(text, false), max, cutSide);
+      return {
+        ids: marked.length <= max ? marked : cut(marked, toIds(text, false), max, cutSide),
+        tokenCount: marked.length,
+        isUnknown: marked.every((id) => meaningless.has(id)),
+      };
     },
   };
 }

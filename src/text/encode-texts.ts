@@ -1,9 +1,14 @@
-import { InvalidInputError, LimitExceededError } from "../errors/probestream-error.js";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { InvalidInputError } from "../errors/probestream-error.js";
 import { allFinite } from "../linalg/all-finite.js";
-import type { Tokenizer } from "./create-tokenizer.js";
+import { scaleRows } from "../linalg/scale-rows.js";
+import { assertTexts } from "./assert-texts.js";
+import type { Tokenizer, Tokens } from "./create-tokenizer.js";
+import type { Pooling } from "./encoder-settings.js";
 import type { TextModel } from "./open-text-model.js";
-import type { TextVectors } from "./text-encoder.js";
-import { toBatches, toPadded } from "./token-batches.js";
+import { poolTokens } from "./pool-tokens.js";
+import type { EncodedTexts } from "./text-encoder.js";
+import { type PaddedTokens, toBatches, toPadded } from "./token-batches.js";
 import type { TokenizerSettings } from "./tokenizer-settings.js";
 
 /** What a text goes through. */
@@ -11,49 +16,96 @@ export interface TextPipeline {
   readonly tokenizer: Tokenizer;
   readonly model: TextModel;
   readonly settings: TokenizerSettings;
+  readonly pooling: Pooling;
+  /** The end-of-text token. */
+  readonly endId?: number;
+  readonly isNormalized: boolean;
 }
 
-/**
- * 65,536 UTF-16 units, some 10,000 words: the tokenizer takes up to two seconds for so many without a space between
- * them, in which no signal is seen.
- */
-const maxTextLength = 65_536;
+/** After so many milliseconds of tokenizing, other work of the thread has its turn, and signals are seen. */
+const turnMs = 20;
+
+/** Norms below it are no direction: such a vector stays as it is. */
+const minNorm = 1e-12;
 
 /** Encodes texts batch by batch, the shortest first; throws as `TextEncoder.encode` does. */
 export async function encodeTexts(
-  { tokenizer, model, settings }: TextPipeline,
+  pipeline: TextPipeline,
   texts: readonly string[],
   signal: AbortSignal | undefined,
-): Promise<TextVectors> {
+): Promise<EncodedTexts> {
   signal?.throwIfAborted();
-  if (texts.length === 0) {
-    throw new InvalidInputError("FIELD_INVALID", "there are no texts to encode; give at least one");
-  }
-  assertLengths(texts);
-  const { maxTokens = Number.POSITIVE_INFINITY, cutSide } = settings;
-  const sequences = texts.map((text) => tokenizer.toTokens(text, maxTokens, cutSide));
+  assertTexts(texts);
+  const { settings, model } = pipeline;
+  const { maxTokens = Number.POSITIVE_INFINITY } = settings;
+  const sequences = await tokenize(pipeline, texts, maxTokens, signal);
   const vectors: Float32Array[] = [];
-  for (const { indices, length } of toBatches(sequences.map((sequence) => toPaddedLength(sequence.length, settings)))) {
+  const lengths = sequences.map(({ ids }) => toPaddedLength(ids.length, settings));
+  for (const { indices, length } of toBatches(lengths, model.signature.batchSize)) {
     signal?.throwIfAborted();
-    const batch = indices.map((index) => sequences[index] ?? []);
-    const { ids, mask } = toPadded(batch, length, settings);
-    const values = await model.run(ids, mask, indices.length, length);
+    const values = await encodeBatch(
+      pipeline,
+      indices.map((index) => sequences[index]?.ids ?? []),
+      length,
+    );
     const width = values.length / indices.length;
     for (const [row, index] of indices.entries()) {
       const vector = values.subarray(row * width, (row + 1) * width);
-      assertFinite(vector, index, texts[index] ?? "");
+      assertFinite(vector, texts[index] ?? "");
       vectors[index] = vector;
     }
   }
-  return toRows(vectors);
+  return {
+    ...toRows(vectors),
+    truncated: [...sequences.entries()].flatMap(([index, { tokenCount }]) =>
+      tokenCount > maxTokens ? [{ index, tokenCount, maxTokens }] : [],
+    ),
+    unknown: [...sequences.entries()].flatMap(([index, { isUnknown }]) => (isUnknown ? [index] : [])),
+  };
 }
 
-function assertLengths(texts: readonly string[]): void {
-  for (const [index, { length }] of texts.entries()) {
-    if (length <= maxTextLength) continue;
-    const message = `text ${index} is ${length} characters long; at most ${maxTextLength} are taken, shorten it`;
-    throw new LimitExceededError("LIMIT_EXCEEDED", message, { index, length, max: maxTextLength });
+async function tokenize(
+  { tokenizer, settings: { cutSide } }: TextPipeline,
+  texts: readonly string[],
+  maxTokens: number,
+  signal: AbortSignal | undefined,
+): Promise<Tokens[]> {
+  const sequences: Tokens[] = [];
+  let turnAt = performance.now() + turnMs;
+  for (const text of texts) {
+    sequences.push(tokenizer.toTokens(text, maxTokens, cutSide));
+    if (performance.now() < turnAt) continue;
+    await nextTurn();
+    signal?.throwIfAborted();
+    turnAt = performance.now() + turnMs;
   }
+  return sequences;
+}
+
+/** Vectors of texts of one batch, texts × width. */
+async function encodeBatch(
+  { model, settings, pooling, endId, isNormalized }: TextPipeline,
+  sequences: readonly (readonly number[])[],
+  length: number,
+): Promise<Float32Array> {
+  const { batchSize = sequences.length, output } = model.signature;
+  // A model that takes a fixed number of texts gets the first one again.
+  const rest = Array.from({ length: batchSize - sequences.length }, () => sequences[0] ?? []);
+  const tokens: PaddedTokens = toPadded([...sequences, ...rest], length, settings);
+  const values = await model.run(tokens);
+  const pooled = output.isPerToken ? poolTokens(values, tokens, pooling, endId) : values;
+  const own = pooled.subarray(0, (pooled.length / batchSize) * sequences.length);
+  if (isNormalized) toUnitLength(own, own.length / sequences.length);
+  return own;
+}
+
+function toUnitLength(values: Float32Array, width: number): void {
+  const factors = new Float32Array(values.length / width);
+  for (const row of factors.keys()) {
+    const norm = Math.hypot(...values.subarray(row * width, (row + 1) * width));
+    factors[row] = norm > minNorm ? 1 / norm : 1;
+  }
+  scaleRows(values, width, factors);
 }
 
 /** Tokens of a text that is filled up alone; one at least, for models stumble over none. */
@@ -61,13 +113,13 @@ function toPaddedLength(length: number, { padLength = 1, padMultiple }: Tokenize
   return Math.ceil(Math.max(length, padLength) / padMultiple) * padMultiple;
 }
 
-function assertFinite(vector: Float32Array, index: number, text: string): void {
+function assertFinite(vector: Float32Array, text: string): void {
   if (allFinite(vector)) return;
-  const message = `the model gives NaN or infinity for text ${index}, ${JSON.stringify(text.slice(0, 80))}`;
-  throw new InvalidInputError("NON_FINITE", message, { index });
+  const shown = JSON.stringify(text.slice(0, 80));
+  throw new InvalidInputError("NON_FINITE", `the model gives NaN or infinity for the text ${shown}`, { text: shown });
 }
 
-function toRows(vectors: readonly Float32Array[]): TextVectors {
+function toRows(vectors: readonly Float32Array[]): { rows: number; columns: number; values: Float32Array } {
   const columns = vectors[0]?.length ?? 0;
   const values = new Float32Array(vectors.length * columns);
   for (const [row, vector] of vectors.entries()) values.set(vector, row * columns);

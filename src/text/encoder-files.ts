@@ -1,6 +1,5 @@
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
 import {
   AccessDeniedError,
   CorruptDataError,
@@ -10,13 +9,21 @@ import {
   UnavailableError,
 } from "../errors/probestream-error.js";
 
-/** The files of a text encoder's folder, named as Hugging Face does. */
+/** Files of a text encoder's folder, named and placed as Hugging Face does; all but a model and the tokenizer may be absent. */
 export const encoderFiles = {
-  model: "model.onnx",
+  /** The first that is there is used. `model.onnx` of a repository that has both holds a picture tower besides. */
+  models: ["text_model.onnx", "model.onnx", "onnx/text_model.onnx", "onnx/model.onnx"],
   tokenizer: "tokenizer.json",
-  /** May be absent. */
   tokenizerConfig: "tokenizer_config.json",
+  modelConfig: "config.json",
+  /** What sentence-transformers does with the model's output. */
+  modules: "modules.json",
+  pooling: "1_Pooling/config.json",
+  sentenceConfig: "sentence_bert_config.json",
 } as const;
+
+/** What is appended to a model's name for the file that holds its weights, where they are not in it. */
+export const weightsSuffix = "_data";
 
 /** 128 MiB: the largest vocabulary seen (262,144 tokens with their merges) takes 33 MB. */
 const maxJsonBytes = 128 * 1024 ** 2;
@@ -28,30 +35,50 @@ const maxJsonBytes = 128 * 1024 ** 2;
  * NotFoundError `FILE_NOT_FOUND`, AccessDeniedError or UnavailableError if it cannot be read.
  */
 export async function readJsonObject(path: string): Promise<Readonly<Record<string, unknown>>> {
-  const text = await readText(path);
-  const value = parseJson(text, path);
+  const value = await readJson(path);
   if (isObject(value)) return value;
-  throw new CorruptDataError("CORRUPT", `"${path}" must hold a JSON object; it holds ${text.slice(0, 40)}`, { path });
+  const found = JSON.stringify(value).slice(0, 40);
+  throw new CorruptDataError("CORRUPT", `"${path}" must hold a JSON object; it holds ${found}`, { path });
 }
 
-/**
- * SHA-256 of a file in lower-case hexadecimal. Memory: one piece of 64 KiB.
- *
- * @throws NotFoundError `FILE_NOT_FOUND`, AccessDeniedError or UnavailableError if it cannot be read.
- */
-export async function hashFile(path: string): Promise<string> {
-  const hash = createHash("sha256");
+/** Reads a JSON file that may be absent. Throws as {@link readJsonObject} does, but for a file that is not there. */
+export async function readOptionalJson(folder: string, name: string): Promise<unknown> {
   try {
-    for await (const piece of createReadStream(path)) hash.update(piece as Uint8Array);
-  } catch (cause) {
-    throw toReadError(cause, path);
+    return await readJson(join(folder, name));
+  } catch (error) {
+    if (error instanceof NotFoundError) return undefined;
+    throw error;
   }
-  return hash.digest("hex");
 }
 
 /** Whether a JSON value is an object, which a list and null are not. */
 export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** What it means that a file of an encoder could not be read. */
+export function toReadError(cause: unknown, path: string): ProbestreamError {
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "unknown";
+  const facts = { path, code };
+  if (code === "ENOENT" || code === "ENOTDIR") {
+    const message = `There is no file "${path}"; a text encoder is a folder with model.onnx and ${encoderFiles.tokenizer}.`;
+    return new NotFoundError("FILE_NOT_FOUND", message, facts, { cause });
+  }
+  if (code === "EACCES" || code === "EPERM") {
+    const message = `"${path}" may not be read by this user; change its permissions.`;
+    return new AccessDeniedError("ACCESS_DENIED", message, facts, { cause });
+  }
+  const message = `"${path}" could not be read (${code}); check the path and the disk.`;
+  return new UnavailableError("SOURCE_UNAVAILABLE", message, facts, { cause });
+}
+
+async function readJson(path: string): Promise<unknown> {
+  const text = await readText(path);
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new CorruptDataError("CORRUPT", `"${path}" is not JSON: ${String(cause)}`, { path }, { cause });
+  }
 }
 
 async function readText(path: string): Promise<string> {
@@ -63,27 +90,4 @@ async function readText(path: string): Promise<string> {
   } catch (cause) {
     throw cause instanceof LimitExceededError ? cause : toReadError(cause, path);
   }
-}
-
-function parseJson(text: string, path: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new CorruptDataError("CORRUPT", `"${path}" is not JSON: ${String(cause)}`, { path }, { cause });
-  }
-}
-
-function toReadError(cause: unknown, path: string): ProbestreamError {
-  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "unknown";
-  const facts = { path, code };
-  if (code === "ENOENT" || code === "ENOTDIR") {
-    const message = `There is no file "${path}"; a text encoder is a folder with ${encoderFiles.model} and ${encoderFiles.tokenizer}.`;
-    return new NotFoundError("FILE_NOT_FOUND", message, facts, { cause });
-  }
-  if (code === "EACCES" || code === "EPERM") {
-    const message = `"${path}" may not be read by this user; change its permissions.`;
-    return new AccessDeniedError("ACCESS_DENIED", message, facts, { cause });
-  }
-  const message = `"${path}" could not be read (${code}); check the path and the disk.`;
-  return new UnavailableError("SOURCE_UNAVAILABLE", message, facts, { cause });
 }

@@ -1,18 +1,20 @@
 import type { InferenceSession, Tensor } from "onnxruntime-node";
 import { CorruptDataError, InternalError, InvalidInputError } from "../errors/probestream-error.js";
+import { widen } from "../linalg/widen.js";
 import { loadOnnxRuntime, type OnnxRuntime } from "../onnx/load-onnxruntime.js";
+import type { EncoderSettings } from "./encoder-settings.js";
 import { type ModelSignature, selectSignature } from "./model-signature.js";
+import type { PaddedTokens } from "./token-batches.js";
 
 /** The ONNX model of a text encoder. */
 export interface TextModel {
   readonly signature: ModelSignature;
   /**
-   * Gives the vectors of token sequences, texts × width.
+   * Gives the output for token sequences: texts × width, or texts × tokens × width where it is per token.
    *
-   * @param ids token ids, and `mask` 1 for those of the text; both `rows` × `length`.
    * @throws InvalidInputError `FIELD_INVALID` if the model does not take them.
    */
-  run(ids: BigInt64Array, mask: BigInt64Array, rows: number, length: number): Promise<Float32Array>;
+  run(tokens: PaddedTokens): Promise<Float32Array>;
   dispose(): Promise<void>;
 }
 
@@ -22,7 +24,7 @@ export interface TextModel {
  * @throws CorruptDataError `CORRUPT` if it is none, UnavailableError `BACKEND_UNAVAILABLE` without onnxruntime-node, and
  * what {@link selectSignature} throws.
  */
-export async function openTextModel(path: string, threads: number): Promise<TextModel> {
+export async function openTextModel(path: string, settings: EncoderSettings, threads: number): Promise<TextModel> {
   const runtime = await loadOnnxRuntime(
     "a text encoder needs the package onnxruntime-node: npm install onnxruntime-node",
   );
@@ -34,19 +36,19 @@ export async function openTextModel(path: string, threads: number): Promise<Text
     open = false;
   };
   try {
-    const signature = selectSignature(session, path);
+    const signature = selectSignature(session, settings, path);
     return {
       signature,
-      run: async (ids, mask, rows, length) => {
+      run: async (tokens) => {
         if (!open) throw new InternalError("INTERNAL", "a text encoder was used after its end");
-        const tensor = (numbers: BigInt64Array): Tensor => new runtime.Tensor("int64", numbers, [rows, length]);
+        const toTensor = createTensors(runtime, signature, tokens);
         const feeds = {
-          input_ids: tensor(ids),
-          ...(signature.hasMask && { attention_mask: tensor(mask) }),
-          ...(signature.hasTypes && { token_type_ids: tensor(new BigInt64Array(ids.length)) }),
+          input_ids: toTensor(tokens.ids),
+          ...(signature.hasMask && { attention_mask: toTensor(tokens.mask) }),
+          ...(signature.hasTypes && { token_type_ids: toTensor(new Int32Array(tokens.ids.length)) }),
         };
-        const outputs = await runSession(session, feeds, signature.output, path);
-        return outputs[signature.output]?.data as Float32Array;
+        const outputs = await runSession(session, feeds, signature.output.name, path);
+        return toNumbers(outputs[signature.output.name]?.data);
       },
       dispose,
     };
@@ -54,6 +56,27 @@ export async function openTextModel(path: string, threads: number): Promise<Text
     await dispose();
     throw error;
   }
+}
+
+/** Makes tensors of the type that the model takes. */
+function createTensors(
+  runtime: OnnxRuntime,
+  { integers }: ModelSignature,
+  { rows, length }: PaddedTokens,
+): (numbers: Int32Array) => Tensor {
+  return (numbers) =>
+    integers === "int32"
+      ? new runtime.Tensor("int32", numbers, [rows, length])
+      : new runtime.Tensor("int64", BigInt64Array.from(numbers, BigInt), [rows, length]);
+}
+
+/** Float16 comes as its bits; every such number is a float32 too. */
+function toNumbers(data: Tensor["data"] | undefined): Float32Array {
+  if (data instanceof Float32Array) return data;
+  const { buffer, byteOffset, byteLength } = data as Uint16Array;
+  const numbers = new Float32Array(byteLength / 2);
+  widen(new Uint8Array(buffer, byteOffset, byteLength), "F16", numbers);
+  return numbers;
 }
 
 async function createSession(runtime: OnnxRuntime, path: string, threads: number): Promise<InferenceSession> {

@@ -5,24 +5,48 @@ export interface TextVectors {
   readonly values: Float32Array;
 }
 
+/** A text that was longer than the model takes. */
+export interface TruncatedText {
+  /** Position in the list of texts. */
+  readonly index: number;
+  /** Tokens that it has, with those that mark begin and end. */
+  readonly tokenCount: number;
+  /** Tokens that the vector is of. */
+  readonly maxTokens: number;
+}
+
+/** Vectors of texts, and what is to be said of them. */
+export interface EncodedTexts extends TextVectors {
+  /** Texts of which the end, or the begin, has no part in the vector; in the order of the texts. */
+  readonly truncated: readonly TruncatedText[];
+  /**
+   * Positions of texts of which the vocabulary knows nothing, so that their vectors mean nothing; ascending. Vocabularies
+   * of bytes, as CLIP's, know everything.
+   */
+  readonly unknown: readonly number[];
+}
+
 /** Turns texts into vectors of one space. */
 export interface TextEncoder {
-  /** SHA-256 of the model file in lower-case hexadecimal: the `text.encoder` of the experts trained with it. */
+  /**
+   * SHA-256 of the model file in lower-case hexadecimal: the `text.encoder` of the experts trained with it. Where the
+   * weights lie in a file beside it, of both together, the model first.
+   */
   readonly identity: string;
   /** Numbers per vector, d_text. */
   readonly width: number;
+  /** Tokens of a text at most, with those that mark begin and end; absent where there is no limit. */
+  readonly maxTokens?: number;
   /**
-   * Encodes texts: row i is the vector of text i, as the model gives it (not scaled to unit length here). Longer texts
-   * than the model takes are cut. The same text may differ in its last bits from batch to batch.
+   * Encodes texts: row i is the vector of text i, as the model gives it (scaled to unit length only where the folder
+   * says so). Longer texts than the model takes are cut, and the answer tells which. The same text may differ in its last
+   * bits from batch to batch.
    *
-   * It blocks its thread, but for a turn of the event loop between batches, in which `signal` is seen: it belongs in a
-   * worker thread, or in a command that has nothing else to do.
-   *
-   * @throws InvalidInputError `FIELD_INVALID` for an empty list, or a text that tokenizer or model do not take;
-   * `NON_FINITE` if the model gives NaN or infinity. LimitExceededError `LIMIT_EXCEEDED` for a text of more than 65,536
-   * characters. The reason of `signal` if it is aborted.
+   * @throws InvalidInputError `FIELD_INVALID` for an empty list, a text of nothing but white space, or one that tokenizer
+   * or model do not take; `NON_FINITE` if the model gives NaN or infinity. LimitExceededError `LIMIT_EXCEEDED` for a text
+   * of more than 65,536 characters. The reason of `signal` if it is aborted.
    */
-  encode(texts: readonly string[], options?: { readonly signal?: AbortSignal | undefined }): Promise<TextVectors>;
+  encode(texts: readonly string[], options?: { readonly signal?: AbortSignal | undefined }): Promise<EncodedTexts>;
   /** Frees the model's memory; it cannot encode afterwards. */
   dispose(): Promise<void>;
 }

@@ -1,5 +1,6 @@
 import { InvalidInputError } from "../errors/probestream-error.js";
 import { isObject } from "./encoder-files.js";
+import { findTokenId } from "./special-tokens.js";
 
 /** Which end of a sequence of tokens. */
 export type Side = "left" | "right";
@@ -48,7 +49,7 @@ export function parseTokenizerSettings(
     cutSide: toSide(truncation?.["direction"], where, "truncation.direction"),
     padId:
       padding === undefined
-        ? toConfiguredPadId(tokenizer, config)
+        ? (findTokenId(tokenizer, config["pad_token"]) ?? 0)
         : toCount(padding["pad_id"], where, "padding.pad_id", 0),
     padSide: toSide(padding?.["direction"], where, "padding.direction"),
     ...(padLength !== undefined && { padLength }),
@@ -58,22 +59,6 @@ export function parseTokenizerSettings(
 
 function toSaneLength({ model_max_length: length }: Readonly<Record<string, unknown>>): number | undefined {
   return isCount(length, 1) && length <= maxSaneLength ? length : undefined;
-}
-
-/** The id of the configuration's `pad_token`, a name or an object that has it as `content`; 0 if there is none. */
-function toConfiguredPadId(
-  { model, added_tokens: added }: Readonly<Record<string, unknown>>,
-  { pad_token: padToken }: Readonly<Record<string, unknown>>,
-): number {
-  const token = isObject(padToken) ? padToken["content"] : padToken;
-  if (typeof token !== "string") return 0;
-  const entry: unknown = Array.isArray(added)
-    ? added.find((each) => isObject(each) && each["content"] === token)
-    : undefined;
-  if (isObject(entry)) return isCount(entry["id"], 0) ? entry["id"] : 0;
-  const vocabulary = isObject(model) && isObject(model["vocab"]) ? model["vocab"] : {};
-  const id = Object.hasOwn(vocabulary, token) ? vocabulary[token] : 0;
-  return isCount(id, 0) ? id : 0;
 }
 
 function toSection(value: unknown, where: string, key: string): Readonly<Record<string, unknown>> | undefined {

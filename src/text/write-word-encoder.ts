@@ -38,7 +38,7 @@ export async function writeWordEncoder(folder: string, { words, vectors, width }
   assertWords(words);
   assertVectors(vectors, words.length, width);
   await mkdir(folder, { recursive: true });
-  await writeFile(join(folder, encoderFiles.model), encodeGraph(toGraph(vectors, width)));
+  await writeFile(join(folder, "model.onnx"), encodeGraph(toGraph(vectors, width)));
   await writeFile(join(folder, encoderFiles.tokenizer), JSON.stringify(toTokenizer(words)));
 }
 

@@ -19,6 +19,7 @@ function toOutcome(index: number): FileOutcome {
       bytesReceived: 8,
       bytesTotal: 8,
       rowsProjected: 1,
+      weightsHash: "",
       timings: { total: 0, receive: 0, wait: 0, digest: 0, project: 0, head: 0 },
     },
   };

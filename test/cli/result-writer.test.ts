@@ -20,6 +20,7 @@ test("the table shows the time spent on a model, without waits for models that s
       bytesReceived: 2048,
       bytesTotal: 2048,
       rowsProjected: 8,
+      weightsHash: "",
       timings: { total: 742, receive: 0.1, wait: 300, digest: 0.2, project: 0.25, head: 0.25 },
       backends: [],
     },

@@ -1,7 +1,7 @@
 import { rm, truncate, utimes, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import test from "ava";
-import { describeExpert, loadExpert } from "../../src/experts/expert.js";
+import { describeExpert, loadExpert, loadExpertHead } from "../../src/experts/expert.js";
 import { maxManifestBytes } from "../../src/experts/expert-manifest.js";
 import { encodeSafetensors } from "../../src/weights/safetensors-writer.js";
 import { assertRefused } from "../helpers/assert-refused.js";
@@ -39,6 +39,17 @@ test("an expert folder gives its sizes, its layer and its labels", async (t) => 
   t.deepEqual(checkpoint.u, parameters.u);
   t.deepEqual(await describeExpert(folder), expert);
 });
+
+for (const objective of ["zeroshot", "classification"] as const) {
+  test(`the head of a ${objective} expert can be loaded alone`, async (t) => {
+    const folder = await writeExpert(
+      join(await createTemporaryFolder(t), "one"),
+      createExpertParameters({ rows: 9, columns: 7, objective }),
+    );
+    const { expert, checkpoint } = await loadExpert(folder);
+    t.deepEqual(await loadExpertHead(folder), { expert, head: checkpoint.head });
+  });
+}
 
 test("a classification expert counts its labels whether it names them or not", async (t) => {
   const classifier = createExpertParameters({ rows: 9, columns: 7, objective: "classification", headWidth: 3 });

@@ -1,7 +1,7 @@
 import test from "ava";
 import { toBatches, toPadded } from "../../src/text/token-batches.js";
 
-test("every text is in one batch, with others of like length, and no batch has more than 4,096 tokens", (t) => {
+test("every text is in one batch, with others of like length, and no batch has more than 1,024 tokens", (t) => {
   const lengths = Array.from({ length: 500 }, (_, index) => 1 + ((index * 37) % 100));
   const batches = toBatches(lengths);
   t.deepEqual(
@@ -10,7 +10,7 @@ test("every text is in one batch, with others of like length, and no batch has m
   );
   for (const { indices, length } of batches) {
     t.is(length, Math.max(...indices.map((index) => lengths[index] ?? 0)));
-    t.true(indices.length * length <= 4096);
+    t.true(indices.length * length <= 1024);
   }
   t.true(batches.reduce((sum, { indices, length }) => sum + indices.length * length, 0) < 500 * 60);
 });
@@ -25,9 +25,9 @@ test("a text that is longer than a batch goes alone", (t) => {
 
 test("sequences are filled up on either side, and the mask says where", (t) => {
   const right = toPadded([[1, 2, 3], [4]], 3, { padId: 9, padSide: "right" });
-  t.deepEqual([...right.ids], [1n, 2n, 3n, 4n, 9n, 9n]);
-  t.deepEqual([...right.mask], [1n, 1n, 1n, 1n, 0n, 0n]);
+  t.deepEqual([...right.ids], [1, 2, 3, 4, 9, 9]);
+  t.deepEqual([...right.mask], [1, 1, 1, 1, 0, 0]);
   const left = toPadded([[4], []], 2, { padId: 9, padSide: "left" });
-  t.deepEqual([...left.ids], [9n, 4n, 9n, 9n]);
-  t.deepEqual([...left.mask], [0n, 1n, 0n, 0n]);
+  t.deepEqual([...left.ids], [9, 4, 9, 9]);
+  t.deepEqual([...left.mask], [0, 1, 0, 0]);
 });

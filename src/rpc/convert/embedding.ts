@@ -9,12 +9,13 @@ import type { EmbedLimits } from "../../search/limits.js";
 import { maxExpertsPerModel } from "../../search/plan-embedding.js";
 import { assertUploadId } from "../../search/plan-model.js";
 import { fromFloatBytes, fromWireTexts, toFloatBytes } from "./matrix.js";
+import { fromIndexRequest } from "./model-record.js";
 import { assertName, fromWireRange, maxNameLength, toCount } from "./tensor.js";
 import { fromWireMatch, toWireMatch } from "./tree-match.js";
 
 /** A header from the wire. */
 export function fromHeader(header: EmbedModelHeader, limits: EmbedLimits): ModelHeader {
-  const { modelId, uploadId, tensors, spaceIds, startOffsets, textVectors, routed } = header;
+  const { modelId, uploadId, tensors, spaceIds, startOffsets, textVectors, routed, index } = header;
   assertName(modelId, "model_id");
   assertUploadId(uploadId);
   assertListLength(tensors.length, "tensors");
@@ -26,6 +27,7 @@ export function fromHeader(header: EmbedModelHeader, limits: EmbedLimits): Model
     experts: spaceIds,
     isRouted: routed,
     startOffsets: startOffsets.map((offset) => toCount(offset, "start_offsets")),
+    ...(index !== undefined && { index: fromIndexRequest(index, modelId) }),
     ...(textVectors !== undefined && { texts: fromWireTexts(textVectors, limits.maxTextVectors) }),
   };
 }
@@ -59,7 +61,7 @@ function assertListLength(length: number, field: string): void {
 
 /** A result for the wire. */
 export function toModelEmbedding(result: Embedded): ModelEmbedding {
-  const { embeddings, bytesReceived, bytesTotal, rowsProjected, timings, backends } = result;
+  const { embeddings, bytesReceived, bytesTotal, rowsProjected, timings, backends, weightsHash, indexedId } = result;
   return create(ModelEmbeddingSchema, {
     embeddings: embeddings.map(({ expert, representation, cosines, logits, probabilities, tree }) => ({
       spaceId: expert.spaceId,
@@ -83,12 +85,14 @@ export function toModelEmbedding(result: Embedded): ModelEmbedding {
       head: toDuration(timings.head),
     },
     backends: backends.map(({ name, device, rows }) => ({ name, device, rows: BigInt(rows) })),
+    weightsHash,
+    indexedId: indexedId ?? "",
   });
 }
 
 /** A result from the wire. */
 export function fromModelEmbedding(result: ModelEmbedding): PortResult {
-  const { embeddings, bytesReceived, bytesTotal, rowsProjected, timings, backends } = result;
+  const { embeddings, bytesReceived, bytesTotal, rowsProjected, timings, backends, weightsHash, indexedId } = result;
   return {
     embeddings: embeddings.map((one) => ({
       spaceId: one.spaceId,
@@ -112,6 +116,8 @@ export function fromModelEmbedding(result: ModelEmbedding): PortResult {
       head: fromDuration(timings?.head),
     },
     backends: backends.map(({ name, device, rows }) => ({ name, device, rows: Number(rows) })),
+    weightsHash,
+    ...(indexedId !== "" && { indexedId }),
   };
 }
 

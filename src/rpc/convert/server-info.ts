@@ -6,11 +6,14 @@ import {
   type MemoryPlan,
   MemoryPlanSchema,
 } from "../../gen/probestream/v1/server_service_pb.js";
+import type { RetrievalLimits } from "../../retrieval/limits.js";
 import type { EmbedLimits } from "../../search/limits.js";
 import { fromDuration } from "./embedding.js";
 
 /** What a server allows. */
-export interface ServerLimits extends EmbedLimits {
+export interface ServerLimits
+  extends EmbedLimits,
+    Pick<RetrievalLimits, "maxQueries" | "maxLabels" | "maxClaimBytes" | "maxMetadataBytes"> {
   /** Bytes per digest segment, and the grain of resumption. */
   readonly segmentBytes: number;
   /** Largest message of any call, in bytes. */
@@ -67,6 +70,10 @@ export interface ServerInfo {
   readonly backends: readonly ServerBackend[];
   /** Processes behind the port; limits and memory are those of one. */
   readonly processCount: number;
+  /** Name and place of its catalogue of models; empty if it keeps none. */
+  readonly store: string;
+  /** Text encoders at hand: SHA-256 of their model files in lower-case hexadecimal. */
+  readonly textEncoders: readonly string[];
 }
 
 /** What a server says about itself, from the wire. */
@@ -84,6 +91,8 @@ export function fromServerInfo(info: GetServerInfoResponse): ServerInfo {
       relativeError,
     })),
     processCount: info.processCount,
+    store: info.store,
+    textEncoders: info.textEncoders,
   };
 }
 
@@ -101,6 +110,10 @@ function fromWireLimits(limits: Limits): ServerLimits {
     uploadExpiryMs: fromDuration(limits.uploadExpiry),
     segmentBytes: Number(limits.segmentBytes),
     maxMessageBytes: limits.maxMessageBytes,
+    maxQueries: limits.maxQueries,
+    maxLabels: limits.maxLabels,
+    maxClaimBytes: limits.maxClaimBytes,
+    maxMetadataBytes: limits.maxMetadataBytes,
   };
 }
 

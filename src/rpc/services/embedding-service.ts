@@ -1,11 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { toProbestreamError } from "../../errors/plain-error.js";
-import {
-  AbortedError,
-  InvalidInputError,
-  LimitExceededError,
-  UnavailableError,
-} from "../../errors/probestream-error.js";
+import { InvalidInputError, LimitExceededError } from "../../errors/probestream-error.js";
 import {
   type EmbedModelRequest,
   type EmbedModelRequestSchema,
@@ -28,6 +23,7 @@ import { fromHeader, toModelEmbedding, toRefusedHeader } from "../convert/embedd
 import { toModelError } from "../convert/error.js";
 import { fromManifest, toPlannedModel } from "../convert/plan.js";
 import { toCount } from "../convert/tensor.js";
+import { createIdleTimer, nextUnless, toEndError } from "../next-message.js";
 import { type ReportFault, toCode, toPublicError } from "../to-status.js";
 
 /** Handlers of the embedding service. */
@@ -137,7 +133,7 @@ export function createEmbeddingService(
         if (part.case === "chunk") garbage.add(part.value.data.byteLength);
         if (stream.shouldStop) return [await stream.finish(), true];
       }
-      const gone = toEndError(idle.signal, closing, limits.streamIdleMs);
+      const gone = toEndError(idle.signal, closing, limits.streamIdleMs, "the upload");
       const outcomes = await stream.finish(gone);
       // Results of models that were finished before must not be lost with the one that was cut off.
       if (gone !== undefined && !outcomes.some(({ outcome }) => !(outcome instanceof Error))) throw gone;
@@ -199,64 +195,4 @@ function tryTo<T>(convert: () => T): { readonly value: T } | { readonly error: u
 /** Bytes that the manifests of a plan take while it is made, about. */
 function decodedBytes(manifests: readonly Manifest[]): number {
   return manifests.reduce((sum, { tensors }) => sum + (tensors.length + 1) * bytesPerTensor, 0);
-}
-
-/**
- * The next message, or nothing once the signal is aborted. Not `Promise.race` with one promise for the whole stream:
- * that would keep every message until the stream ends.
- */
-function nextUnless<T>(signal: AbortSignal, messages: AsyncIterator<T>): Promise<IteratorResult<T> | undefined> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) return resolve(undefined);
-    const onAbort = (): void => resolve(undefined);
-    signal.addEventListener("abort", onAbort, { once: true });
-    messages
-      .next()
-      .then(resolve, reject)
-      .finally(() => signal.removeEventListener("abort", onAbort));
-  });
-}
-
-/** Why a stream was ended from this side; nothing if the client ended it. */
-function toEndError(
-  idle: AbortSignal,
-  closing: AbortSignal,
-  idleMs: number,
-): AbortedError | UnavailableError | undefined {
-  if (closing.aborted) {
-    return new UnavailableError(
-      "SHUTTING_DOWN",
-      "the server is shutting down; the upload can be resumed elsewhere or later",
-    );
-  }
-  if (!idle.aborted) return undefined;
-  return new AbortedError(
-    "STREAM_IDLE",
-    `nothing came for ${idleMs / 1000} s (--idle-timeout); the upload can be resumed`,
-    { idleMs },
-  );
-}
-
-/**
- * Aborts its signal when it runs for so long. It runs while a message is waited for, not while one is taken in: a
- * server that is slow has not been left alone.
- */
-function createIdleTimer(ms: number): { signal: AbortSignal; start: () => void; pause: () => void; stop: () => void } {
-  const controller = new AbortController();
-  let waits = true;
-  // One timer for all messages: to refresh it costs less than to make another.
-  const timer = setTimeout(() => {
-    if (waits) controller.abort();
-  }, ms);
-  return {
-    signal: controller.signal,
-    start: () => {
-      waits = true;
-      timer.refresh();
-    },
-    pause: () => {
-      waits = false;
-    },
-    stop: () => clearTimeout(timer),
-  };
 }

@@ -6,6 +6,7 @@ import type {
   GetServerInfoResponseSchema,
 } from "../../gen/probestream/v1/server_service_pb.js";
 import { segmentBytes } from "../../projection/segments.js";
+import type { RetrievalLimits } from "../../retrieval/limits.js";
 import type { Embedder } from "../../search/embedder.js";
 import type { Unary } from "../call.js";
 import { toDuration } from "../convert/embedding.js";
@@ -18,7 +19,16 @@ export interface ServerService {
 /** Creates the handlers. */
 export function createServerService(
   embedder: Embedder,
-  server: { readonly version: string; readonly maxMessageBytes: number; readonly processCount: number },
+  server: {
+    readonly version: string;
+    readonly maxMessageBytes: number;
+    readonly processCount: number;
+    readonly retrievalLimits: RetrievalLimits;
+    /** Name and place; empty without one. */
+    readonly store: string;
+    /** Identities. */
+    readonly textEncoders: readonly string[];
+  },
 ): ServerService {
   const { limits, memory } = embedder;
   return {
@@ -37,6 +47,10 @@ export function createServerService(
         segmentBytes: BigInt(segmentBytes),
         maxMessageBytes: server.maxMessageBytes,
         maxAnswerBytes: limits.maxAnswerBytes,
+        maxQueries: server.retrievalLimits.maxQueries,
+        maxLabels: server.retrievalLimits.maxLabels,
+        maxClaimBytes: server.retrievalLimits.maxClaimBytes,
+        maxMetadataBytes: server.retrievalLimits.maxMetadataBytes,
       },
       memoryPlan: {
         budgetBytes: BigInt(memory.budgetBytes),
@@ -54,6 +68,8 @@ export function createServerService(
       },
       backends: toBackends(embedder),
       processCount: server.processCount,
+      store: server.store,
+      textEncoders: [...server.textEncoders],
     }),
   };
 }

@@ -10,7 +10,7 @@ export interface CalibrationBin {
 export interface Calibration {
   /** Mean distance of accuracy and confidence over bins, each by its share of answers: expected calibration error. */
   readonly error: number;
-  /** Ten bins of equal width; those without answers are left out. */
+  /** Fifteen bins of equal width; those without answers are left out. */
   readonly bins: readonly CalibrationBin[];
 }
 
@@ -20,7 +20,7 @@ export interface Answer {
   readonly isRight: boolean;
 }
 
-const binCount = 10;
+const binCount = 15;
 
 /** @see Guo et al., On Calibration of Modern Neural Networks, ICML 2017, https://arxiv.org/abs/1706.04599 */
 export function toCalibration(answers: readonly Answer[]): Calibration {
@@ -40,32 +40,4 @@ export function toCalibration(answers: readonly Answer[]): Calibration {
     0,
   );
   return { error, bins: filled };
-}
-
-/** softmax(scale · scores) of one row. */
-export function softmax(scores: Float32Array, scale: number): Float32Array {
-  const highest = scores.reduce((most, score) => Math.max(most, score), Number.NEGATIVE_INFINITY);
-  const powers = scores.map((score) => Math.exp(scale * (score - highest)));
-  const total = powers.reduce((sum, power) => sum + power, 0);
-  return powers.map((power) => power / total);
-}
-
-/** Scales that are tried: 1 to 1,000, each a fifth more than the one before. */
-const scales = Array.from({ length: 38 }, (_, step) => 1.2 ** step);
-
-/**
- * The scale of cosines under which softmax gives the true labels the highest likelihood: raw cosines rank, but are no
- * confidences.
- *
- * @param scores n × labels.
- */
-export function fitScale(scores: Float32Array, truths: readonly (readonly number[])[]): number {
-  const labels = scores.length / Math.max(1, truths.length);
-  const losses = scales.map((scale) =>
-    truths.reduce((sum, [truth = 0], row) => {
-      const shares = softmax(scores.subarray(row * labels, (row + 1) * labels), scale);
-      return sum - Math.log(Math.max(1e-12, shares[truth] as number));
-    }, 0),
-  );
-  return scales[losses.indexOf(Math.min(...losses))] ?? 1;
 }

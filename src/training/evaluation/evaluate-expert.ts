@@ -1,4 +1,5 @@
 import type { Objective } from "../../experts/checkpoint.js";
+import { fitScale, softmax } from "../../experts/score-calibration-softmax.js";
 import type { Rows } from "../../linalg/rows.js";
 import { toBestLabels } from "../accuracy.js";
 import type { Split } from "../datasets/layer-set.js";
@@ -8,7 +9,7 @@ import type { NamedTrainData } from "../to-train-data.js";
 import type { TrainShape } from "../train-shape.js";
 import { type Baseline, fitBaselines } from "./baselines.js";
 import type { Interval } from "./bootstrap.js";
-import { type Answer, type Calibration, fitScale, softmax, toCalibration } from "./calibration.js";
+import { type Answer, type Calibration, toCalibration } from "./calibration.js";
 import { type Figures, toChance, toColumns, toFigures } from "./figures.js";
 import { toNeighbourScores } from "./nearest-neighbours.js";
 import { type OneClass, toOneClass } from "./one-class.js";

@@ -1,0 +1,111 @@
+import { InvalidInputError } from "../errors/probestream-error.js";
+import type { ScoreCalibration } from "./score-calibration.js";
+import { type QueryBackground, toNearestCosine, toQueryBackground } from "./score-calibration-background.js";
+import {
+  type BySight,
+  type ScoreModel,
+  type ScoreScale,
+  USUAL_SCALE,
+  USUAL_SOFTMAX,
+} from "./score-calibration-model.js";
+import { softmax } from "./score-calibration-softmax.js";
+
+/** Distance of a text that says nothing, 1 − cosine at its greatest. */
+const farthest = 2;
+/** The nearest query differs by rounding alone. */
+const rounding = 1e-4;
+
+/**
+ * Makes a calibration work. Between labels that the expert was trained on and those as new as the ones held out, scales
+ * go over from one to the other with the query's distance from the nearest known label.
+ *
+ * One query costs its cosines with the background and with the known labels.
+ */
+export function createScoreCalibration(model: ScoreModel): ScoreCalibration {
+  const { objective, background, labels, queries, texts, radius, text, example, oneOfMany, anyOfMany } = model;
+  const rows = new Map(labels.map((label, row) => [label, row]));
+
+  /** 0 for a label that the expert was trained on, 1 for one as new as those that were held out. */
+  const toNewness = (query: Float32Array): number => {
+    if (text.seen === undefined || text.unseen === undefined) return text.seen === undefined ? 1 : 0;
+    const distance = 1 - toNearestCosine(query, queries);
+    return distance < rounding ? 0 : Math.min(1, distance / Math.max(rounding, model.novelty));
+  };
+
+  const toScorer: ScoreCalibration["toScorer"] = (query, kind) => {
+    const spread = toQueryBackground(query, background);
+    if (kind === "example") return (cosine) => sigmoid(toOdds(example ?? USUAL_SCALE, spread, cosine));
+    const newness = toNewness(query);
+    return (cosine) =>
+      sigmoid(
+        blend({ seen: toOddsOf(text.seen, spread, cosine), unseen: toOddsOf(text.unseen, spread, cosine) }, newness) ??
+          toOdds(USUAL_SCALE, spread, cosine),
+      );
+  };
+
+  return {
+    fitted: {
+      text: text.seen !== undefined || text.unseen !== undefined,
+      example: example !== undefined,
+      labels: oneOfMany.seen !== undefined || oneOfMany.unseen !== undefined,
+    },
+    labelQuery: (label) => {
+      const row = rows.get(label);
+      return row === undefined ? undefined : queries.values.slice(row * queries.width, (row + 1) * queries.width);
+    },
+    toScorer,
+    toOneOfMany: (values, given) => {
+      const newness = given === undefined ? 0 : mean(given.map(toNewness));
+      const logarithms = { seen: toLogarithm(oneOfMany.seen), unseen: toLogarithm(oneOfMany.unseen) };
+      const usual = objective === "classification" ? 0 : Math.log(USUAL_SOFTMAX);
+      return softmax(values, Math.exp(blend(logarithms, newness) ?? usual));
+    },
+    toAnyOfMany: (values, given) => {
+      if (objective === "classification") {
+        const { slope, offset } = anyOfMany ?? { slope: 1, offset: 0 };
+        return Float64Array.from(values, (logit) => sigmoid(slope * logit + offset));
+      }
+      if (given?.length !== values.length) {
+        const message = `${values.length} cosines need the query of each; ${given?.length ?? 0} were given`;
+        throw new InvalidInputError("FIELD_INVALID", message, { cosines: values.length, queries: given?.length ?? 0 });
+      }
+      return Float64Array.from(values, (cosine, at) => toScorer(given[at] as Float32Array, "text")(cosine));
+    },
+    judgeText: (vector) => {
+      const norm = Math.sqrt(vector.reduce((sum, value) => sum + value * value, 0));
+      if (!(norm > 0) || texts.values.length === 0) return { distance: farthest, radius };
+      const unit = vector.map((value) => value / norm);
+      return { distance: Math.max(0, 1 - toNearestCosine(unit, texts)), radius };
+    },
+  };
+}
+
+function toOdds(
+  { z, cosine: slope, offset }: ScoreScale,
+  { mean: middle, deviation }: QueryBackground,
+  cosine: number,
+): number {
+  return z * ((cosine - middle) / deviation) + slope * cosine + offset;
+}
+
+function toOddsOf(scale: ScoreScale | undefined, spread: QueryBackground, cosine: number): number | undefined {
+  return scale && toOdds(scale, spread, cosine);
+}
+
+/** Between what holds for known labels and what for new ones; whichever there is, if there is only one. */
+function blend({ seen, unseen }: BySight<number | undefined>, newness: number): number | undefined {
+  if (seen === undefined || unseen === undefined) return seen ?? unseen;
+  return (1 - newness) * seen + newness * unseen;
+}
+
+function toLogarithm(value: number | undefined): number | undefined {
+  return value && Math.log(value);
+}
+
+function sigmoid(x: number): number {
+  return 1 / (1 + Math.exp(-x));
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
+}

@@ -1,0 +1,13 @@
+import type { Matrix } from "../compute/compute-backend.js";
+import type { Linear } from "../experts/checkpoint.js";
+import { dot } from "./unit-vectors.js";
+
+/** weight·x + bias; sums are float64. */
+export function applyLinear({ weight, bias }: Linear, x: Float32Array): Float32Array {
+  return Float32Array.from({ length: weight.rows }, (_, row) => dot(rowOf(weight, row), x) + (bias[row] as number));
+}
+
+/** One row, a view. */
+export function rowOf({ columns, values }: Pick<Matrix, "columns" | "values">, row: number): Float32Array {
+  return values.subarray(row * columns, (row + 1) * columns);
+}

@@ -1,0 +1,114 @@
+import { ProbestreamError } from "../errors/probestream-error.js";
+import type { VectorStore } from "../vectors/vector-store.js";
+import { maxHits } from "./limits.js";
+import { outcomeOf } from "./map-sound.js";
+import { mergeHits, type SpaceHit, type SpaceHits } from "./merge-hits.js";
+import type { PreparedQuery, SpaceQuery } from "./prepared-query.js";
+import { readStoredModels } from "./stored-models.js";
+
+/** A query under way. */
+interface Running {
+  readonly query: PreparedQuery;
+  /** Hits asked of each space in the next round. */
+  k: number;
+  /** By space id. */
+  readonly found: Map<string, SpaceHits>;
+  outcome: readonly SpaceHit[] | ProbestreamError | undefined;
+}
+
+/** One query in one space, as part of a round. */
+interface Job {
+  readonly running: Running;
+  readonly space: SpaceQuery;
+}
+
+/**
+ * Searches prepared queries, those with the same space, filter, k and bounds in one call of the store. Where models of one
+ * base are bounded, more and more are asked for, twice as many each time, until k are found or a space has no more.
+ *
+ * @returns per query; what the store refuses of one group stands in the place of its queries.
+ */
+export async function searchQueries(
+  store: VectorStore,
+  queries: readonly PreparedQuery[],
+  signal: AbortSignal | undefined,
+): Promise<readonly (readonly SpaceHit[] | ProbestreamError)[]> {
+  const all = queries.map((query): Running => {
+    const k = Math.min(maxHits, query.k + query.excluded.size);
+    return { query, k, found: new Map(), outcome: undefined };
+  });
+  const bases = new Map<string, string>();
+  for (;;) {
+    const open = all.filter(({ outcome }) => outcome === undefined);
+    if (open.length === 0) return all.map(({ outcome }) => outcome ?? []);
+    await runRound(store, open, signal);
+    await readBases(store, open, bases);
+    for (const running of open) conclude(running, bases);
+  }
+}
+
+/** Asks each space of each query for as many hits as it wants now, unless it has given all it has. */
+async function runRound(store: VectorStore, open: readonly Running[], signal: AbortSignal | undefined): Promise<void> {
+  const groups = new Map<string, Job[]>();
+  for (const running of open) {
+    const { minCosine, exact, spaces } = running.query;
+    for (const space of spaces) {
+      if (running.found.get(space.spaceId)?.isExhausted === true) continue;
+      const key = JSON.stringify([space.spaceId, running.k, minCosine ?? null, exact, space.filter ?? null]);
+      const group = groups.get(key);
+      if (group === undefined) groups.set(key, [{ running, space }]);
+      else group.push({ running, space });
+    }
+  }
+  for (const group of groups.values()) {
+    signal?.throwIfAborted();
+    const outcome = await outcomeOf(() => searchGroup(store, group, signal));
+    if (!(outcome instanceof ProbestreamError)) continue;
+    // A store that is not there answers no other group either.
+    if (outcome.kind === "unavailable" || outcome.kind === "corrupt-data") throw outcome;
+    for (const { running } of group) running.outcome = outcome;
+  }
+}
+
+async function searchGroup(store: VectorStore, group: readonly Job[], signal: AbortSignal | undefined): Promise<void> {
+  const [first] = group;
+  if (first === undefined) return;
+  const { spaceId, vector, filter } = first.space;
+  const { k, query } = first.running;
+  const vectors = new Float32Array(group.length * vector.length);
+  for (const [index, job] of group.entries()) vectors.set(job.space.vector, index * vector.length);
+  const { minCosine, exact } = query;
+  const hits = await store.search(spaceId, { vectors, k, filter, minCosine, exact, signal });
+  for (const [index, { running, space }] of group.entries()) {
+    const own = hits[index] ?? [];
+    running.found.set(space.spaceId, { space, hits: own, isExhausted: own.length < k || k === maxHits });
+  }
+}
+
+/** Reads the bases of hits of queries that bound them. */
+async function readBases(store: VectorStore, open: readonly Running[], bases: Map<string, string>): Promise<void> {
+  const wanted = new Map<string, Set<string>>();
+  for (const { query, found } of open) {
+    if (query.maxPerBase === 0) continue;
+    for (const [spaceId, { hits }] of found) {
+      const ids = wanted.get(spaceId) ?? new Set();
+      for (const { id } of hits) if (!bases.has(toKey(spaceId, id))) ids.add(id);
+      wanted.set(spaceId, ids);
+    }
+  }
+  for (const [spaceId, records] of await readStoredModels(store, wanted)) {
+    for (const { id, base } of records.values()) bases.set(toKey(spaceId, id), base);
+  }
+}
+
+function conclude(running: Running, bases: ReadonlyMap<string, string>): void {
+  if (running.outcome !== undefined) return;
+  const baseOf = ({ spaceId, modelId }: SpaceHit): string => bases.get(toKey(spaceId, modelId)) ?? "";
+  const { hits, isOpen } = mergeHits(running.query, [...running.found.values()], baseOf);
+  if (isOpen) running.k = Math.min(maxHits, 2 * running.k);
+  else running.outcome = hits;
+}
+
+function toKey(spaceId: string, id: string): string {
+  return `${spaceId}${id}`;
+}

@@ -1,0 +1,123 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { type Timestamp, timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
+import { InvalidInputError } from "../../errors/probestream-error.js";
+import type {
+  MetadataValue,
+  MetadataValueSchema,
+  ModelRecordSchema,
+  ModelRecord as WireRecord,
+} from "../../gen/probestream/v1/catalogue_service_pb.js";
+import type { IndexRequest, IndexRequestSchema } from "../../gen/probestream/v1/embedding_service_pb.js";
+import type { FullRecord, ModelRecord } from "../../retrieval/retrieval-port.js";
+import type { Scalar } from "../../vectors/filter.js";
+import type { IndexFacts } from "../../vectors/index-facts.js";
+import type { VectorRecord } from "../../vectors/vector-record.js";
+import { fromWireValue, toWireValue } from "./filter.js";
+import { fromFloatBytes, toFloatBytes } from "./matrix.js";
+
+/** A record for the wire, with its representation if it is there and wanted. */
+export function toWireRecord(
+  record: ModelRecord | FullRecord,
+  withRepresentation: boolean,
+): MessageInitShape<typeof ModelRecordSchema> {
+  const { id, spaceId, weightsHash, fileHash, tree, base, metadata, claims, createdMs, updatedMs } = record;
+  return {
+    modelId: id,
+    spaceId,
+    weightsHash,
+    fileHash,
+    tree,
+    base,
+    metadata: toWireMetadata(metadata),
+    claims: { ...claims },
+    created: timestampFromMs(createdMs),
+    updated: timestampFromMs(updatedMs),
+    ...(withRepresentation && "vector" in record && { representation: toFloatBytes(record.vector) }),
+  };
+}
+
+/** A record from the wire, without its representation. */
+export function fromWireRecord(record: WireRecord): ModelRecord {
+  const { modelId, spaceId, weightsHash, fileHash, tree, base, metadata, claims, created, updated } = record;
+  return {
+    id: modelId,
+    spaceId,
+    weightsHash,
+    fileHash,
+    tree,
+    base,
+    metadata: fromWireMetadata(metadata),
+    claims,
+    createdMs: toMs(created),
+    updatedMs: toMs(updated),
+  };
+}
+
+/**
+ * A record with its representation from the wire.
+ *
+ * @throws InvalidInputError `SHAPE_MISMATCH` for bytes that are no whole numbers of float32.
+ */
+export function fromFullWireRecord(record: WireRecord): FullRecord {
+  return { ...fromWireRecord(record), vector: fromRepresentation(record.representation, `record "${record.modelId}"`) };
+}
+
+/** A record of an import; times that are not set are left to the store. */
+export function fromImportedRecord(record: WireRecord): VectorRecord {
+  const { spaceId: _, ...full } = fromFullWireRecord(record);
+  // An import without times is written now: both are as old as each other then.
+  const nowMs = Date.now();
+  return {
+    ...full,
+    createdMs: record.created === undefined ? nowMs : full.createdMs,
+    updatedMs: record.updated === undefined ? nowMs : full.updatedMs,
+  };
+}
+
+/** Numbers of a representation. `what` it belongs to, for messages. */
+export function fromRepresentation(bytes: Uint8Array, what: string): Float32Array {
+  if (bytes.byteLength % Float32Array.BYTES_PER_ELEMENT === 0) return fromFloatBytes(bytes);
+  throw new InvalidInputError(
+    "SHAPE_MISMATCH",
+    `the representation of ${what.slice(0, 120)} has ${bytes.byteLength} bytes; float32 numbers take 4 each`,
+    { found: bytes.byteLength },
+  );
+}
+
+/** Metadata for the wire. */
+export function toWireMetadata(
+  metadata: Readonly<Record<string, Scalar>>,
+): Record<string, MessageInitShape<typeof MetadataValueSchema>> {
+  return Object.fromEntries(Object.entries(metadata).map(([name, value]) => [name, toWireValue(value)]));
+}
+
+/** Metadata from the wire. */
+export function fromWireMetadata(metadata: Readonly<Record<string, MetadataValue>>): Record<string, Scalar> {
+  const entries = Object.entries(metadata);
+  return Object.fromEntries(
+    entries.map(([name, value]) => [name, fromWireValue(value, `the metadata field "${name.slice(0, 80)}"`)]),
+  );
+}
+
+/** What a header wants to be known of its model, from the wire. */
+export function fromIndexRequest(request: IndexRequest, headerModelId: string): IndexFacts {
+  const { modelId, metadata, claims, fileHash, base, fill } = request;
+  return {
+    modelId: modelId === "" ? headerModelId : modelId,
+    metadata: fromWireMetadata(metadata),
+    claims,
+    fileHash,
+    base,
+    fill,
+  };
+}
+
+/** What is to be known of a model, for the wire. */
+export function toIndexRequest(facts: IndexFacts): MessageInitShape<typeof IndexRequestSchema> {
+  const { modelId, metadata = {}, claims = {}, fileHash = "", base = "", fill = false } = facts;
+  return { modelId, metadata: toWireMetadata(metadata), claims: { ...claims }, fileHash, base, fill };
+}
+
+function toMs(time: Timestamp | undefined): number {
+  return time === undefined ? 0 : Math.round(timestampMs(time));
+}

@@ -1,0 +1,85 @@
+import { assertTexts } from "./assert-texts.js";
+import { type EncodedText, fromEach, toEach } from "./encoded-text.js";
+import type { TextEncoder } from "./text-encoder.js";
+
+/**
+ * What an entry takes besides its numbers and its text, in bytes, as measured with 100,000 entries: objects, a buffer of
+ * its own, and a place in the map.
+ */
+const overheadBytes = 750;
+
+/**
+ * Puts a cache before an encoder: a text's vector is kept, and given again to who asks for the same text, until texts
+ * that were asked for later have taken its place. Equal texts of one call are encoded once.
+ *
+ * Memory: `maxBytes`, about 4·d_text + 2·characters + 750 per text; one that takes more alone is not kept.
+ */
+export function createCachedEncoder(encoder: TextEncoder, maxBytes: number): TextEncoder {
+  // A map goes through its keys in the order in which they were set: the first is the one that was not used for longest.
+  const entries = new Map<string, EncodedText>();
+  let bytes = 0;
+
+  const take = (text: string): EncodedText | undefined => {
+    const entry = entries.get(text);
+    if (entry === undefined) return undefined;
+    entries.delete(text);
+    entries.set(text, entry);
+    return entry;
+  };
+  const drop = (text: string, entry: EncodedText): void => {
+    entries.delete(text);
+    bytes -= toBytes(text, entry);
+  };
+  const keep = (text: string, entry: EncodedText): void => {
+    const own = toBytes(text, entry);
+    if (own > maxBytes) return;
+    const old = entries.get(text);
+    if (old !== undefined) drop(text, old);
+    entries.set(text, entry);
+    bytes += own;
+    for (const [oldest, oldestEntry] of entries) {
+      if (bytes <= maxBytes) break;
+      drop(oldest, oldestEntry);
+    }
+  };
+
+  const { identity, width, maxTokens } = encoder;
+  return {
+    identity,
+    width,
+    ...(maxTokens !== undefined && { maxTokens }),
+    encode: async (texts, { signal } = {}) => {
+      signal?.throwIfAborted();
+      assertTexts(texts);
+      const found = new Map<string, EncodedText>();
+      const missing = new Set<string>();
+      for (const text of texts) {
+        const entry = found.get(text) ?? take(text);
+        if (entry === undefined) missing.add(text);
+        else found.set(text, entry);
+      }
+      if (missing.size > 0) {
+        const list = [...missing];
+        const encoded = await encoder.encode(list, { signal });
+        for (const [row, entry] of toEach(encoded).entries()) {
+          const text = list[row] ?? "";
+          found.set(text, entry);
+          keep(text, entry);
+        }
+      }
+      return fromEach(
+        texts.map((text) => found.get(text) as EncodedText),
+        width,
+      );
+    },
+    dispose: async () => {
+      entries.clear();
+      bytes = 0;
+      await encoder.dispose();
+    },
+  };
+}
+
+function toBytes(text: string, { vector }: EncodedText): number {
+  return vector.byteLength + 2 * text.length + overheadBytes;
+}

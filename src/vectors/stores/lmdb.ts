@@ -1,0 +1,112 @@
+import { availableParallelism } from "node:os";
+import { resolve } from "node:path";
+import type { Hit, VectorQueries, VectorStore } from "../vector-store.js";
+import type { LogCalls, SearchCalls } from "./lmdb/messages.js";
+import { unpackHits } from "./lmdb/pack-hits.js";
+import { packRecords } from "./lmdb/pack-records.js";
+import { writeStoreFolder } from "./lmdb/snapshot.js";
+import { createWorkerLink, type WorkerLink } from "./lmdb/worker-link.js";
+
+/** How an embedded store works. */
+export interface LmdbStoreOptions {
+  /** Threads of arithmetic in a search. Default: all cores that the process may use. */
+  readonly threads?: number;
+}
+
+/** A store in a folder of this machine. */
+export interface LmdbStore extends VectorStore {
+  /**
+   * Copies the store as it is now to another folder, beside reads and writes, without the room that it does not need. The
+   * copy is a store: open it there, or bring it back with `restoreSnapshot`.
+   *
+   * @throws PreconditionError `FORMAT_REFUSED` if there is something in that folder.
+   */
+  snapshot(folder: string): Promise<void>;
+}
+
+/** The threads of a store load these modules. */
+const logModule = new URL("./lmdb/log-worker.js", import.meta.url);
+const searchModule = new URL("./lmdb/search-worker.js", import.meta.url);
+
+/**
+ * Opens the embedded store: records lie in an lmdb database in a folder, and are searched exactly, by one product of the
+ * queries with all representations in memory. Nothing of it runs on the caller's thread: one worker thread reads and
+ * writes the database, another keeps the representations and searches.
+ *
+ * Several processes may have one folder open. A write is on the disk when its promise resolves, and is found by every
+ * search of any process that begins later.
+ *
+ * Memory: 4 bytes per number of the spaces that are searched, some hundred bytes per record, and what the fields take that
+ * filters have named. Only the file itself grows with the rest.
+ *
+ * `compact` lets new records use the room of old ones, in the file and in memory; it does not make the file smaller, for
+ * lmdb gives no page back to the file system. A snapshot is as small as it can be.
+ *
+ * @param folder is made if it is not there.
+ * @throws PreconditionError `FORMAT_REFUSED` for a folder of another version or program; AccessDeniedError `ACCESS_DENIED`;
+ * LimitExceededError `LIMIT_EXCEEDED` where the disk is full, as from every write.
+ */
+export async function openLmdbStore(folder: string, options: LmdbStoreOptions = {}): Promise<LmdbStore> {
+  const path = resolve(folder);
+  const { threads = availableParallelism() } = options;
+  const log = createWorkerLink<LogCalls>(logModule, { folder: path }, "keeps the catalogue");
+  const searcher = createWorkerLink<SearchCalls>(searchModule, { folder: path, threads }, "searches the catalogue");
+  const spaces = await log.call("listSpaces", null);
+  // An empty store need not wait for a thread that has nothing to read.
+  if (spaces.some(({ count, state }) => count > 0 && state === "serving")) {
+    await searcher.call("warm", null).catch(async (error: unknown) => {
+      await log.close();
+      throw error;
+    });
+  }
+  return {
+    description: `lmdb at ${path}`,
+    ensureSpace: (spec, { fill = false } = {}) => log.call("ensureSpace", { spec, fill }),
+    listSpaces: () => log.call("listSpaces", null),
+    switchSpaces: async ({ serve, retire }) => void (await log.call("switchSpaces", { serve, retire })),
+    dropSpace: async (spaceId) => void (await log.call("dropSpace", spaceId)),
+    upsert: async (spaceId, records) => {
+      const packed = packRecords(records);
+      await log.call("upsert", { spaceId, records: packed }, [packed.vectors.buffer]);
+    },
+    updateMetadata: (id, patch) => log.call("updateMetadata", { id, patch }),
+    delete: (ids, spaceId) => log.call("delete", { ids, spaceId }),
+    get: (spaceId, ids) => log.call("get", { spaceId, ids }),
+    list: (spaceId, { after, limit, filter }) => log.call("list", { spaceId, range: { after, limit, filter } }),
+    findByWeights: (spaceId, hashes) => log.call("findByWeights", { spaceId, hashes }),
+    search: (spaceId, queries) => search(searcher, spaceId, queries),
+    fields: (spaceId) => log.call("fields", spaceId),
+    compact: async () => void (await log.call("compact", null)),
+    snapshot: (target) => writeStoreFolder(resolve(target), async (file) => void (await log.call("snapshot", file))),
+    close: async () => {
+      await Promise.all([log.close(), searcher.close()]);
+    },
+  };
+}
+
+async function search(
+  searcher: WorkerLink<SearchCalls>,
+  spaceId: string,
+  { vectors, k, filter, minCosine, signal }: VectorQueries,
+): Promise<readonly (readonly Hit[])[]> {
+  signal?.throwIfAborted();
+  const gone = new Int32Array(new SharedArrayBuffer(4));
+  const copy = vectors.slice();
+  const answer = searcher.call("search", { spaceId, vectors: copy, k, filter, minCosine, gone }, [copy.buffer]);
+  if (signal === undefined) return unpackHits(await answer);
+  // The worker looks between two products; who has gone does not wait for that.
+  let onAbort = (): void => {};
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => {
+      Atomics.store(gone, 0, 1);
+      reject(signal.reason);
+    };
+    signal.addEventListener("abort", onAbort);
+  });
+  try {
+    return unpackHits(await Promise.race([answer, aborted]));
+  } finally {
+    answer.catch(() => {});
+    signal.removeEventListener("abort", onAbort);
+  }
+}

@@ -1,0 +1,81 @@
+import {
+  AccessDeniedError,
+  CorruptDataError,
+  LimitExceededError,
+  PreconditionError,
+  ProbestreamError,
+  UnavailableError,
+} from "../../../errors/probestream-error.js";
+
+/** What lmdb, or the file system below it, says; the first that matches counts. */
+const meanings: readonly {
+  readonly pattern: RegExp;
+  readonly toError: (folder: string, facts: { readonly folder: string }, cause: unknown) => ProbestreamError;
+}[] = [
+  {
+    pattern: /ENOSPC|EDQUOT|EFBIG|MDB_MAP_FULL|No space left|Disk quota|File too large/i,
+    toError: (folder, facts, cause) =>
+      new LimitExceededError(
+        "LIMIT_EXCEEDED",
+        `there is no room left for the catalogue in "${folder}"; nothing of this call was written: free some of the disk, or delete models`,
+        facts,
+        { cause },
+      ),
+  },
+  {
+    pattern: /EACCES|EPERM|EROFS|Permission denied|Operation not permitted|Read-only file system/i,
+    toError: (folder, facts, cause) =>
+      new AccessDeniedError(
+        "ACCESS_DENIED",
+        `the catalogue in "${folder}" may not be written by this user; change its permissions, or choose another folder`,
+        facts,
+        { cause },
+      ),
+  },
+  {
+    pattern: /MDB_VERSION_MISMATCH|MDB_INVALID|not an LMDB file|ENOTDIR|EEXIST|Not a directory|EISDIR/i,
+    toError: (folder, facts, cause) =>
+      new PreconditionError(
+        "FORMAT_REFUSED",
+        `"${folder}" is no folder of a catalogue that this version reads; choose another`,
+        facts,
+        { cause },
+      ),
+  },
+  {
+    pattern: /MDB_CORRUPTED|MDB_PAGE_NOTFOUND|MDB_PANIC|MDB_BAD/i,
+    toError: (folder, facts, cause) =>
+      new CorruptDataError("CORRUPT", `the catalogue in "${folder}" is damaged; put a snapshot in its place`, facts, {
+        cause,
+      }),
+  },
+  {
+    pattern: /MDB_READERS_FULL/i,
+    toError: (folder, facts, cause) =>
+      new UnavailableError(
+        "SOURCE_UNAVAILABLE",
+        `too many processes have the catalogue in "${folder}" open; end some`,
+        facts,
+        { cause },
+      ),
+  },
+];
+
+/** What a failure of lmdb means to a caller; the cause keeps its own words. Our own errors stay as they are. */
+export function toStoreError(cause: unknown, folder: string): ProbestreamError {
+  if (cause instanceof ProbestreamError) return cause;
+  const text = toText(cause);
+  const facts = { folder };
+  const meaning = meanings.find(({ pattern }) => pattern.test(text));
+  if (meaning !== undefined) return meaning.toError(folder, facts, cause);
+  const message = `the catalogue in "${folder}" could not be used (${text.slice(0, 200)}); check the disk and try again`;
+  return new UnavailableError("SOURCE_UNAVAILABLE", message, facts, { cause });
+}
+
+/** Code and message of an error and of what it came of: lmdb reports a failed commit as the cause of another error. */
+function toText(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const code = "code" in error ? `${String(error.code)}: ` : "";
+  const inner = error.cause ?? ("commitError" in error ? error.commitError : undefined);
+  return `${code}${error.message}${inner === undefined ? "" : ` (${toText(inner)})`}`;
+}

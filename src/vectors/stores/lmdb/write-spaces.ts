@@ -1,0 +1,54 @@
+import { assertSameWidth, assertSpace, assertSwitch } from "../../assert-space.js";
+import type { SpaceInfo, SpaceSpec } from "../../vector-store.js";
+import { logChanges } from "./change-log.js";
+import type { Table, Tables } from "./database.js";
+import { toSpaceRange } from "./keys.js";
+import { readSpace, requireSpace, type StoredSpace, takeSpaceNumber, toSpaceInfo, writeSpace } from "./space-table.js";
+
+/** Keys removed in one go. */
+const keysPerStep = 10_000;
+
+/** Makes a space if it is not there. In a transaction; throws before it writes. */
+export function ensureSpace(tables: Tables, spec: SpaceSpec, fill: boolean): SpaceInfo {
+  assertSpace(spec);
+  const found = readSpace(tables, spec.spaceId);
+  if (found !== undefined) {
+    assertSameWidth(found, spec);
+    return toSpaceInfo(found);
+  }
+  const { spaceId, width, expertName } = spec;
+  const state = fill ? "filling" : "serving";
+  const number = takeSpaceNumber(tables);
+  const space: StoredSpace = { spaceId, width, expertName, number, state, count: 0, slotEnd: 0 };
+  writeSpace(tables, space);
+  logChanges(tables, []);
+  return toSpaceInfo(space);
+}
+
+/** Lets spaces serve and retires others. In a transaction; throws before it writes. */
+export function switchSpaces(
+  tables: Tables,
+  change: { readonly serve: readonly string[]; readonly retire: readonly string[] },
+): void {
+  assertSwitch(change);
+  const serve = change.serve.map((spaceId) => requireSpace(tables, spaceId));
+  const retire = change.retire.map((spaceId) => requireSpace(tables, spaceId));
+  for (const space of serve) writeSpace(tables, { ...space, state: "serving" });
+  for (const space of retire) writeSpace(tables, { ...space, state: "retired" });
+}
+
+/** Removes a space and all that is of it. In a transaction; throws before it writes. */
+export function dropSpace(tables: Tables, spaceId: string): void {
+  const { number } = requireSpace(tables, spaceId);
+  tables.spaces.removeSync(Buffer.from(spaceId));
+  for (const name of ["records", "vectors", "free", "weights", "fields"] as const) clear(tables[name], number);
+  logChanges(tables, []);
+}
+
+function clear(table: Table, space: number): void {
+  for (;;) {
+    const keys = [...table.getKeys({ ...toSpaceRange(space), limit: keysPerStep })].map((key) => Buffer.from(key));
+    for (const key of keys) table.removeSync(key);
+    if (keys.length < keysPerStep) return;
+  }
+}

@@ -1,0 +1,155 @@
+import { applyPatch } from "../apply-patch.js";
+import { assertQueries, assertRange } from "../assert-queries.js";
+import { assertPatch, assertRecords } from "../assert-records.js";
+import { assertSameWidth, assertSpace, assertSwitch, toSpaceMissing } from "../assert-space.js";
+import { compareSpaces } from "../compare-spaces.js";
+import { compareText } from "../compare-text.js";
+import { namedFields, type ScalarType, toScalarType } from "../field-value.js";
+import { matchFilter } from "../match-filter.js";
+import { toRecord } from "../to-record.js";
+import type { VectorRecord } from "../vector-record.js";
+import type { Hit, SpaceInfo, SpaceSpec, SpaceState, VectorStore } from "../vector-store.js";
+
+interface Space extends SpaceSpec {
+  state: SpaceState;
+  readonly records: Map<string, VectorRecord>;
+}
+
+/**
+ * A store in memory, and gone with the process: the plainest that keeps the promises of {@link VectorStore}. Others are
+ * compared with it; its searches compute each cosine by itself, in float64.
+ */
+export function createMemoryStore(): VectorStore {
+  const spaces = new Map<string, Space>();
+  const find = (spaceId: string): Space => {
+    const space = spaces.get(spaceId);
+    if (space === undefined) throw toSpaceMissing(spaceId);
+    return space;
+  };
+
+  return {
+    description: "memory",
+    ensureSpace: async (spec, { fill = false } = {}) => {
+      assertSpace(spec);
+      const found = spaces.get(spec.spaceId);
+      if (found !== undefined) assertSameWidth(found, spec);
+      const space = found ?? { ...spec, state: fill ? "filling" : "serving", records: new Map() };
+      spaces.set(spec.spaceId, space);
+      return toInfo(space);
+    },
+    listSpaces: async () => [...spaces.values()].map(toInfo).sort(compareSpaces),
+    switchSpaces: async (change) => {
+      assertSwitch(change);
+      const serve = change.serve.map(find);
+      const retire = change.retire.map(find);
+      for (const space of serve) space.state = "serving";
+      for (const space of retire) space.state = "retired";
+    },
+    dropSpace: async (spaceId) => {
+      find(spaceId);
+      spaces.delete(spaceId);
+    },
+    upsert: async (spaceId, records) => {
+      const { records: kept, width } = find(spaceId);
+      assertRecords(records, width);
+      const nowMs = Date.now();
+      const written = records.map((record) => copyRecord(toRecord(record, kept.get(record.id), nowMs)));
+      for (const record of written) kept.set(record.id, record);
+    },
+    updateMetadata: async (id, patch) => {
+      assertPatch(id, patch);
+      const nowMs = Date.now();
+      const changes = [...spaces.values()].flatMap(({ records }) => {
+        const record = records.get(id);
+        if (record === undefined) return [];
+        return [{ records, record: { ...record, metadata: applyPatch(record, patch), updatedMs: nowMs } }];
+      });
+      for (const { records, record } of changes) records.set(id, record);
+      return changes.length > 0;
+    },
+    delete: async (ids, spaceId) => {
+      const from = spaceId === undefined ? [...spaces.values()] : [find(spaceId)];
+      const there = new Set(ids.filter((id) => from.some(({ records }) => records.has(id))));
+      for (const { records } of from) for (const id of there) records.delete(id);
+      return there.size;
+    },
+    get: async (spaceId, ids) => {
+      const { records } = find(spaceId);
+      return ids.map((id) => {
+        const record = records.get(id);
+        return record && copyRecord(record);
+      });
+    },
+    list: async (spaceId, range) => {
+      const space = find(spaceId);
+      assertRange(range, toFields(space));
+      const { after, limit, filter } = range;
+      return [...space.records.values()]
+        .filter((record) => after === undefined || compareText(record.id, after) > 0)
+        .filter((record) => filter === undefined || matchFilter(filter, record))
+        .sort((a, b) => compareText(a.id, b.id))
+        .slice(0, limit)
+        .map(copyRecord);
+    },
+    findByWeights: async (spaceId, weightsHashes) => {
+      const wanted = new Set(weightsHashes.filter((hash) => hash !== ""));
+      const found = [...find(spaceId).records.values()].filter(({ weightsHash }) => wanted.has(weightsHash));
+      // The first id of a hash is written last, and stays.
+      found.sort((a, b) => compareText(b.id, a.id));
+      return new Map(found.map(({ weightsHash, id }) => [weightsHash, id]));
+    },
+    search: async (spaceId, queries) => {
+      const space = find(spaceId);
+      const { width } = space;
+      const count = assertQueries(queries, width, toFields(space));
+      const { vectors, k, filter, minCosine = Number.NEGATIVE_INFINITY, signal } = queries;
+      signal?.throwIfAborted();
+      const records = [...space.records.values()].filter(
+        (record) => filter === undefined || matchFilter(filter, record),
+      );
+      return Array.from({ length: count }, (_, query): readonly Hit[] => {
+        const vector = vectors.subarray(query * width, (query + 1) * width);
+        return records
+          .map((record) => ({ id: record.id, cosine: toCosine(vector, record.vector) }))
+          .filter(({ cosine }) => cosine >= minCosine)
+          .sort((a, b) => b.cosine - a.cosine || compareText(a.id, b.id))
+          .slice(0, k);
+      });
+    },
+    fields: async (spaceId) => toFields(find(spaceId)),
+    compact: async () => {},
+    close: async () => spaces.clear(),
+  };
+}
+
+/** A record that its owner may write to. */
+function copyRecord(record: VectorRecord): VectorRecord {
+  const { vector, metadata, claims } = record;
+  return { ...record, vector: vector.slice(), metadata: { ...metadata }, claims: { ...claims } };
+}
+
+function toInfo({ spaceId, width, expertName, state, records }: Space): SpaceInfo {
+  return { spaceId, width, expertName, state, count: records.size, indexed: records.size };
+}
+
+function toFields({ records }: Space): Map<string, ScalarType[]> {
+  const fields = new Map<string, Set<ScalarType>>();
+  for (const record of records.values()) {
+    for (const [field, value] of namedFields(record)) {
+      fields.set(field, (fields.get(field) ?? new Set()).add(toScalarType(value)));
+    }
+  }
+  return new Map([...fields].map(([field, types]) => [field, [...types]]));
+}
+
+/** Cosine of two vectors, neither all zeros, in float64. */
+function toCosine(a: Float32Array, b: Float32Array): number {
+  let [dot, squareA, squareB] = [0, 0, 0];
+  for (let i = 0; i < a.length; i++) {
+    const [x, y] = [a[i] as number, b[i] as number];
+    dot += x * y;
+    squareA += x * x;
+    squareB += y * y;
+  }
+  return Math.min(1, Math.max(-1, dot / (Math.sqrt(squareA) * Math.sqrt(squareB))));
+}

@@ -1,0 +1,63 @@
+import anyTest, { type TestFn } from "ava";
+import { assertError, assertRefused } from "../helpers/assert-refused.js";
+import { randomValues } from "../helpers/random.js";
+import {
+  createRetrievalZoo,
+  fillSpace,
+  openZooRetrieval,
+  type RetrievalZoo,
+  toNewRecord,
+  width,
+} from "../helpers/retrieval-zoo.js";
+
+const test = anyTest as TestFn<{ zoo: RetrievalZoo }>;
+
+test.before(async (t) => {
+  t.context = { zoo: await createRetrievalZoo() };
+});
+test.after.always(async (t) => {
+  await t.context.zoo.close();
+});
+
+test("copies are those whose cosine reaches the bound, in every space, with whether their weights are the same", async (t) => {
+  const { zoo } = t.context;
+  const { store, retrieval } = openZooRetrieval(zoo);
+  const { one, two } = zoo.experts;
+  const vector = randomValues(width, 3);
+  const near = vector.map((x, i) => x + (i === 0 ? 0.01 : 0));
+  const hash = "a".repeat(64);
+  await fillSpace(store, one, [
+    toNewRecord("m", 0, { vector, weightsHash: hash }),
+    toNewRecord("copy", 0, { vector: vector.map((x) => 2 * x), weightsHash: hash }),
+    toNewRecord("near", 0, { vector: near, weightsHash: "b".repeat(64) }),
+    toNewRecord("far", 77),
+  ]);
+  await fillSpace(store, two, [toNewRecord("m", 5), toNewRecord("other", 5)]);
+  const [found, nobody, far] = await retrieval.findDuplicates(["m", "nobody", "far"]);
+  if (!Array.isArray(found)) throw t.fail(String(found));
+  t.like(found, [
+    { modelId: "copy", spaceId: one.spaceId, hasSameWeights: true },
+    { modelId: "other", spaceId: two.spaceId, hasSameWeights: false },
+    { modelId: "near", spaceId: one.spaceId, hasSameWeights: false },
+  ]);
+  t.is(found.length, 3);
+  assertError(t, nobody, { reason: "MODEL_NOT_FOUND", message: /"nobody"/ });
+  t.deepEqual(far, []);
+
+  const [strict] = await retrieval.findDuplicates(["m"], { minCosine: 0.9999999, experts: ["one"], k: 1 });
+  t.like(strict, [{ modelId: "copy" }]);
+});
+
+test("bounds that mean nothing are refused", async (t) => {
+  const { zoo } = t.context;
+  const { retrieval } = openZooRetrieval(zoo);
+  await assertRefused(t, () => retrieval.findDuplicates([]), { reason: "FIELD_INVALID", message: /no model ids/ });
+  await assertRefused(t, () => retrieval.findDuplicates(["m"], { minCosine: 2 }), {
+    reason: "FIELD_INVALID",
+    message: /min_cosine is 2/,
+  });
+  await assertRefused(t, () => retrieval.findDuplicates(["m"], { k: -1 }), {
+    reason: "FIELD_INVALID",
+    message: /k is -1/,
+  });
+});
