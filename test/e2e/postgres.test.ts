@@ -1,4 +1,5 @@
 import { useTestPostgres } from "../helpers/postgres-server.js";
+import { testPostgresJobs } from "./postgres/jobs.js";
 import { testPostgresStore } from "./postgres/store.js";
 import { testPostgresUploads } from "./postgres/uploads.js";
 
@@ -7,3 +8,4 @@ const postgres = useTestPostgres();
 
 testPostgresStore(postgres);
 testPostgresUploads(postgres);
+testPostgresJobs(postgres);
