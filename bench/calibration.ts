@@ -172,13 +172,17 @@ function toLoraErrors(expert: CalibratedExpert, name = "LoRAs, zero-shot"): Erro
       toClassifyError(toTopAnswers(expert, of("test", "test_holdout"), judged)),
       false,
     ],
-    [`${name}: each label by itself, test`, toClassifyError(toLabelAnswers(expert, of("test"), expert.bank)), true],
     [
-      `${name}: each new label by itself, test_holdout`,
+      `${name}: each known label by itself, test and test_holdout`,
+      toClassifyError(toLabelAnswers(expert, of("test", "test_holdout"), expert.bank)),
+      true,
+    ],
+    [
+      `${name}: each new label by itself, test and test_holdout`,
       toClassifyError(
         toLabelAnswers(
           expert,
-          of("test_holdout"),
+          of("test", "test_holdout"),
           unseen.filter((label) => expert.toQuery(label) !== undefined),
         ),
       ),

@@ -43,7 +43,7 @@ export function fitLogits({ labels, models }: Candidates, head: Linear): ScoreMo
  */
 export function fitSoftmax({ labels, queries, models }: Candidates, head?: Linear): number | undefined {
   const places = new Map(labels.map((label, place) => [label, place]));
-  const single = models.filter((model) => model.labels.length === 1);
+  const single = models.filter((model) => model.labels.length === 1 && places.has(model.labels[0] ?? ""));
   if (single.length < fewestModels || labels.length < 2) return undefined;
   const scores = new Float32Array(single.length * labels.length);
   for (const [row, { representation }] of single.entries()) {

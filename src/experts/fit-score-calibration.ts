@@ -66,9 +66,9 @@ export function fitScoreCalibration(
   const newLabels = new Set(
     fresh.flatMap(({ labels }) => labels.filter((label) => vectors.has(label) && !seenLabels.has(label))),
   );
+  const labelled = fresh.filter(({ labels }) => labels.length > 0);
   // A classification expert says of every model which labels it has not.
-  const labelled = isZeroshot ? withSome(seenLabels) : fresh.filter(({ labels }) => labels.length > 0);
-  const seen = toCandidates(known, labelled);
+  const seen = toCandidates(known, isZeroshot ? withSome(seenLabels) : labelled);
   const unseen = toCandidates(isZeroshot ? [...newLabels] : [], withSome(newLabels));
   const logits = isZeroshot ? undefined : fitLogits(seen, head);
   const trainedTexts = toVectorRows(known.length > 0 ? known : [...vectors.keys()]);
@@ -82,7 +82,7 @@ export function fitScoreCalibration(
     texts: judging,
     radius: toRadius(judging),
     novelty: toNovelty(unseen.queries, seen.queries),
-    text: toBySight(fitTexts(seen, background), fitTexts(unseen, background)),
+    text: toBySight(fitTexts(seen, labelled, background), fitTexts(unseen, labelled, background)),
     ...(example !== undefined && { example }),
     oneOfMany: isZeroshot
       ? toBySight(fitSoftmax(seen), fitSoftmax(unseen))
@@ -91,8 +91,13 @@ export function fitScoreCalibration(
   };
 }
 
-function fitTexts({ labels, queries, models }: Candidates, background: Rows): ScoreScale | undefined {
-  if (models.length < fewestModels) return undefined;
+/** Among all models, known labels and new, as a search has them: how rare matches are is a part of the scale. */
+function fitTexts(
+  { labels, queries, models: some }: Candidates,
+  models: readonly ScoredModel[],
+  background: Rows,
+): ScoreScale | undefined {
+  if (some.length < fewestModels) return undefined;
   const own = models.map((model) => new Set(model.labels));
   const units = toUnitRows(background.width, models);
   const isMatch = (query: number, model: number): boolean => own[model]?.has(labels[query] ?? "") === true;
