@@ -2,6 +2,7 @@ import { ProbestreamError } from "../errors/probestream-error.js";
 import { embedFiles, type FileOutcome } from "../search/embed-files.js";
 import type { EmbedProgress } from "../search/embed-files-progress.js";
 import type { CommandContext } from "./command-context.js";
+import { toDisplayLocation } from "./display-location.js";
 import type { IndexOptions } from "./index-options.js";
 import type { IndexTally } from "./index-report.js";
 import type { IndexTarget } from "./index-targets.js";
@@ -64,7 +65,10 @@ export async function runIndex(
     }
     show(latest);
     const reason = "copyOf" in why ? { copyOf: why.copyOf } : {};
-    if (isJson) await terminal.print(JSON.stringify({ file: location, model: id, status: "skipped", ...reason }));
+    if (isJson)
+      await terminal.print(
+        JSON.stringify({ file: toDisplayLocation(location), model: id, status: "skipped", ...reason }),
+      );
   };
 
   const wanted = options.again

@@ -4,6 +4,7 @@ import type { JobQueue, TakenJob } from "../../retrieval/job-queue.js";
 import { runJobs } from "../../retrieval/run-jobs.js";
 import { embedFiles } from "../../search/embed-files.js";
 import type { CommandContext } from "../command-context.js";
+import { toDisplayLocation } from "../display-location.js";
 import { toCount, toFailedLines } from "../embed-report.js";
 import { exitCodes, usageError } from "../exit-codes.js";
 import type { Failure } from "../failures.js";
@@ -104,7 +105,9 @@ async function printStatus(
   { terminal }: CommandContext,
 ): Promise<number> {
   const counts = await queue.counts();
-  const failures = await queue.failures(failuresShown);
+  const failures = (await queue.failures(failuresShown)).map(({ location, message }) => {
+    return { location: toDisplayLocation(location), message };
+  });
   if (isJson) await terminal.print(JSON.stringify({ ...counts, failures }));
   else {
     await terminal.print(toPlain(`${queue.description}: ${await toStatus(queue)}`));
@@ -145,7 +148,7 @@ async function workAll(
         mine++;
       },
       onFailed: ({ location }, error, isFinal) => {
-        if (isFinal) failures.push({ file: location, error });
+        if (isFinal) failures.push({ file: toDisplayLocation(location), error });
       },
     });
   } finally {
