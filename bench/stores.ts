@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { encodeGraph } from "../src/onnx/graph.js";
 import { loadOnnxRuntime } from "../src/onnx/load-onnxruntime.js";
 import type { Filter } from "../src/vectors/filter.js";
-import { fileName } from "../src/vectors/stores/lmdb/database.js";
+import { fileName } from "../src/vectors/stores/lmdb/prepare-folder.js";
 import { openLmdbStore } from "../src/vectors/stores/lmdb.js";
 import type { Hit, VectorStore } from "../src/vectors/vector-store.js";
 import type { Bench, BenchOptions } from "./bench-options.js";
@@ -28,9 +28,13 @@ export const stores: Bench = {
     rows: { help: "records", fallback: "100000" },
     width: { help: "numbers per representation", fallback: "512" },
     rounds: { help: "searches per batch size, interleaved", fallback: "15" },
+    folder: { help: "folder of the store, kept; one that holds all records is not loaded again", fallback: "" },
     threads: { help: "threads of arithmetic", fallback: String(availableParallelism()) },
   },
-  run: (options) => withFolder((folder) => measure(join(folder, "store"), options)),
+  run: (options) => {
+    const kept = options.text("folder");
+    return kept === "" ? withFolder((folder) => measure(join(folder, "store"), options)) : measure(kept, options);
+  },
 };
 
 async function measure(folder: string, options: BenchOptions): Promise<boolean> {
@@ -44,7 +48,9 @@ async function measure(folder: string, options: BenchOptions): Promise<boolean> 
     const matrix = await fillMatrix(data, rows);
     const batches = await compare(store, data, matrix, options);
     console.log(`\n- ${rows} records × ${width}, ${threads} threads of arithmetic, k ${k}`);
-    console.log(`- loaded in batches of ${recordsPerBatch}: ${Math.round(rows / loaded.seconds)} records/s`);
+    if (loaded.seconds > 0) {
+      console.log(`- loaded in batches of ${recordsPerBatch}: ${Math.round(rows / loaded.seconds)} records/s`);
+    }
     console.log(`- file: ${toMebibytes((await stat(join(folder, fileName))).size)} MiB`);
     console.log(
       `- memory of the process, without mapped files: ${toMebibytes(empty)} MiB empty, ${toMebibytes(loaded.memory)} while loading, ${toMebibytes(opened.memory)} once open`,
@@ -75,8 +81,8 @@ async function load(
   const store = await openLmdbStore(folder, { threads });
   let seconds = 0;
   try {
-    await store.ensureSpace(data.space);
-    for (let begin = 0; begin < rows; begin += recordsPerBatch) {
+    const { count } = await store.ensureSpace(data.space);
+    for (let begin = count === rows ? rows : 0; begin < rows; begin += recordsPerBatch) {
       const count = Math.min(recordsPerBatch, rows - begin);
       const records = Array.from({ length: count }, (_, index) => data.record(begin + index));
       const start = performance.now();

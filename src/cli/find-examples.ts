@@ -4,11 +4,12 @@ import type { Example } from "../retrieval/retrieval-port.js";
 import { embedFiles } from "../search/embed-files.js";
 import { isHttpUrl } from "../weights/http-url.js";
 import type { ModelOptions } from "../weights/model-file.js";
+import { toDisplayLocation } from "./display-location.js";
 import { CommandError, exitCodes, toExitCode, usageError } from "./exit-codes.js";
 import { findKnownIds, modelNotFound } from "./find-models.js";
 import type { OpenedCatalogue } from "./open-retrieval.js";
 
-/** A word of the command line with what it stands for: one example, of a file one per expert that embeds it. */
+/** A word of the command line, fit for messages, with what it stands for: one example, of a file one per expert that embeds it. */
 export interface FoundExample {
   readonly word: string;
   readonly examples: readonly Example[];
@@ -55,7 +56,10 @@ export async function findExamples(
     } else throw await modelNotFound(catalogue, rest, prefix === undefined);
   }
   if (files.size > 0) for (const [word, examples] of await embed(files, opened, options)) found.set(word, examples);
-  return words.map((word) => ({ word, examples: found.get(word) ?? [] }));
+  return words.map((word) => {
+    const { prefix = "", rest } = toParts(word);
+    return { word: prefix + toDisplayLocation(rest), examples: found.get(word) ?? [] };
+  });
 }
 
 function toParts(word: string): {
@@ -83,7 +87,7 @@ async function embed(
   for await (const { index, outcome } of embedFiles(files.values(), port, { experts, modelOptions, signal })) {
     const word = words[index] ?? "";
     if (outcome instanceof ProbestreamError) {
-      throw new CommandError(`${word}: ${outcome.message}`, toExitCode(outcome), { cause: outcome });
+      throw new CommandError(`${toDisplayLocation(word)}: ${outcome.message}`, toExitCode(outcome), { cause: outcome });
     }
     found.set(
       word,

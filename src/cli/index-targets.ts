@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { basename, dirname, relative, resolve, sep } from "node:path";
 import { text as readText } from "node:stream/consumers";
-import { isHttpUrl, parseHttpUrl, toDisplayUrl } from "../weights/http-url.js";
+import { isHttpUrl } from "../weights/http-url.js";
+import { toDisplayLocation } from "./display-location.js";
 import { usageError } from "./exit-codes.js";
 import type { Failure } from "./failures.js";
 import { findLocations } from "./find-locations.js";
@@ -67,7 +68,7 @@ async function readList(file: string): Promise<readonly string[]> {
 }
 
 function toId(location: string, names: ReadonlyMap<string, string>, roots: ReadonlySet<string>): string {
-  if (isHttpUrl(location)) return URL.canParse(location) ? toDisplayUrl(parseHttpUrl(location).url) : location;
+  if (isHttpUrl(location)) return toDisplayLocation(location);
   const name = names.get(location);
   if (name !== undefined) return toSlashes(name);
   const path = resolve(location);
@@ -87,9 +88,13 @@ function assertDistinct(targets: readonly IndexTarget[]): void {
     const other = seen.get(id);
     if (other !== undefined) {
       throw usageError(
-        `${JSON.stringify(other)} and ${JSON.stringify(location)} would both be called ${JSON.stringify(id)}; give the folder that holds both, or index them one after another with --id-prefix`,
+        `${quote(other)} and ${quote(location)} would both be called ${JSON.stringify(id)}; give the folder that holds both, or index them one after another with --id-prefix`,
       );
     }
     seen.set(id, location);
   }
+}
+
+function quote(location: string): string {
+  return JSON.stringify(toDisplayLocation(location));
 }

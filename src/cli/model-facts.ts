@@ -49,6 +49,17 @@ export async function toIndexFacts(
   };
 }
 
+/** What of the metadata is not as it is to be; undefined if all is. */
+export function toMetadataPatch(
+  wanted: Readonly<Record<string, Scalar>>,
+  found: Readonly<Record<string, Scalar>>,
+): Readonly<Record<string, Scalar>> | undefined {
+  const changes = Object.entries(wanted).filter(
+    ([name, value]) => !Object.hasOwn(found, name) || found[name] !== value,
+  );
+  return changes.length === 0 ? undefined : Object.fromEntries(changes);
+}
+
 async function hashFile(model: ModelFile, signal: AbortSignal): Promise<string> {
   const hash = createHash("sha256");
   for await (const bytes of model.streamFile(0, { signal })) hash.update(bytes);

@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { type Catalogue, expertNotFound } from "../experts/catalogue.js";
 import { createIndexer } from "../retrieval/create-indexer.js";
 import { createRetrieval } from "../retrieval/create-retrieval.js";
+import type { EmbedPort } from "../search/embed-port.js";
 import { type Embedder, startEmbedder } from "../search/embedder.js";
 import { createLocalPort } from "../search/local-port.js";
 import type { TextEncoder } from "../text/text-encoder.js";
@@ -37,21 +38,35 @@ export async function openLocalCatalogue(
     await dispose(encoders);
     throw error;
   });
-  const embedders: Embedder[] = [];
+  const started = new Map<string, Promise<Started>>();
+  const startOne = async (words: readonly string[]): Promise<Started> => {
+    const { catalogue: experts, wanted } = await openLocalExperts(folder, words);
+    const embedder = await startEmbedder({ catalogue: experts, indexer: createIndexer(store) });
+    return { embedder, port: createLocalPort(embedder), experts: wanted };
+  };
   return {
     catalogue: createRetrieval({ store, catalogue, encoders }),
-    embedder: async (words) => {
-      const { catalogue: experts, wanted } = await openLocalExperts(folder, words);
-      const embedder = await startEmbedder({ catalogue: experts, indexer: createIndexer(store) });
-      embedders.push(embedder);
-      return { port: createLocalPort(embedder), experts: wanted };
+    embedder: (words) => {
+      const key = JSON.stringify(words);
+      const one = started.get(key) ?? startOne(words);
+      started.set(key, one);
+      return one;
     },
     close: async () => {
-      await Promise.all(embedders.map((embedder) => embedder.close()));
+      for (const outcome of await Promise.allSettled(started.values())) {
+        if (outcome.status === "fulfilled") await outcome.value.embedder.close();
+      }
       await dispose(encoders);
       await store.close();
     },
   };
+}
+
+/** What embeds for some experts. */
+interface Started {
+  readonly embedder: Embedder;
+  readonly port: EmbedPort;
+  readonly experts: readonly string[];
 }
 
 const noExperts: Catalogue = {

@@ -59,6 +59,11 @@ const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/catalogue.js")).addCatalogue,
   },
   {
+    name: "work",
+    summary: "index models from a queue, beside other workers",
+    load: async () => (await import("./commands/work.js")).addWork,
+  },
+  {
     name: "export",
     summary: "write a catalogue to files, for other programs or to import again",
     load: async () => (await import("./commands/export.js")).addExport,

@@ -1,4 +1,7 @@
+import { once } from "node:events";
 import { copyFile, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import test from "ava";
 import { openCatalogue } from "../../src/experts/catalogue.js";
@@ -104,6 +107,34 @@ test("copies are told of or left out, what cannot be read is named, and ids have
   );
   t.regex(stderr, /^0 of 2 models indexed, 1 copy left out\nleft out: more\/renamed\.safetensors = jazz-lora-1/);
   t.regex(stderr, /\n1 model failed:\n {2}[^\n]*LIMIT_EXCEEDED: /);
+});
+
+test("a remote model is left out by its name, and nothing shows the query of its URL", async (t) => {
+  const file = await readFile(join(cwd, "models", "jazz-lora-1.safetensors"));
+  const http = createServer((request, response) => {
+    const [, begin, end] = /bytes=(\d+)-(\d+)/.exec(request.headers.range ?? "") ?? [];
+    const bytes = file.subarray(Number(begin), Math.min(Number(end) + 1, file.length));
+    const range = `bytes ${begin}-${Number(begin) + bytes.length - 1}/${file.length}`;
+    response.writeHead(206, { etag: '"1"', "content-range": range }).end(bytes);
+  });
+  http.listen(0, "127.0.0.1");
+  await once(http, "listening");
+  t.teardown(() => http.close());
+  const id = `http://127.0.0.1:${(http.address() as AddressInfo).port}/m.safetensors`;
+  const at = await start();
+  const first = await run(["index", `${id}?token=secret`, "--json"], at);
+  t.is(first.code, 0, first.stderr);
+  const again = await run(["index", `${id}?token=secret`, "--json"], at);
+  const like = await run(["similar", `${id}?token=secret`, "--json"], at);
+  t.deepEqual(
+    [first, again].flatMap(({ stdout }) => parseLines<IndexLine>(stdout)).map(({ model, status }) => [model, status]),
+    [
+      [id, "indexed"],
+      [id, "skipped"],
+    ],
+  );
+  t.is(parseLines<HitLine>(like.stdout)[0]?.query, id);
+  for (const { stdout, stderr } of [first, again, like]) t.notRegex(stdout + stderr, /secret/);
 });
 
 test("a list names models by its lines, and two models may not be called the same", async (t) => {

@@ -7,6 +7,7 @@ for (const [command, ...mentions] of [
   ["index", "--list", "--meta", "--metadata", "--again", "--skip-copies", "--fill", "--local", "Exit codes"],
   ["search", "--like", "--unlike", "--where", "--per-base", "--local", "./probestream-store", "Exit codes"],
   ["catalogue", "spaces", "list", "get", "set", "delete", "duplicates", "switch", "drop", "import"],
+  ["work", "--queue", "--status", "--retry", "--wait", "--local", "Exit codes"],
   ["inspect", "--experts", "--all", "--json", "Exit codes"],
   ["experts", "--server", "--experts", "--json"],
   [

@@ -1,8 +1,12 @@
 import { randomUUID } from "node:crypto";
 import test from "ava";
+import { toJobSchema } from "../../src/retrieval/postgres-job-queue.js";
 import { openDatabase } from "../../src/vectors/stores/postgres/database.js";
 import { type PGliteServer, startPGliteServer } from "./pglite-server.js";
 import type { Teardown } from "./temporary-folder.js";
+
+/** Tests that use the server at once: all of a file start together, and PGlite has one session. */
+const testsAtOnce = 4;
 
 /** PostgreSQL with pgvector, for the tests of one file. */
 export interface TestPostgres {
@@ -11,7 +15,7 @@ export interface TestPostgres {
   connectionString(): Promise<string>;
   /** Breaks all connections, as a server that restarts. */
   breakConnections(): Promise<void>;
-  /** A schema that no other test uses; it is dropped after the test. */
+  /** A schema that no other test uses; it is dropped after the test. Waits for the test's turn. */
   schema(t: Teardown): Promise<string>;
 }
 
@@ -22,6 +26,20 @@ export interface TestPostgres {
 export function useTestPostgres(): TestPostgres {
   const named = process.env["PROBESTREAM_TEST_POSTGRES"];
   let started: Promise<PGliteServer> | undefined;
+  const waiting: (() => void)[] = [];
+  let free = testsAtOnce;
+  const seen = new WeakSet<Teardown>();
+  const takeTurn = async (t: Teardown): Promise<void> => {
+    if (seen.has(t)) return;
+    seen.add(t);
+    if (free === 0) await new Promise<void>((resolve) => waiting.push(resolve));
+    else free--;
+    t.teardown(() => {
+      const next = waiting.shift();
+      if (next === undefined) free++;
+      else next();
+    });
+  };
   const connectionString = async (): Promise<string> => {
     if (named !== undefined) return named;
     started ??= startPGliteServer();
@@ -41,12 +59,14 @@ export function useTestPostgres(): TestPostgres {
       await database.close();
     },
     schema: async (t) => {
+      await takeTurn(t);
       const name = `test "${randomUUID()}`;
       if (named !== undefined) {
         const database = openDatabase({ connectionString: named, schema: name, maxConnections: 1 });
         // After what the test itself opened later has been closed.
         t.teardown(async () => {
-          await database.transaction(({ query }) => query(`DROP SCHEMA IF EXISTS ${database.schema} CASCADE`));
+          for (const schema of [database.schema, toJobSchema(name)])
+            await database.transaction(({ query }) => query(`DROP SCHEMA IF EXISTS ${schema} CASCADE`));
           await database.close();
         });
       }

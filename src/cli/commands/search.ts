@@ -86,7 +86,7 @@ async function search(words: readonly string[], options: SearchOptions, context:
     const negatives = toExamples(found.slice(like.length));
     const queries: NamedQuery[] =
       texts.length === 0
-        ? [{ name: toName(like, unlike), query: { ...bounds, positives, negatives } }]
+        ? [{ name: toName(found, like.length), query: { ...bounds, positives, negatives } }]
         : texts.map((text) => ({ name: text, query: { ...bounds, positives: [{ text }, ...positives], negatives } }));
     return await runQueries(queries, opened.catalogue, options, context);
   } finally {
@@ -101,8 +101,11 @@ function toExamples(found: readonly FoundExample[]): readonly Example[] {
   });
 }
 
-function toName(like: readonly string[], unlike: readonly string[]): string {
-  return [`like ${like.join(", ")}`, ...(unlike.length === 0 ? [] : [`unlike ${unlike.join(", ")}`])].join(", ");
+function toName(found: readonly FoundExample[], likeCount: number): string {
+  const words = found.map(({ word }) => word);
+  const unlike = words.slice(likeCount);
+  const like = `like ${words.slice(0, likeCount).join(", ")}`;
+  return unlike.length === 0 ? like : `${like}, unlike ${unlike.join(", ")}`;
 }
 
 async function readLines(file: string): Promise<readonly string[]> {

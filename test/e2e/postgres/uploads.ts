@@ -36,7 +36,7 @@ export function testPostgresUploads(postgres: TestPostgres): void {
     options: Partial<PostgresUploadStoreOptions> & { readonly schema: string },
   ): Promise<UploadStore> => {
     const connectionString = await postgres.connectionString();
-    return openPostgresUploadStore({ connectionString, maxConnections: 2, ...options });
+    return openPostgresUploadStore({ connectionString, maxConnections: 2, connectTimeoutMs: 60_000, ...options });
   };
 
   testUploadStore({

@@ -1,6 +1,9 @@
 import { accessSync, closeSync, constants, mkdirSync, openSync, readSync, statfsSync, statSync } from "node:fs";
 import { join } from "node:path";
 
+/** Name of the file in a store's folder; lmdb puts a lock file beside it. */
+export const fileName = "catalogue.mdb";
+
 /** Bytes free on the disk that opening takes at least: two pages and the lock file, and something to work with. */
 const leastFreeBytes = 4 * 1024 ** 2;
 /** Where lmdb's first page has its mark and the version of its layout, both little-endian. */
@@ -14,7 +17,7 @@ const layoutVersion = 2;
  *
  * @throws the file system's errors; Error `MDB_INVALID`, `MDB_VERSION_MISMATCH`, `ENOSPC`, for `toStoreError`.
  */
-export function prepareFolder(folder: string, fileName: string): void {
+export function prepareFolder(folder: string): void {
   mkdirSync(folder, { recursive: true });
   accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
   const path = join(folder, fileName);

@@ -1,5 +1,10 @@
-/** Bytes of a whole segment. Smaller ones cost a batch of 64 queries more: 1.13 of one product at 8 MiB, 1.05 at 64. */
-const segmentBytes = 64 * 1024 ** 2;
+/**
+ * Bytes of a whole segment. Threads wait for each other at the end of each, so that smaller ones cost more: a batch of 64
+ * queries takes 1.13 of one product at 8 MiB and 1.05 at 64, with free cores; where others use them, more.
+ */
+const segmentBytes = 256 * 1024 ** 2;
+/** Rows of a segment at most, however narrow: the graph counts them in float32. */
+const mostRows = 2 ** 22;
 /** Rows that the last segment begins with; it doubles as it fills. */
 const firstRows = 256;
 
@@ -27,9 +32,13 @@ export interface Segments {
   shrink(end: number): void;
 }
 
-/** Makes a matrix without rows, but with room for some. */
-export function createSegments(width: number, rowsExpected = 0): Segments {
-  const rowsPerSegment = Math.max(firstRows, Math.floor(segmentBytes / (4 * width)));
+/**
+ * Makes a matrix without rows, but with room for some.
+ *
+ * @param bytes of a whole segment.
+ */
+export function createSegments(width: number, rowsExpected = 0, bytes = segmentBytes): Segments {
+  const rowsPerSegment = Math.min(mostRows, Math.max(firstRows, Math.floor(bytes / (4 * width))));
   const list: Segment[] = [];
   const grow = (index: number, rows: number): void => {
     while (list.length <= index) list.push(createSegment(list.length * rowsPerSegment, 0));

@@ -32,7 +32,10 @@ export interface TransactionOptions {
   readonly settings?: readonly string[];
   /** Ends the running statement on the server. */
   readonly signal?: AbortSignal | undefined;
-  /** Whether it is run again if the connection broke: right for what reads, and for what may happen twice. */
+  /**
+   * Whether it is run again if the connection broke at its end, when it may have happened: right for what reads, and for
+   * what may happen twice. If it broke earlier it is run again in any case.
+   */
   readonly isRepeatable?: boolean;
 }
 
@@ -47,6 +50,11 @@ export interface Database {
   transaction<T>(work: (transaction: Transaction) => Promise<T>, options?: TransactionOptions): Promise<T>;
   /** Runs one statement that reads. */
   read<R extends Row>(sql: string, values?: readonly SqlValue[], signal?: AbortSignal): Promise<readonly R[]>;
+  /**
+   * Runs what another package gives: one statement with values, or several without. A connection on which it failed, maybe
+   * half-way through a transaction, is closed.
+   */
+  execute(sql: string, values: readonly unknown[]): Promise<{ rows: Row[] }>;
   /**
    * Hands out one connection for what cannot run in a transaction. It is closed afterwards, with all its settings. The
    * signal ends the running statement.
@@ -95,6 +103,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     work: (transaction: Transaction) => Promise<T>,
     begin: string,
     signal: AbortSignal | undefined,
+    onCommit: () => void,
   ): Promise<T> => {
     signal?.throwIfAborted();
     const client = await pool.connect();
@@ -112,6 +121,7 @@ export function openDatabase(options: DatabaseOptions): Database {
       await client.query(begin);
       signal?.throwIfAborted();
       const result = await work(toTransaction(client));
+      onCommit();
       // One that failed inside is rolled back by COMMIT without an error.
       const { command } = await client.query("COMMIT");
       if (command !== "COMMIT") throw new InternalError("INTERNAL", "a transaction was not committed");
@@ -154,8 +164,15 @@ export function openDatabase(options: DatabaseOptions): Database {
     // A client that vanished must not keep its locks until the network gives up on it.
     const all = ["idle_in_transaction_session_timeout = '60s'", ...settings];
     const begin = ["BEGIN", ...all.map((setting) => `SET LOCAL ${setting}`)].join("; ");
-    const isWorthIt = (error: unknown): boolean => isUndone(error) || (isRepeatable && isConnectionLost(error));
-    return repeat(() => once(work, begin, signal), isWorthIt, signal);
+    // What broke before the commit was sent has not happened.
+    let isInDoubt = false;
+    const isWorthIt = (error: unknown): boolean =>
+      isUndone(error) || ((isRepeatable || !isInDoubt) && isConnectionLost(error));
+    const run = () =>
+      once(work, begin, signal, () => {
+        isInDoubt = true;
+      });
+    return repeat(run, isWorthIt, signal);
   };
 
   return {
@@ -168,6 +185,18 @@ export function openDatabase(options: DatabaseOptions): Database {
         return transaction(({ query }) => query<R>(sql, values), { signal, isRepeatable: true });
       return repeat(async () => (await pool.query<R>(sql, [...values])).rows, isConnectionLost);
     },
+    execute: (sql, values = []) =>
+      repeat(async () => {
+        const client = await pool.connect();
+        let isBroken = true;
+        try {
+          const rows = await toTransaction(client).query(sql, values as readonly SqlValue[]);
+          isBroken = false;
+          return { rows: [...rows] };
+        } finally {
+          client.release(isBroken);
+        }
+      }, isConnectionLost),
     session: async (work, signal) => {
       let client: pg.PoolClient | undefined;
       const onAbort = (): void => {
@@ -194,7 +223,8 @@ function toTransaction(client: pg.PoolClient): Transaction {
   return {
     query: async <R extends Row>(sql: string, values: readonly SqlValue[] = []) => {
       const { rows } = await client.query<R>(sql, [...values]);
-      return rows;
+      // Of several statements there are several results, which nobody reads.
+      return rows ?? [];
     },
   };
 }

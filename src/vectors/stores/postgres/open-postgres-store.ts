@@ -25,8 +25,8 @@ export interface PostgresStoreOptions extends DatabaseOptions, IndexOptions {}
  * own, with an HNSW index where it is large ({@link IndexOptions.indexFromCount}) and at most 2,000 wide.
  *
  * An acknowledged write is as durable as the server makes a commit: `synchronous_commit` and `fsync` are left as they are.
- * Cosines are computed by pgvector in float32, and so are right to 1e-6, about. Reads are tried again where the connection
- * breaks; a write that broke off may have happened or not, and says so.
+ * Cosines are computed by pgvector in float32, and so are right to 1e-6, about. Where the connection
+ * breaks, all is tried again but a write whose commit was under way: it may have happened or not, and says so.
  *
  * The schema is made and brought up to date at the opening. On Citus the tables of records are distributed by the beginning
  * of the id (never run there in this repository's tests).

@@ -3,8 +3,8 @@ import { createSegments, scaleToUnit } from "../../../../src/vectors/stores/lmdb
 import { randomValues } from "../../../helpers/random.js";
 
 test("rows stay as they are while their matrix grows, and go where it shrinks", (t) => {
-  const width = 16_000;
-  const segments = createSegments(width, 5);
+  const width = 500;
+  const segments = createSegments(width, 5, 2_000_000);
   const { rowsPerSegment } = segments;
   const slots = [0, 1, 255, 256, 700, rowsPerSegment - 1, rowsPerSegment, rowsPerSegment + 3];
   const rows = slots.map((slot) => randomValues(width, slot));
@@ -19,7 +19,7 @@ test("rows stay as they are while their matrix grows, and go where it shrinks", 
   t.is(segments.list.length, 2);
   segments.shrink(rowsPerSegment);
   t.is(segments.list.length, 1);
-  t.is(createSegments(width, 2 * rowsPerSegment + 1).list.length, 3);
+  t.is(createSegments(width, 2 * rowsPerSegment + 1, 2_000_000).list.length, 3);
 });
 
 test("a row of any length is scaled to unit length", (t) => {
