@@ -9,6 +9,7 @@ import { memory } from "./memory.js";
 import { models } from "./models.js";
 import { projection } from "./projection.js";
 import { resume } from "./resume.js";
+import { retrieveLoad } from "./retrieve-load.js";
 import { roundTrip } from "./round-trip.js";
 import { routing } from "./routing.js";
 import { routingCost } from "./routing-cost.js";
@@ -31,6 +32,7 @@ const benches = {
   models,
   projection,
   resume,
+  "retrieve-load": retrieveLoad,
   "round-trip": roundTrip,
   routing,
   "routing-cost": routingCost,

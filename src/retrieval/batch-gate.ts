@@ -6,7 +6,10 @@ import { LimitExceededError } from "../errors/probestream-error.js";
  */
 export type Admit = (bytes: number, what: string, kind: "batch" | "head") => () => void;
 
-/** Bounds what batches take: each has its memory reserved before it begins, and few run at a time. */
+/**
+ * Bounds what batches take: each has its memory reserved before it begins, and few run at a time. Small ones have places of
+ * their own, so that a lone query does not wait behind thousands.
+ */
 export interface BatchGate {
   /**
    * @param bytes what the batch takes besides what the store keeps, about.
@@ -24,14 +27,24 @@ export interface GateLimits {
 /** Bytes of any batch, however small. */
 const leastBytes = 64 * 1024;
 
+/** Bytes of a small batch, at most: of some 40 queries for ten models each. */
+const smallBytes = 512 * 1024;
+
+/** Batches that share places. */
+interface Lane {
+  running: number;
+  readonly waiting: Set<() => void>;
+}
+
 /** Creates a gate that nobody has passed. */
 export function createBatchGate({ batchesAtOnce, maxWaitingBatches }: GateLimits, admit: Admit): BatchGate {
-  let running = 0;
-  const waiting = new Set<() => void>();
+  const small: Lane = { running: 0, waiting: new Set() };
+  const large: Lane = { running: 0, waiting: new Set() };
 
-  const enter = async (what: string, signal: AbortSignal | undefined): Promise<void> => {
-    if (running < batchesAtOnce) {
-      running++;
+  const enter = async (lane: Lane, what: string, signal: AbortSignal | undefined): Promise<void> => {
+    const { waiting } = lane;
+    if (lane.running < batchesAtOnce) {
+      lane.running++;
       return;
     }
     if (waiting.size >= maxWaitingBatches) {
@@ -56,26 +69,27 @@ export function createBatchGate({ batchesAtOnce, maxWaitingBatches }: GateLimits
     });
   };
 
-  const leave = (): void => {
-    const [next] = waiting;
+  const leave = (lane: Lane): void => {
+    const [next] = lane.waiting;
     if (next === undefined) {
-      running--;
+      lane.running--;
       return;
     }
-    waiting.delete(next);
+    lane.waiting.delete(next);
     next();
   };
 
   return {
     run: async (bytes, what, signal, work) => {
       signal?.throwIfAborted();
+      const lane = bytes <= smallBytes ? small : large;
       const release = admit(Math.max(bytes, leastBytes), what, "batch");
       try {
-        await enter(what, signal);
+        await enter(lane, what, signal);
         try {
           return await work();
         } finally {
-          leave();
+          leave(lane);
         }
       } finally {
         release();

@@ -19,11 +19,13 @@ test("few batches run at a time, others wait, and too many are refused with the 
     running--;
   };
   const four = [1, 2, 3, 4].map(() => gate.run(1024 * 1024, "a batch", undefined, work));
-  await assertRefused(t, () => gate.run(1, "one more", undefined, work), {
+  await assertRefused(t, () => gate.run(1024 * 1024, "one more", undefined, work), {
     reason: "LIMIT_EXCEEDED",
     message: /one more must wait, and 2 others wait already \(2 run at a time\)/,
   });
   t.is(held, 4 * 1024 * 1024);
+  // A small one does not wait behind the large ones.
+  t.is(await gate.run(1, "a query", undefined, async () => held), 4 * 1024 * 1024 + 64 * 1024);
   await Promise.all(four);
   t.is(most, 2);
   t.is(held, 0);

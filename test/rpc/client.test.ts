@@ -2,6 +2,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { backendNames } from "../../src/compute/create-backend.js";
+import { defaultRetrievalLimits } from "../../src/retrieval/limits.js";
 import { connect, type ProbestreamClient } from "../../src/rpc/client.js";
 import { maxMessageBytes } from "../../src/rpc/server.js";
 import { version } from "../../src/rpc/version.js";
@@ -128,7 +129,14 @@ test("the client says what a server is and what it allows, in plain numbers", as
   const { memory } = server.embedder;
   t.is(info.version, version);
   t.is(info.processCount, 1);
-  t.deepEqual(info.limits, { ...defaultLimits, segmentBytes: 8 * 1024 * 1024, maxMessageBytes });
+  const { batchesAtOnce: _, maxWaitingBatches: __, ...retrievalLimits } = defaultRetrievalLimits;
+  t.deepEqual(info.limits, {
+    ...defaultLimits,
+    ...retrievalLimits,
+    segmentBytes: 8 * 1024 * 1024,
+    maxMessageBytes,
+  });
+  t.deepEqual([info.store, info.textEncoders], ["", []]);
   t.deepEqual(info.memory, {
     ...memory.stream,
     budgetBytes: memory.budgetBytes,
