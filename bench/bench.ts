@@ -2,9 +2,11 @@ import { type Bench, parseBenchOptions } from "./bench-options.js";
 import { discoveryScale } from "./discovery-scale.js";
 import { duplicates } from "./duplicates.js";
 import { heritage } from "./heritage.js";
+import { indexQueue } from "./index-queue.js";
 import { ingest } from "./ingest.js";
 import { memory } from "./memory.js";
 import { models } from "./models.js";
+import { postgres } from "./postgres.js";
 import { projection } from "./projection.js";
 import { resume } from "./resume.js";
 import { roundTrip } from "./round-trip.js";
@@ -21,9 +23,11 @@ const benches = {
   "discovery-scale": discoveryScale,
   heritage,
   duplicates,
+  "index-queue": indexQueue,
   ingest,
   memory,
   models,
+  postgres,
   projection,
   resume,
   "round-trip": roundTrip,
