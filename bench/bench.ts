@@ -4,9 +4,11 @@ import { clients } from "./clients.js";
 import { discoveryScale } from "./discovery-scale.js";
 import { duplicates } from "./duplicates.js";
 import { heritage } from "./heritage.js";
+import { indexQueue } from "./index-queue.js";
 import { ingest } from "./ingest.js";
 import { memory } from "./memory.js";
 import { models } from "./models.js";
+import { postgres } from "./postgres.js";
 import { projection } from "./projection.js";
 import { resume } from "./resume.js";
 import { retrieveLoad } from "./retrieve-load.js";
@@ -27,9 +29,11 @@ const benches = {
   "discovery-scale": discoveryScale,
   heritage,
   duplicates,
+  "index-queue": indexQueue,
   ingest,
   memory,
   models,
+  postgres,
   projection,
   resume,
   "retrieve-load": retrieveLoad,
