@@ -32,7 +32,10 @@ const programs: Readonly<Record<string, Command>> = {
     args: [fileURLToPath(new URL("./typescript-client.js", import.meta.url))],
   },
   python: { program: "/usr/bin/python3", args: [join(repositoryRoot, "clients/python/bench/measure.py")] },
-  go: { program: join(repositoryRoot, "clients/go/bench/run"), args: [] },
+  go: {
+    program: join(repositoryRoot, "clients/go/with-gopath"),
+    args: ["go", "run", "probestream.dev/probestream/bench"],
+  },
 };
 
 /** What do the clients of each language cost? */
@@ -64,7 +67,7 @@ function chooseLanguages(text: string): readonly string[] {
     throw new Error(`--languages has ${unknown}; there are ${Object.keys(programs).join(", ")}`);
   if (named.length > 0) return named;
   return Object.entries(programs)
-    .filter(([, { program, args }]) => existsSync(program) && existsSync(args[0] ?? program))
+    .filter(([, { program, args }]) => [program, ...args].every((word) => !word.startsWith("/") || existsSync(word)))
     .map(([name]) => name);
 }
 
