@@ -79,15 +79,24 @@ type GetRequest struct {
 
 // Get gets records of models, one per model and space. What is not there is left out.
 func (c *Client) Get(ctx context.Context, request GetRequest) ([]Record, error) {
-	var answer *pb.GetModelsResponse
-	err := c.call(ctx, func(ctx context.Context) (err error) {
-		answer, err = c.catalogue.GetModels(ctx, &pb.GetModelsRequest{
-			ModelIds: request.ModelIDs, WeightsHashes: request.WeightsHashes, Spaces: request.Spaces,
-			WithRepresentations: request.WithRepresentations,
+	ids := len(request.ModelIDs)
+	var records []Record
+	err := c.inParts(ctx, ids+len(request.WeightsHashes), func(begin, end int) error {
+		part := &pb.GetModelsRequest{
+			ModelIds:      request.ModelIDs[min(begin, ids):min(end, ids)],
+			WeightsHashes: request.WeightsHashes[max(begin, ids)-ids : max(end, ids)-ids],
+			Spaces:        request.Spaces, WithRepresentations: request.WithRepresentations,
+		}
+		return c.call(ctx, func(ctx context.Context) error {
+			answer, err := c.catalogue.GetModels(ctx, part)
+			records = append(records, toRecords(answer.GetRecords())...)
+			return err
 		})
-		return err
 	})
-	return toRecords(answer.GetRecords()), err
+	if err != nil {
+		return nil, err
+	}
+	return records, nil
 }
 
 // ListRequest names models of a space.
@@ -142,13 +151,16 @@ func (c *Client) Update(ctx context.Context, modelID string, set map[string]inte
 
 // Delete removes models from a space, or from all where it is empty, and says how many were there.
 func (c *Client) Delete(ctx context.Context, modelIDs []string, space string) (int, error) {
-	var answer *pb.DeleteModelsResponse
-	// A second attempt could not tell how many the first one removed.
-	err := c.callOnce(ctx, func(ctx context.Context) (err error) {
-		answer, err = c.catalogue.DeleteModels(ctx, &pb.DeleteModelsRequest{ModelIds: modelIDs, Space: space})
-		return err
+	count := 0
+	err := c.inParts(ctx, len(modelIDs), func(begin, end int) error {
+		// A second attempt could not tell how many the first one removed.
+		return c.callOnce(ctx, func(ctx context.Context) error {
+			answer, err := c.catalogue.DeleteModels(ctx, &pb.DeleteModelsRequest{ModelIds: modelIDs[begin:end], Space: space})
+			count += int(answer.GetDeletedCount())
+			return err
+		})
 	})
-	return int(answer.GetDeletedCount()), err
+	return count, err
 }
 
 // Export gives each record of a space with its representation, ordered by id; an error of each ends it and is returned.
