@@ -97,20 +97,26 @@ func (c *Client) EmbedMany(ctx context.Context, models []Model, options *EmbedOp
 		opened:   map[*upload]bool{},
 	}
 	r.run(models)
-	var failure error
-	if ctx.Err() != nil {
-		failure = toError(ctx.Err())
-	} else if r.failure != nil {
-		failure = r.failure
-	}
+	var whole error
 	for i, model := range models {
 		if r.finished[i] {
 			continue
 		}
-		if failure == nil {
-			failure = fail(codes.Internal, "INTERNAL", "a model was left without a result")
+		if whole == nil {
+			whole = r.reason(ctx)
 		}
-		r.results[i] = Result{Index: i, Location: model.location, ModelID: model.id(), Err: toError(failure)}
+		r.results[i] = Result{Index: i, Location: model.location, ModelID: model.id(), Err: toError(whole)}
 	}
-	return r.results, failure
+	return r.results, whole
+}
+
+// reason says why a run left models without a result.
+func (r *embedRun) reason(ctx context.Context) *Error {
+	switch {
+	case ctx.Err() != nil:
+		return toError(ctx.Err())
+	case r.failure != nil:
+		return r.failure
+	}
+	return fail(codes.Internal, "INTERNAL", "a model was left without a result")
 }
