@@ -51,6 +51,29 @@ func (c *Client) callOnce(ctx context.Context, once func(context.Context) error)
 	return nil
 }
 
+// Items of one call that any server takes.
+const certainItems = 100
+
+// inParts makes calls for items begin to end that the server takes at once; it is asked how many those are only where
+// there are many.
+func (c *Client) inParts(ctx context.Context, count int, part func(begin, end int) error) error {
+	most := count
+	if count > certainItems {
+		limits, err := c.recentLimits(ctx)
+		if err != nil {
+			return err
+		}
+		if most = int(limits.GetMaxQueries()); most == 0 {
+			most = certainItems
+		}
+	}
+	for begin := 0; ; begin += most {
+		if err := part(begin, min(begin+most, count)); err != nil || begin+most >= count {
+			return err
+		}
+	}
+}
+
 func (c *Client) toCallError(ctx context.Context, err error) *Error {
 	return fromStatus(ctx, err, c.target)
 }

@@ -4,29 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
-	"time"
-
-	"google.golang.org/grpc/codes"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	pb "probestream.dev/probestream/gen/probestream/v1"
 )
-
-// Record is one model in one space.
-type Record struct {
-	ModelID, SpaceID string
-	// Representation, where it was asked for.
-	Representation []float32
-	// WeightsHash of the layer, and FileHash of the whole file by the client's word; empty if not known.
-	WeightsHash, FileHash string
-	// Tree that accepted the model; empty if none was asked. Base, by the user's word or else the file's.
-	Tree, Base string
-	// Metadata is what the user said of the model: strings, float64 numbers and bools.
-	Metadata map[string]interface{}
-	// Claims are what the model's file says of itself.
-	Claims           map[string]string
-	Created, Updated time.Time
-}
 
 // Space is a space of the catalogue as the contract has it: one per expert that models were indexed under.
 type Space = pb.Space
@@ -79,15 +59,24 @@ type GetRequest struct {
 
 // Get gets records of models, one per model and space. What is not there is left out.
 func (c *Client) Get(ctx context.Context, request GetRequest) ([]Record, error) {
-	var answer *pb.GetModelsResponse
-	err := c.call(ctx, func(ctx context.Context) (err error) {
-		answer, err = c.catalogue.GetModels(ctx, &pb.GetModelsRequest{
-			ModelIds: request.ModelIDs, WeightsHashes: request.WeightsHashes, Spaces: request.Spaces,
-			WithRepresentations: request.WithRepresentations,
+	ids := len(request.ModelIDs)
+	var records []Record
+	err := c.inParts(ctx, ids+len(request.WeightsHashes), func(begin, end int) error {
+		part := &pb.GetModelsRequest{
+			ModelIds:      request.ModelIDs[min(begin, ids):min(end, ids)],
+			WeightsHashes: request.WeightsHashes[max(begin, ids)-ids : max(end, ids)-ids],
+			Spaces:        request.Spaces, WithRepresentations: request.WithRepresentations,
+		}
+		return c.call(ctx, func(ctx context.Context) error {
+			answer, err := c.catalogue.GetModels(ctx, part)
+			records = append(records, toRecords(answer.GetRecords())...)
+			return err
 		})
-		return err
 	})
-	return toRecords(answer.GetRecords()), err
+	if err != nil {
+		return nil, err
+	}
+	return records, nil
 }
 
 // ListRequest names models of a space.
@@ -142,13 +131,16 @@ func (c *Client) Update(ctx context.Context, modelID string, set map[string]inte
 
 // Delete removes models from a space, or from all where it is empty, and says how many were there.
 func (c *Client) Delete(ctx context.Context, modelIDs []string, space string) (int, error) {
-	var answer *pb.DeleteModelsResponse
-	// A second attempt could not tell how many the first one removed.
-	err := c.callOnce(ctx, func(ctx context.Context) (err error) {
-		answer, err = c.catalogue.DeleteModels(ctx, &pb.DeleteModelsRequest{ModelIds: modelIDs, Space: space})
-		return err
+	count := 0
+	err := c.inParts(ctx, len(modelIDs), func(begin, end int) error {
+		// A second attempt could not tell how many the first one removed.
+		return c.callOnce(ctx, func(ctx context.Context) error {
+			answer, err := c.catalogue.DeleteModels(ctx, &pb.DeleteModelsRequest{ModelIds: modelIDs[begin:end], Space: space})
+			count += int(answer.GetDeletedCount())
+			return err
+		})
 	})
-	return int(answer.GetDeletedCount()), err
+	return count, err
 }
 
 // Export gives each record of a space with its representation, ordered by id; an error of each ends it and is returned.
@@ -241,51 +233,4 @@ func (c *Client) ImportAll(ctx context.Context, request ImportRequest, records [
 		}
 		return Record{}, false, nil
 	})
-}
-
-func (r Record) toWire() (*pb.ModelRecord, *Error) {
-	metadata, err := toWireMetadata(r.Metadata)
-	if err != nil {
-		return nil, err
-	}
-	wire := &pb.ModelRecord{
-		ModelId: r.ModelID, SpaceId: r.SpaceID, Representation: append([]byte(nil), floatBytes(r.Representation)...),
-		WeightsHash: r.WeightsHash, FileHash: r.FileHash, Tree: r.Tree, Base: r.Base, Metadata: metadata, Claims: r.Claims,
-	}
-	if len(r.Representation) == 0 {
-		return nil, fail(codes.InvalidArgument, "FIELD_INVALID", "a record without a representation cannot be imported", "modelId", r.ModelID)
-	}
-	if !r.Created.IsZero() {
-		wire.Created = timestamppb.New(r.Created)
-	}
-	if !r.Updated.IsZero() {
-		wire.Updated = timestamppb.New(r.Updated)
-	}
-	return wire, nil
-}
-
-func toRecords(wire []*pb.ModelRecord) []Record {
-	records := make([]Record, len(wire))
-	for i, record := range wire {
-		records[i] = *toRecord(record)
-	}
-	return records
-}
-
-func toRecord(wire *pb.ModelRecord) *Record {
-	if wire == nil {
-		return nil
-	}
-	record := &Record{
-		ModelID: wire.GetModelId(), SpaceID: wire.GetSpaceId(), Representation: toFloats(wire.GetRepresentation()),
-		WeightsHash: wire.GetWeightsHash(), FileHash: wire.GetFileHash(), Tree: wire.GetTree(), Base: wire.GetBase(),
-		Metadata: fromWireMetadata(wire.GetMetadata()), Claims: wire.GetClaims(),
-	}
-	if wire.Created != nil {
-		record.Created = wire.Created.AsTime()
-	}
-	if wire.Updated != nil {
-		record.Updated = wire.Updated.AsTime()
-	}
-	return record
 }

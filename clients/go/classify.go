@@ -52,30 +52,35 @@ func (c *Client) Classify(ctx context.Context, models []Example, options *Classi
 	if options == nil {
 		options = &ClassifyOptions{}
 	}
-	request := &pb.ClassifyRequest{
-		Models: toWireExamples(models), Labels: options.Labels, Experts: options.Experts, Mode: options.Mode, Top: uint32(options.Top),
-	}
-	var response *pb.ClassifyResponse
-	err := c.call(ctx, func(ctx context.Context) (err error) {
-		response, err = c.retrieval.Classify(ctx, request)
-		return err
+	var answers []Labels
+	err := c.inParts(ctx, len(models), func(begin, end int) error {
+		request := &pb.ClassifyRequest{
+			Models: toWireExamples(models[begin:end]), Labels: options.Labels, Experts: options.Experts, Mode: options.Mode, Top: uint32(options.Top),
+		}
+		return c.call(ctx, func(ctx context.Context) error {
+			response, err := c.retrieval.Classify(ctx, request)
+			for _, answer := range response.GetAnswers() {
+				answers = append(answers, toLabels(answer))
+			}
+			return err
+		})
 	})
 	if err != nil {
 		return nil, err
 	}
-	answers := make([]Labels, len(response.GetAnswers()))
-	for i, answer := range response.GetAnswers() {
-		if refused := answer.GetError(); refused != nil {
-			answers[i].Err = fromModelError(refused)
-			continue
-		}
-		scores := answer.GetScores()
-		answers[i].SpaceID, answers[i].Calibrated = scores.GetSpaceId(), scores.GetCalibrated()
-		for _, label := range scores.GetLabels() {
-			answers[i].Labels = append(answers[i].Labels, Label{label.GetLabel(), label.Probability, label.Cosine})
-		}
-	}
 	return answers, nil
+}
+
+func toLabels(answer *pb.ClassifyAnswer) Labels {
+	if refused := answer.GetError(); refused != nil {
+		return Labels{Err: fromModelError(refused)}
+	}
+	scores := answer.GetScores()
+	labels := Labels{SpaceID: scores.GetSpaceId(), Calibrated: scores.GetCalibrated()}
+	for _, label := range scores.GetLabels() {
+		labels.Labels = append(labels.Labels, Label{label.GetLabel(), label.Probability, label.Cosine})
+	}
+	return labels
 }
 
 // DuplicateOptions of FindDuplicates; nil is as good as none.
@@ -107,24 +112,32 @@ func (c *Client) FindDuplicates(ctx context.Context, modelIDs []string, options 
 	if options == nil {
 		options = &DuplicateOptions{}
 	}
-	request := &pb.FindDuplicatesRequest{ModelIds: modelIDs, MinCosine: options.MinCosine, K: uint32(options.K), Experts: options.Experts}
-	var response *pb.FindDuplicatesResponse
-	err := c.call(ctx, func(ctx context.Context) (err error) {
-		response, err = c.retrieval.FindDuplicates(ctx, request)
-		return err
+	var answers []Duplicates
+	err := c.inParts(ctx, len(modelIDs), func(begin, end int) error {
+		request := &pb.FindDuplicatesRequest{
+			ModelIds: modelIDs[begin:end], MinCosine: options.MinCosine, K: uint32(options.K), Experts: options.Experts,
+		}
+		return c.call(ctx, func(ctx context.Context) error {
+			response, err := c.retrieval.FindDuplicates(ctx, request)
+			for _, answer := range response.GetAnswers() {
+				answers = append(answers, toDuplicates(answer))
+			}
+			return err
+		})
 	})
 	if err != nil {
 		return nil, err
 	}
-	answers := make([]Duplicates, len(response.GetAnswers()))
-	for i, answer := range response.GetAnswers() {
-		if refused := answer.GetError(); refused != nil {
-			answers[i].Err = fromModelError(refused)
-			continue
-		}
-		for _, one := range answer.GetDuplicates().GetDuplicates() {
-			answers[i].Duplicates = append(answers[i].Duplicates, Duplicate{one.GetModelId(), one.GetSpaceId(), one.GetCosine(), one.GetSameWeights()})
-		}
-	}
 	return answers, nil
+}
+
+func toDuplicates(answer *pb.DuplicatesAnswer) Duplicates {
+	if refused := answer.GetError(); refused != nil {
+		return Duplicates{Err: fromModelError(refused)}
+	}
+	copies := Duplicates{}
+	for _, one := range answer.GetDuplicates().GetDuplicates() {
+		copies.Duplicates = append(copies.Duplicates, Duplicate{one.GetModelId(), one.GetSpaceId(), one.GetCosine(), one.GetSameWeights()})
+	}
+	return copies
 }

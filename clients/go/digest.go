@@ -3,7 +3,6 @@ package probestream
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"hash"
 	"io"
 )
@@ -18,7 +17,7 @@ type uploadDigest struct {
 }
 
 func newUploadDigest() *uploadDigest {
-	return &uploadDigest{all: sha256.New(), segment: sha256.New()}
+	return &uploadDigest{all: newSHA256(), segment: newSHA256()}
 }
 
 // add takes bytes of the range under way, cut anywhere.
@@ -51,7 +50,7 @@ func (d *uploadDigest) sum() []byte { return d.all.Sum(nil) }
 // haveDigests reads a range, which ends where a segment or the tensor does, and compares its segments' digests.
 func haveDigests(ctx context.Context, reader io.Reader, digests []byte) (bool, error) {
 	var found []byte
-	segment := sha256.New()
+	segment := newSHA256()
 	for ctx.Err() == nil {
 		segment.Reset()
 		n, err := io.CopyN(segment, reader, segmentBytes)

@@ -81,6 +81,21 @@ type SkippedSpace struct {
 
 // Retrieve answers many queries at once, in their order. One that is refused costs the others nothing.
 func (c *Client) Retrieve(ctx context.Context, queries []Query, options *RetrieveOptions) ([]Answer, error) {
+	var answers []Answer
+	err := c.inParts(ctx, len(queries), func(begin, end int) error {
+		response, err := c.retrieveOnce(ctx, queries[begin:end], options)
+		for _, one := range response.GetAnswers() {
+			answers = append(answers, toAnswer(one))
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return answers, nil
+}
+
+func (c *Client) retrieveOnce(ctx context.Context, queries []Query, options *RetrieveOptions) (*pb.BatchRetrieveResponse, error) {
 	request := &pb.BatchRetrieveRequest{WithRecords: options != nil && options.WithRecords}
 	for _, query := range queries {
 		request.Queries = append(request.Queries, &pb.RetrievalQuery{
@@ -101,14 +116,7 @@ func (c *Client) Retrieve(ctx context.Context, queries []Query, options *Retriev
 		response, err = c.retrieval.BatchRetrieve(ctx, request)
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	answers := make([]Answer, len(response.GetAnswers()))
-	for i, one := range response.GetAnswers() {
-		answers[i] = toAnswer(one)
-	}
-	return answers, nil
+	return response, err
 }
 
 func toWireExamples(examples []Example) []*pb.Example {

@@ -217,3 +217,10 @@ func min[T int | int64 | time.Duration](a, b T) T {
 	}
 	return b
 }
+
+func max(a, b int) int {
+	if a > b {
+		return a
+	}
+	return b
+}
