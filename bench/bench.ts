@@ -12,6 +12,8 @@ import { roundTrip } from "./round-trip.js";
 import { routing } from "./routing.js";
 import { routingCost } from "./routing-cost.js";
 import { soak } from "./soak.js";
+import { storeCrash } from "./store-crash.js";
+import { stores } from "./stores.js";
 import { trainingOptions } from "./training-options.js";
 import { trees } from "./trees.js";
 import { worker } from "./worker.js";
@@ -30,6 +32,8 @@ const benches = {
   routing,
   "routing-cost": routingCost,
   soak,
+  "store-crash": storeCrash,
+  stores,
   "training-options": trainingOptions,
   trees,
   worker,
