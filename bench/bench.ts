@@ -1,4 +1,5 @@
 import { type Bench, parseBenchOptions } from "./bench-options.js";
+import { calibration } from "./calibration.js";
 import { discoveryScale } from "./discovery-scale.js";
 import { duplicates } from "./duplicates.js";
 import { heritage } from "./heritage.js";
@@ -19,6 +20,7 @@ import { trees } from "./trees.js";
 import { worker } from "./worker.js";
 
 const benches = {
+  calibration,
   "discovery-scale": discoveryScale,
   heritage,
   duplicates,

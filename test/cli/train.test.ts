@@ -30,6 +30,9 @@ test("a trained expert is served like any other", async (t) => {
   const manifest = JSON.parse(await readFile(join(cwd, "trained/mine/expert.json"), "utf8"));
   t.is(manifest.provenance.settings.epochs, 12);
   t.is(manifest.labels.length, 7);
+  // Of each label too few models are kept for validation to fit all probabilities on.
+  t.regex(stdout, /^scores: a background of 18 models; .*not fitted: texts of known labels/m);
+  t.regex(manifest.calibration.scores.sha256, /^[0-9a-f]{64}$/);
   const embedded = await runCli(
     ["embed", "models", "--local", "--experts", "trained", "--texts", "texts.safetensors", "--json"],
     { cwd },
