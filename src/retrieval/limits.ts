@@ -26,8 +26,8 @@ export const defaultRetrievalLimits: RetrievalLimits = {
   // Titles, licences and tag lists are shorter; the training logs that some tools put there take megabytes.
   maxClaimBytes: 4096,
   maxMetadataBytes,
-  // Two that search while two others are encoded or merged.
-  batchesAtOnce: 4,
+  // One that is searched while another is encoded or merged.
+  batchesAtOnce: 2,
   maxWaitingBatches: 256,
 };
 

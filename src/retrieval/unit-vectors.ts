@@ -11,11 +11,18 @@ export function toUnit(vector: Float32Array): Float32Array {
   return unit;
 }
 
-/** a · b in float64. */
+/** a · b in float64. Four sums, for each addition waits for the last one of its sum. */
 export function dot(a: Float32Array, b: Float32Array): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += (a[i] as number) * (b[i] as number);
-  return sum;
+  let [first, second, third, fourth] = [0, 0, 0, 0];
+  const whole = a.length - (a.length % 4);
+  for (let i = 0; i < whole; i += 4) {
+    first += (a[i] as number) * (b[i] as number);
+    second += (a[i + 1] as number) * (b[i + 1] as number);
+    third += (a[i + 2] as number) * (b[i + 2] as number);
+    fourth += (a[i + 3] as number) * (b[i + 3] as number);
+  }
+  for (let i = whole; i < a.length; i++) first += (a[i] as number) * (b[i] as number);
+  return first + second + third + fourth;
 }
 
 /**
