@@ -11,9 +11,9 @@ export interface RetrievalLimits {
   readonly maxClaimBytes: number;
   /** Most bytes of one record's metadata, names and values, in UTF-8. */
   readonly maxMetadataBytes: number;
-  /** Batches computed at a time, large ones and small ones each; others wait. */
+  /** Batches computed at a time, those of a size each; others wait. */
   readonly batchesAtOnce: number;
-  /** Batches that may wait, large ones and small ones each; more are refused. */
+  /** Batches that may wait, those of a size each; more are refused. */
   readonly maxWaitingBatches: number;
 }
 
