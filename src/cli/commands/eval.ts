@@ -95,7 +95,7 @@ async function evaluate(
   });
   if (options.json !== true) for (const line of toScanLines(dataset)) await terminal.print(line);
   if (dataset.models.length === 0) throw usageError(`no model in ${folder} has a label ${toPlace(source)}`);
-  const texts = objective === "zeroshot" ? await readExpertTexts(expert, dataset, options, signal) : undefined;
+  const texts = objective === "zeroshot" ? await readExpertTexts(expert, dataset, options, context) : undefined;
   const cache = options.cache ?? join(dirname(resolve(expertFolder)), ".probestream");
   const [layers] = await openLayers(dataset, [expert.layer], cache, context);
   if (layers === undefined) return exitCodes.unusable;
@@ -152,18 +152,18 @@ async function readExpertTexts(
   { textEncoder, prompt }: Expert,
   { models }: Dataset,
   options: EvalOptions,
-  signal: AbortSignal,
+  context: CommandContext,
 ): Promise<LabelTexts> {
   const labels = [...new Set(models.flatMap((model) => model.labels))];
   const own = options.prompt ?? (prompt === "" ? undefined : prompt);
   const { texts, text } = await readLabelTexts(
     { ...options, ...(own !== undefined && { prompt: own }) },
     labels,
-    signal,
+    context,
   );
   if (text !== undefined && textEncoder !== "" && text.encoder !== textEncoder) {
     throw usageError(
-      `--text-encoder: its model.onnx is ${text.encoder.slice(0, 12)}…, the expert was trained with ${textEncoder.slice(0, 12)}…`,
+      `--text-encoder: its ONNX model is ${text.encoder.slice(0, 12)}…, the expert was trained with ${textEncoder.slice(0, 12)}…`,
     );
   }
   return texts;
