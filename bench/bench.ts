@@ -1,4 +1,5 @@
 import { type Bench, parseBenchOptions } from "./bench-options.js";
+import { calibration } from "./calibration.js";
 import { discoveryScale } from "./discovery-scale.js";
 import { duplicates } from "./duplicates.js";
 import { heritage } from "./heritage.js";
@@ -11,11 +12,14 @@ import { roundTrip } from "./round-trip.js";
 import { routing } from "./routing.js";
 import { routingCost } from "./routing-cost.js";
 import { soak } from "./soak.js";
+import { storeCrash } from "./store-crash.js";
+import { stores } from "./stores.js";
 import { trainingOptions } from "./training-options.js";
 import { trees } from "./trees.js";
 import { worker } from "./worker.js";
 
 const benches = {
+  calibration,
   "discovery-scale": discoveryScale,
   heritage,
   duplicates,
@@ -28,6 +32,8 @@ const benches = {
   routing,
   "routing-cost": routingCost,
   soak,
+  "store-crash": storeCrash,
+  stores,
   "training-options": trainingOptions,
   trees,
   worker,

@@ -9,6 +9,8 @@ import { toPlain } from "./table.js";
 /** What was measured, and what could not be read. */
 export interface Calibration {
   readonly tree: Tree;
+  /** Of the models that could be read, by location. */
+  readonly representations: ReadonlyMap<string, Float32Array>;
   readonly failures: readonly Failure[];
 }
 
@@ -21,6 +23,7 @@ export async function calibrate(
 ): Promise<Calibration> {
   const failures: Failure[] = [];
   const strays: string[] = [];
+  const representations = new Map<string, Float32Array>();
   const tell = (): void => {
     terminal.showStatus("");
     if (failures.length > 0) terminal.remark(`${toCount(failures.length, "model")} could not be read:`);
@@ -31,12 +34,13 @@ export async function calibrate(
       ...names,
       signal,
       onProgress: (done, total) => terminal.showStatus(`tree: ${done} of ${total} models`),
+      onRepresentation: (location, representation) => void representations.set(location, representation),
       onUnusable: (file, error) => void failures.push({ file, error }),
       onStray: (file) => void strays.push(file),
     });
     tell();
     for (const line of toStrayLines(tree, strays)) terminal.remark(toPlain(line));
-    return { tree, failures };
+    return { tree, representations, failures };
   } catch (error) {
     tell();
     throw error;

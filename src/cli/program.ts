@@ -10,6 +10,8 @@ NO_COLOR.
 First steps:
   $ probestream inspect lora.safetensors                 what is in the file?
   $ probestream embed lora.safetensors --local --experts experts/
+  $ probestream index models/ --local --experts experts/ keep models where they can be found
+  $ probestream search "pixel art" --local               and find them
   $ probestream serve --experts experts/ &               the same, over the network
   $ probestream embed models/ --texts labels.safetensors
 
@@ -30,6 +32,36 @@ const commands: readonly CommandEntry[] = [
     name: "embed",
     summary: "say what models do, from their weights",
     load: async () => (await import("./commands/embed.js")).addEmbed,
+  },
+  {
+    name: "index",
+    summary: "put models into a catalogue, where they can be searched",
+    load: async () => (await import("./commands/index-models.js")).addIndex,
+  },
+  {
+    name: "search",
+    summary: "find models in words, by example, or both",
+    load: async () => (await import("./commands/search.js")).addSearch,
+  },
+  {
+    name: "similar",
+    summary: "find models that do what a model does",
+    load: async () => (await import("./commands/similar.js")).addSimilar,
+  },
+  {
+    name: "classify",
+    summary: "say which labels fit models",
+    load: async () => (await import("./commands/classify.js")).addClassify,
+  },
+  {
+    name: "catalogue",
+    summary: "look after the models that were indexed",
+    load: async () => (await import("./commands/catalogue.js")).addCatalogue,
+  },
+  {
+    name: "export",
+    summary: "write a catalogue to files, for other programs or to import again",
+    load: async () => (await import("./commands/export.js")).addExport,
   },
   {
     name: "inspect",

@@ -29,7 +29,7 @@ export interface ScoreModel {
   readonly texts: Rows;
   /** Greatest distance of a text that the expert judges, 1 − cosine to the nearest of `texts`; 0 without these. */
   readonly radius: number;
-  /** 1 − cosine to the nearest of `queries` from which on a query is as new as the labels that were held out. */
+  /** 1 − cosine to the nearest of `queries` from which on a query is new, as the labels that were held out. */
   readonly novelty: number;
   /** Of text queries. */
   readonly text: BySight<ScoreScale>;

@@ -26,6 +26,8 @@ export interface CalibrateOptions {
   readonly parent?: string;
   readonly signal?: AbortSignal;
   readonly onProgress?: (done: number, total: number) => void;
+  /** Hears of each model that the expert can read, in the order of the locations. */
+  readonly onRepresentation?: (location: string, representation: Float32Array) => void;
   /** Hears of models that lie beyond what the tree then accepts: they may be of another. */
   readonly onStray?: (location: string) => void;
   /** Hears of models that cannot be read; they are left out. */
@@ -48,7 +50,7 @@ const sketchesAtOnce = 4;
 export async function calibrateExpert(
   folder: string,
   locations: readonly string[],
-  { name, parent, signal, onProgress, onUnusable, onStray }: CalibrateOptions,
+  { name, parent, signal, onProgress, onRepresentation, onUnusable, onStray }: CalibrateOptions,
 ): Promise<Tree> {
   const { layer, representationWidth, spaceId } = await describeExpert(folder, signal);
   const representations = new Map<number, Float32Array>();
@@ -101,6 +103,7 @@ export async function calibrateExpert(
     if (location !== undefined && sketch !== undefined && isBeyond(tree, sketch)) onStray?.(location);
   }
   await writeTree(folder, tree);
+  for (const { location, representation } of usable) onRepresentation?.(location, representation);
   return tree;
 }
 

@@ -11,7 +11,7 @@ import type { VectorStoreContract } from "./vector-store.js";
 export function testVectorFilters({ name, create, filterCount = 300 }: VectorStoreContract): void {
   const { spaceId } = createSpace("one");
 
-  test(`the ${name} store leaves the records for which a filter holds, whatever it is`, async (t) => {
+  test.serial(`the ${name} store leaves the records for which a filter holds, whatever it is`, async (t) => {
     const [store, oracle] = [await create(t), createMemoryStore()];
     const [records = []] = fc.sample(randomRecords, { numRuns: 1, seed: 1 });
     for (const one of [store, oracle]) {
@@ -31,7 +31,7 @@ export function testVectorFilters({ name, create, filterCount = 300 }: VectorSto
     );
   });
 
-  test(`the ${name} store compares values of one type only, and texts by their UTF-8 bytes`, async (t) => {
+  test.serial(`the ${name} store compares values of one type only, and texts by their UTF-8 bytes`, async (t) => {
     const store = await create(t);
     await store.ensureSpace(createSpace("one"));
     const values = { number: 1, text: "1", truth: true, wide: "\uffff", wider: "🎨", empty: "" } as const;
@@ -64,7 +64,7 @@ export function testVectorFilters({ name, create, filterCount = 300 }: VectorSto
     t.is((await find({ exists: "tree" })).length, 7, "all records have it, though it may be empty");
   });
 
-  test(`the ${name} store pages through what a filter leaves`, async (t) => {
+  test.serial(`the ${name} store pages through what a filter leaves`, async (t) => {
     const store = await create(t);
     await store.ensureSpace(createSpace("one"));
     const records = createRecords(90).map((record, index) => ({ ...record, metadata: { even: index % 2 === 0 } }));
@@ -80,20 +80,23 @@ export function testVectorFilters({ name, create, filterCount = 300 }: VectorSto
     t.is(rest.length, 15);
   });
 
-  test(`the ${name} store refuses a filter on a field that no record has, and lists those there are`, async (t) => {
-    const store = await create(t);
-    await store.ensureSpace(createSpace("one"));
-    await store.upsert(spaceId, [createRecord("m", 1, { metadata: { size: 1 }, claims: { rank: "4" } })]);
-    const vectors = createRecord("q", 2).vector;
-    for (const field of ["meta.sise", "size", "claim.size", "meta.", "__proto__", "vector"]) {
-      const filter = { or: [{ exists: "id" }, { not: { field, op: "eq", value: 1 } }] } as const;
-      const expected = { reason: "FIELD_INVALID", message: /no model .* there are id, .*meta\.size/ } as const;
-      await assertRefused(t, () => store.search(spaceId, { vectors, k: 1, filter }), expected);
-      await assertRefused(t, () => store.list(spaceId, { limit: 1, filter }), expected);
-    }
-  });
+  test.serial(
+    `the ${name} store refuses a filter on a field that no record has, and lists those there are`,
+    async (t) => {
+      const store = await create(t);
+      await store.ensureSpace(createSpace("one"));
+      await store.upsert(spaceId, [createRecord("m", 1, { metadata: { size: 1 }, claims: { rank: "4" } })]);
+      const vectors = createRecord("q", 2).vector;
+      for (const field of ["meta.sise", "size", "claim.size", "meta.", "__proto__", "vector"]) {
+        const filter = { or: [{ exists: "id" }, { not: { field, op: "eq", value: 1 } }] } as const;
+        const expected = { reason: "FIELD_INVALID", message: /no model .* there are id, .*meta\.size/ } as const;
+        await assertRefused(t, () => store.search(spaceId, { vectors, k: 1, filter }), expected);
+        await assertRefused(t, () => store.list(spaceId, { limit: 1, filter }), expected);
+      }
+    },
+  );
 
-  test(`the ${name} store refuses filters that mean nothing, or are too large`, async (t) => {
+  test.serial(`the ${name} store refuses filters that mean nothing, or are too large`, async (t) => {
     const store = await create(t);
     await store.ensureSpace(createSpace("one"));
     await store.upsert(spaceId, [createRecord("m", 1)]);

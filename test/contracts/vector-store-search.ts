@@ -11,7 +11,7 @@ export function testVectorSearch({ name, create, tolerance }: VectorStoreContrac
   const space = createSpace("one", 24);
   const { spaceId } = space;
 
-  test(`the ${name} store finds the nearest records of each query`, async (t) => {
+  test.serial(`the ${name} store finds the nearest records of each query`, async (t) => {
     const [store, oracle] = [await create(t), createMemoryStore()];
     const records = createRecords(300, "m", { width: 24 }).map((record, index) => ({
       ...record,
@@ -36,7 +36,7 @@ export function testVectorSearch({ name, create, tolerance }: VectorStoreContrac
     t.deepEqual(await store.search(spaceId, { vectors: new Float32Array(0), k: 10 }), []);
   });
 
-  test(`the ${name} store follows changes`, async (t) => {
+  test.serial(`the ${name} store follows changes`, async (t) => {
     const [store, oracle] = [await create(t), createMemoryStore()];
     for (const one of [store, oracle]) await one.ensureSpace(space);
     const random = createRandom(3);
@@ -58,7 +58,7 @@ export function testVectorSearch({ name, create, tolerance }: VectorStoreContrac
     }
   });
 
-  test(`the ${name} store orders equal cosines by id, also where k cuts them off`, async (t) => {
+  test.serial(`the ${name} store orders equal cosines by id, also where k cuts them off`, async (t) => {
     const store = await create(t);
     await store.ensureSpace(space);
     const vector = randomValues(24, 1);
@@ -86,7 +86,7 @@ export function testVectorSearch({ name, create, tolerance }: VectorStoreContrac
     );
   });
 
-  test(`the ${name} store compares at unit length, however long a vector is`, async (t) => {
+  test.serial(`the ${name} store compares at unit length, however long a vector is`, async (t) => {
     const store = await create(t);
     await store.ensureSpace(space);
     const vectors = [1e-38, 1e-20, 1, 1e19, 1e38].map((scale) => randomValues(24, 1, scale));
@@ -112,7 +112,7 @@ export function testVectorSearch({ name, create, tolerance }: VectorStoreContrac
     for (const { cosine } of hits) t.true(cosine >= -1 && cosine < -0.9999);
   });
 
-  test(`the ${name} store finds nothing where there is nothing, and all there is for a large k`, async (t) => {
+  test.serial(`the ${name} store finds nothing where there is nothing, and all there is for a large k`, async (t) => {
     const store = await create(t);
     await store.ensureSpace(space);
     const vectors = randomValues(48, 1);
@@ -127,7 +127,7 @@ export function testVectorSearch({ name, create, tolerance }: VectorStoreContrac
     t.deepEqual(await store.search(spaceId, { vectors, k: 3, exact: true }), [[], []]);
   });
 
-  test(`the ${name} store refuses queries that mean nothing`, async (t) => {
+  test.serial(`the ${name} store refuses queries that mean nothing`, async (t) => {
     const store = await create(t);
     await store.ensureSpace(space);
     await store.upsert(spaceId, createRecords(3, "m", { width: 24 }));
@@ -147,7 +147,7 @@ export function testVectorSearch({ name, create, tolerance }: VectorStoreContrac
       await assertRefused(t, () => store.search(spaceId, queries), expected);
   });
 
-  test(`the ${name} store does not search for somebody who has gone`, async (t) => {
+  test.serial(`the ${name} store does not search for somebody who has gone`, async (t) => {
     const store = await create(t);
     await store.ensureSpace(space);
     await store.upsert(spaceId, createRecords(3, "m", { width: 24 }));

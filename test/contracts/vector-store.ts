@@ -9,7 +9,7 @@ import { testVectorSearch } from "./vector-store-search.js";
 export interface VectorStoreContract {
   /** Its name, for the tests' titles. */
   readonly name: string;
-  /** Opens a store without spaces, which is closed after the test. */
+  /** Gives a store without spaces. Tests run one after another, so that all may have the same. */
   create(t: ExecutionContext): Promise<VectorStore>;
   /** Error of cosines, absolute: what float32 sums at unit length come to. */
   readonly tolerance: number;
@@ -40,7 +40,7 @@ async function withSpace(
 const missing = { kind: "not-found", reason: "SPACE_NOT_FOUND", message: /^the store has no space / } as const;
 
 function testSpaces({ name, create }: VectorStoreContract): void {
-  test(`the ${name} store makes a space once and lists spaces by expert name and id`, async (t) => {
+  test.serial(`the ${name} store makes a space once and lists spaces by expert name and id`, async (t) => {
     const store = await create(t);
     t.deepEqual(await store.listSpaces(), []);
     const made = await store.ensureSpace(createSpace("b"));
@@ -60,20 +60,23 @@ function testSpaces({ name, create }: VectorStoreContract): void {
     t.truthy(store.description);
   });
 
-  test(`the ${name} store refuses a space that is there with another width, and one that means nothing`, async (t) => {
-    const store = await create(t);
-    const space = createSpace("one", 8);
-    await store.ensureSpace(space);
-    const mismatch = { kind: "precondition", reason: "SPACE_MISMATCH", message: /8 numbers .* not 9/ } as const;
-    await assertRefused(t, () => store.ensureSpace({ ...space, width: 9 }), mismatch);
-    for (const wrong of [{ width: 0 }, { width: 1.5 }, { spaceId: "no hash" }, { spaceId: "" }]) {
-      const expected = { reason: "FIELD_INVALID", message: /^the (width|space id) is / } as const;
-      await assertRefused(t, () => store.ensureSpace({ ...createSpace("two"), ...wrong }), expected);
-    }
-    t.is((await store.listSpaces()).length, 1);
-  });
+  test.serial(
+    `the ${name} store refuses a space that is there with another width, and one that means nothing`,
+    async (t) => {
+      const store = await create(t);
+      const space = createSpace("one", 8);
+      await store.ensureSpace(space);
+      const mismatch = { kind: "precondition", reason: "SPACE_MISMATCH", message: /8 numbers .* not 9/ } as const;
+      await assertRefused(t, () => store.ensureSpace({ ...space, width: 9 }), mismatch);
+      for (const wrong of [{ width: 0 }, { width: 1.5 }, { spaceId: "no hash" }, { spaceId: "" }]) {
+        const expected = { reason: "FIELD_INVALID", message: /^the (width|space id) is / } as const;
+        await assertRefused(t, () => store.ensureSpace({ ...createSpace("two"), ...wrong }), expected);
+      }
+      t.is((await store.listSpaces()).length, 1);
+    },
+  );
 
-  test(`the ${name} store switches spaces all at once, or not at all`, async (t) => {
+  test.serial(`the ${name} store switches spaces all at once, or not at all`, async (t) => {
     const store = await create(t);
     const [old, next] = [createSpace("old"), createSpace("next")];
     await store.ensureSpace(old);
@@ -90,7 +93,7 @@ function testSpaces({ name, create }: VectorStoreContract): void {
     t.deepEqual(await states(), { old: "serving", next: "retired" }, "and back");
   });
 
-  test(`the ${name} store drops a space with its records`, async (t) => {
+  test.serial(`the ${name} store drops a space with its records`, async (t) => {
     const store = await create(t);
     const [one, two] = [createSpace("one"), createSpace("two")];
     for (const space of [one, two]) {
@@ -109,7 +112,7 @@ function testSpaces({ name, create }: VectorStoreContract): void {
     t.is((await store.list(two.spaceId, { limit: 100 })).length, 20);
   });
 
-  test(`the ${name} store names a space that it does not have`, async (t) => {
+  test.serial(`the ${name} store names a space that it does not have`, async (t) => {
     const store = await create(t);
     await store.ensureSpace(createSpace("one"));
     const id = toHash("none");
@@ -128,7 +131,7 @@ function testSpaces({ name, create }: VectorStoreContract): void {
 function testRecords(contract: VectorStoreContract): void {
   const { name } = contract;
 
-  test(`the ${name} store gives records back as they were written`, async (t) => {
+  test.serial(`the ${name} store gives records back as they were written`, async (t) => {
     const { store, spaceId } = await withSpace(t, contract);
     const full = createRecord("a/b c", 1, {
       weightsHash: toHash(1),
@@ -155,7 +158,7 @@ function testRecords(contract: VectorStoreContract): void {
     t.deepEqual(await store.get(spaceId, []), []);
   });
 
-  test(`the ${name} store keeps what it is given, whatever becomes of the caller's objects`, async (t) => {
+  test.serial(`the ${name} store keeps what it is given, whatever becomes of the caller's objects`, async (t) => {
     const { store, spaceId } = await withSpace(t, contract);
     const record = createRecord("m", 1, { metadata: { a: 1 }, createdMs: 1, updatedMs: 1 });
     const whole = new Float32Array(24).fill(9);
@@ -170,7 +173,7 @@ function testRecords(contract: VectorStoreContract): void {
     t.deepEqual((await store.get(spaceId, ["m"]))[0], record as never);
   });
 
-  test(`the ${name} store keeps the time a record was first written, unless it is told another`, async (t) => {
+  test.serial(`the ${name} store keeps the time a record was first written, unless it is told another`, async (t) => {
     const { store, spaceId } = await withSpace(t, contract);
     const before = Date.now();
     await store.upsert(spaceId, [createRecord("m", 1)]);
@@ -197,40 +200,43 @@ function testRecords(contract: VectorStoreContract): void {
     t.deepEqual(third.metadata, {}, "nothing of the replaced record stays");
   });
 
-  test(`the ${name} store writes all records of a call or none, and the last of those with one id`, async (t) => {
-    const { store, spaceId } = await withSpace(t, contract);
-    await store.upsert(spaceId, []);
-    await store.upsert(spaceId, [createRecord("m", 1), createRecord("n", 2), createRecord("m", 3)]);
-    t.deepEqual((await store.get(spaceId, ["m"]))[0]?.vector, createRecord("m", 3).vector);
-    t.is((await store.listSpaces())[0]?.count, 2);
-    const refusals = [
-      { parts: { width: 7 }, reason: "SHAPE_MISMATCH", message: /has 7 numbers; .* have 8/ },
-      { parts: { vector: new Float32Array(8) }, reason: "NON_FINITE", message: /all zeros/ },
-      { parts: { vector: new Float32Array(8).fill(1).fill(Number.NaN, 3, 4) }, reason: "NON_FINITE", message: /NaN/ },
-      {
-        parts: { vector: new Float32Array(8).fill(Number.POSITIVE_INFINITY) },
-        reason: "NON_FINITE",
-        message: /infinite/,
-      },
-      { parts: { id: "" }, reason: "FIELD_INVALID", message: /is empty/ },
-      { parts: { id: "a\0b" }, reason: "FIELD_INVALID", message: /NUL/ },
-      { parts: { id: "\ud800" }, reason: "FIELD_INVALID", message: /surrogate/ },
-      { parts: { id: "m".repeat(1025) }, reason: "LIMIT_EXCEEDED", message: /1025 .* 1024/ },
-      { parts: { weightsHash: "ABC" }, reason: "FIELD_INVALID", message: /"ABC"/ },
-      { parts: { metadata: { a: Number.NaN } }, reason: "FIELD_INVALID", message: /"a" .* NaN/ },
-      { parts: { metadata: { a: "x".repeat(65_537) } }, reason: "LIMIT_EXCEEDED", message: /65536/ },
-      { parts: { metadata: { "": 1 } }, reason: "FIELD_INVALID", message: /is empty/ },
-      { parts: { createdMs: -1 }, reason: "FIELD_INVALID", message: /createdMs -1/ },
-    ] as const;
-    for (const { parts, ...expected } of refusals) {
-      const records = [createRecord("before", 4), createRecord("bad", 5, parts), createRecord("m", 6)];
-      await assertRefused(t, () => store.upsert(spaceId, records), expected);
-    }
-    t.deepEqual((await store.get(spaceId, ["m"]))[0]?.vector, createRecord("m", 3).vector);
-    t.is((await store.listSpaces())[0]?.count, 2);
-  });
+  test.serial(
+    `the ${name} store writes all records of a call or none, and the last of those with one id`,
+    async (t) => {
+      const { store, spaceId } = await withSpace(t, contract);
+      await store.upsert(spaceId, []);
+      await store.upsert(spaceId, [createRecord("m", 1), createRecord("n", 2), createRecord("m", 3)]);
+      t.deepEqual((await store.get(spaceId, ["m"]))[0]?.vector, createRecord("m", 3).vector);
+      t.is((await store.listSpaces())[0]?.count, 2);
+      const refusals = [
+        { parts: { width: 7 }, reason: "SHAPE_MISMATCH", message: /has 7 numbers; .* have 8/ },
+        { parts: { vector: new Float32Array(8) }, reason: "NON_FINITE", message: /all zeros/ },
+        { parts: { vector: new Float32Array(8).fill(1).fill(Number.NaN, 3, 4) }, reason: "NON_FINITE", message: /NaN/ },
+        {
+          parts: { vector: new Float32Array(8).fill(Number.POSITIVE_INFINITY) },
+          reason: "NON_FINITE",
+          message: /infinite/,
+        },
+        { parts: { id: "" }, reason: "FIELD_INVALID", message: /is empty/ },
+        { parts: { id: "a\0b" }, reason: "FIELD_INVALID", message: /NUL/ },
+        { parts: { id: "\ud800" }, reason: "FIELD_INVALID", message: /surrogate/ },
+        { parts: { id: "m".repeat(1025) }, reason: "LIMIT_EXCEEDED", message: /1025 .* 1024/ },
+        { parts: { weightsHash: "ABC" }, reason: "FIELD_INVALID", message: /"ABC"/ },
+        { parts: { metadata: { a: Number.NaN } }, reason: "FIELD_INVALID", message: /"a" .* NaN/ },
+        { parts: { metadata: { a: "x".repeat(65_537) } }, reason: "LIMIT_EXCEEDED", message: /65536/ },
+        { parts: { metadata: { "": 1 } }, reason: "FIELD_INVALID", message: /is empty/ },
+        { parts: { createdMs: -1 }, reason: "FIELD_INVALID", message: /createdMs -1/ },
+      ] as const;
+      for (const { parts, ...expected } of refusals) {
+        const records = [createRecord("before", 4), createRecord("bad", 5, parts), createRecord("m", 6)];
+        await assertRefused(t, () => store.upsert(spaceId, records), expected);
+      }
+      t.deepEqual((await store.get(spaceId, ["m"]))[0]?.vector, createRecord("m", 3).vector);
+      t.is((await store.listSpaces())[0]?.count, 2);
+    },
+  );
 
-  test(`the ${name} store lists ids by their UTF-8 bytes, page by page`, async (t) => {
+  test.serial(`the ${name} store lists ids by their UTF-8 bytes, page by page`, async (t) => {
     const { store, spaceId } = await withSpace(t, contract);
     const long = "語".repeat(1023);
     const ids = [
@@ -284,7 +290,7 @@ function testRecords(contract: VectorStoreContract): void {
     }
   });
 
-  test(`the ${name} store finds records by the hash of their weights, the first by id`, async (t) => {
+  test.serial(`the ${name} store finds records by the hash of their weights, the first by id`, async (t) => {
     const { store, spaceId } = await withSpace(t, contract);
     await store.upsert(spaceId, [
       createRecord("c", 1, { weightsHash: toHash(1) }),
@@ -309,7 +315,7 @@ function testRecords(contract: VectorStoreContract): void {
     t.deepEqual(new Map(await store.findByWeights(spaceId, [])), new Map());
   });
 
-  test(`the ${name} store tells which fields its records have`, async (t) => {
+  test.serial(`the ${name} store tells which fields its records have`, async (t) => {
     const { store, spaceId } = await withSpace(t, contract);
     await store.upsert(spaceId, [
       createRecord("a", 1, { metadata: { kind: "x", "claim.b": true }, claims: { kind: "y" } }),
@@ -327,7 +333,7 @@ function testRecords(contract: VectorStoreContract): void {
 function testChanges(contract: VectorStoreContract): void {
   const { name } = contract;
 
-  test(`the ${name} store changes a model's metadata in all its spaces at once`, async (t) => {
+  test.serial(`the ${name} store changes a model's metadata in all its spaces at once`, async (t) => {
     const store = await contract.create(t);
     const spaces = [createSpace("one"), createSpace("two", 3), createSpace("three")];
     for (const space of spaces) await store.ensureSpace(space);
@@ -355,32 +361,35 @@ function testChanges(contract: VectorStoreContract): void {
     t.deepEqual((await store.get(toHash("two"), ["m"]))[0]?.metadata, { own: 2, change: 5, added: "🎨", half });
   });
 
-  test(`the ${name} store deletes models from one space or from all, and counts those that were there`, async (t) => {
-    const store = await contract.create(t);
-    for (const space of ["one", "two"]) {
-      await store.ensureSpace(createSpace(space));
-      await store.upsert(toHash(space), createRecords(6));
-    }
-    t.is(await store.delete(["model-000", "none", "model-000"], toHash("one")), 1);
-    t.is(await store.delete(["model-000", "model-001", "none"]), 2, "each once, in however many spaces it is");
-    t.is(await store.delete(["model-001"]), 0);
-    t.is(await store.delete([]), 0);
-    const counts = (await store.listSpaces()).map(({ expertName, count }) => [expertName, count]);
-    t.deepEqual(counts, [
-      ["one", 4],
-      ["two", 4],
-    ]);
-    const vectors = createRecord("q", 1001).vector;
-    for (const space of ["one", "two"]) {
-      const [hits] = await store.search(toHash(space), { vectors, k: 10, exact: true });
-      t.deepEqual(hits?.map(({ id }) => id).sort(), ["model-002", "model-003", "model-004", "model-005"]);
-    }
-    await store.upsert(toHash("one"), [createRecord("model-001", 1001, { createdMs: 9 })]);
-    const [hits] = await store.search(toHash("one"), { vectors, k: 1, exact: true });
-    t.is(hits?.[0]?.id, "model-001", "one that is written again is found again");
-  });
+  test.serial(
+    `the ${name} store deletes models from one space or from all, and counts those that were there`,
+    async (t) => {
+      const store = await contract.create(t);
+      for (const space of ["one", "two"]) {
+        await store.ensureSpace(createSpace(space));
+        await store.upsert(toHash(space), createRecords(6));
+      }
+      t.is(await store.delete(["model-000", "none", "model-000"], toHash("one")), 1);
+      t.is(await store.delete(["model-000", "model-001", "none"]), 2, "each once, in however many spaces it is");
+      t.is(await store.delete(["model-001"]), 0);
+      t.is(await store.delete([]), 0);
+      const counts = (await store.listSpaces()).map(({ expertName, count }) => [expertName, count]);
+      t.deepEqual(counts, [
+        ["one", 4],
+        ["two", 4],
+      ]);
+      const vectors = createRecord("q", 1001).vector;
+      for (const space of ["one", "two"]) {
+        const [hits] = await store.search(toHash(space), { vectors, k: 10, exact: true });
+        t.deepEqual(hits?.map(({ id }) => id).sort(), ["model-002", "model-003", "model-004", "model-005"]);
+      }
+      await store.upsert(toHash("one"), [createRecord("model-001", 1001, { createdMs: 9 })]);
+      const [hits] = await store.search(toHash("one"), { vectors, k: 1, exact: true });
+      t.is(hits?.[0]?.id, "model-001", "one that is written again is found again");
+    },
+  );
 
-  test(`the ${name} store takes many calls at once`, async (t) => {
+  test.serial(`the ${name} store takes many calls at once`, async (t) => {
     const { store, spaceId } = await withSpace(t, contract);
     const batches = Array.from({ length: 16 }, (_, batch) =>
       createRecords(20, `batch-${String(batch).padStart(2, "0")}-`),
@@ -408,7 +417,7 @@ function testChanges(contract: VectorStoreContract): void {
     t.is(Object.keys((await store.get(spaceId, ["batch-00-000"]))[0]?.metadata ?? {}).length, 10, "no change is lost");
   });
 
-  test(`the ${name} store compacts beside reads and writes, and everything stays`, async (t) => {
+  test.serial(`the ${name} store compacts beside reads and writes, and everything stays`, async (t) => {
     const { store, spaceId } = await withSpace(t, contract);
     const kept = createRecords(60, "kept-", { createdMs: 1, updatedMs: 1 });
     await store.upsert(spaceId, [...createRecords(60, "gone-"), ...kept]);

@@ -1,7 +1,6 @@
 import { type Command, Option } from "commander";
 import { type BackendName, backendNames } from "../../compute/create-backend.js";
 import { ProbestreamError, UnavailableError } from "../../errors/probestream-error.js";
-import { expertNotFound, findExpert } from "../../experts/catalogue.js";
 import { defaultConcurrency, type EmbedFilesOptions, embedFiles, type FileOutcome } from "../../search/embed-files.js";
 import type { EmbedPort } from "../../search/embed-port.js";
 import { startEmbedder } from "../../search/embedder.js";
@@ -18,7 +17,7 @@ import { type OutFile, openOutFile } from "../out-file.js";
 import { showProgress } from "../progress.js";
 import { createHeaderOption, createTokenOption, toModelOptions } from "../remote-options.js";
 import { createJsonWriter, createTableWriter, type ResultWriter, toErrorJson } from "../result-writer.js";
-import { type ConnectionOptions, connectToServer } from "../server-connection.js";
+import { type ConnectionOptions, connectToExperts } from "../server-connection.js";
 import { toPlain } from "../table.js";
 import { readTexts } from "../texts-file.js";
 
@@ -164,26 +163,6 @@ async function openPort(
   const { catalogue, wanted } = await openLocalExperts(options.experts, expert);
   const embedder = await startEmbedder({ catalogue, ...(backend !== undefined && { backend }) });
   return { port: createLocalPort(embedder), experts: wanted };
-}
-
-/** Connects. A name that is wrong for one model is wrong for all: better said once, before anything is read. */
-async function connectToExperts(
-  options: ConnectionOptions,
-  fallback: string,
-  wanted: readonly string[],
-): Promise<EmbedPort> {
-  const client = await connectToServer(options, fallback);
-  try {
-    const { experts } = wanted.length === 0 ? { experts: [] } : await client.listExperts();
-    for (const word of wanted) {
-      if (findExpert(experts, word) !== undefined) continue;
-      throw expertNotFound(word, `on the server ${options.server ?? fallback}; it has`, experts);
-    }
-    return client;
-  } catch (error) {
-    await client.close();
-    throw error;
-  }
 }
 
 /** What is asked for. */

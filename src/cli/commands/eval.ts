@@ -1,19 +1,20 @@
 import { access, constants, readFile, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
-import { type Expert, loadExpert, manifestName } from "../../experts/expert.js";
+import { loadExpert, manifestName } from "../../experts/expert.js";
 import { parseExpertManifest } from "../../experts/expert-manifest.js";
-import { type Dataset, type LabelSource, scanDataset } from "../../training/datasets/scan-dataset.js";
+import { type LabelSource, scanDataset } from "../../training/datasets/scan-dataset.js";
 import { evaluateExpert } from "../../training/evaluation/evaluate-expert.js";
 import type { EpochReport } from "../../training/fit-expert.js";
 import { toHtml } from "../../training/report/to-html.js";
 import { toParameters } from "../../training/to-parameters.js";
-import { type LabelTexts, toEvaluationData } from "../../training/to-train-data.js";
+import { toEvaluationData } from "../../training/to-train-data.js";
 import type { CommandContext } from "../command-context.js";
 import { addDatasetOptions, type DatasetOptions } from "../dataset-options.js";
 import { toEvaluationLines } from "../evaluation-table.js";
 import { exitCodes, usageError } from "../exit-codes.js";
-import { assertTextOptions, readLabelTexts } from "../label-texts.js";
+import { readExpertTexts } from "../expert-texts.js";
+import { assertTextOptions } from "../label-texts.js";
 import { type LabelOptions, readLabelSource } from "../labels-file.js";
 import { openLayers } from "../open-layers.js";
 import { parseCount } from "../option-values.js";
@@ -95,7 +96,8 @@ async function evaluate(
   });
   if (options.json !== true) for (const line of toScanLines(dataset)) await terminal.print(line);
   if (dataset.models.length === 0) throw usageError(`no model in ${folder} has a label ${toPlace(source)}`);
-  const texts = objective === "zeroshot" ? await readExpertTexts(expert, dataset, options, context) : undefined;
+  const labelled = [...new Set(dataset.models.flatMap((model) => model.labels))];
+  const texts = objective === "zeroshot" ? await readExpertTexts(expert, labelled, options, context) : undefined;
   const cache = options.cache ?? join(dirname(resolve(expertFolder)), ".probestream");
   const [layers] = await openLayers(dataset, [expert.layer], cache, context);
   if (layers === undefined) return exitCodes.unusable;
@@ -145,28 +147,6 @@ async function evaluate(
 
 function toPlace(source: LabelSource): string {
   return "labelKey" in source ? `in its metadata under "${source.labelKey}"` : "in the file of labels that can be used";
-}
-
-/** Vectors of the labels' texts, made as those that the expert was trained with. */
-async function readExpertTexts(
-  { textEncoder, prompt }: Expert,
-  { models }: Dataset,
-  options: EvalOptions,
-  context: CommandContext,
-): Promise<LabelTexts> {
-  const labels = [...new Set(models.flatMap((model) => model.labels))];
-  const own = options.prompt ?? (prompt === "" ? undefined : prompt);
-  const { texts, text } = await readLabelTexts(
-    { ...options, ...(own !== undefined && { prompt: own }) },
-    labels,
-    context,
-  );
-  if (text !== undefined && textEncoder !== "" && text.encoder !== textEncoder) {
-    throw usageError(
-      `--text-encoder: its ONNX model is ${text.encoder.slice(0, 12)}…, the expert was trained with ${textEncoder.slice(0, 12)}…`,
-    );
-  }
-  return texts;
 }
 
 interface Extent {

@@ -1,13 +1,16 @@
 import { basename, resolve } from "node:path";
 import type { Command } from "commander";
 import { InvalidInputError } from "../../errors/probestream-error.js";
+import { describeExpert } from "../../experts/expert.js";
+import { calibrateScores } from "../calibrate-scores.js";
 import { calibrate, toTreeLine } from "../calibration.js";
 import type { CommandContext } from "../command-context.js";
 import { CommandError, exitCodes, usageError } from "../exit-codes.js";
 import { findLocations } from "../find-locations.js";
+import { type KnownModelsOptions, readKnownModels } from "../known-models.js";
 import { toPlain } from "../table.js";
 
-interface CalibrateCommandOptions {
+interface CalibrateCommandOptions extends KnownModelsOptions {
   readonly tree?: string;
   readonly parent?: string;
 }
@@ -28,6 +31,8 @@ line is wrong; 3 fewer than ten models could be read.
 
 Examples:
   $ probestream experts calibrate experts/pony models/pony/ --tree pony --parent sdxl
+  $ probestream experts calibrate experts/pony models/pony/ --label-key concept \\
+      --text-encoder encoders/clip
 `;
 
 /** Adds `experts calibrate`. */
@@ -40,21 +45,37 @@ export function addExpertsCalibrate(experts: Command, context: CommandContext): 
     .argument("<model...>", "models of its tree: files and folders; best those it was not trained on")
     .option("--tree <name>", "what the tree is called (default: the folder's name)")
     .option("--parent <name>", "the tree that it grew from, where its ancestor is a fine-tune itself")
+    .option("--label-key <key>", "metadata key that holds a model's label, or its labels")
+    .option("--labels <file>", "CSV or JSON lines that say each model's label, in place of --label-key")
+    .option("--separator <text>", "between the labels of one model")
+    .option("--split-key <key>", "metadata key that holds a model's split (default: split)")
+    .option("--text-encoder <folder>", "model.onnx and tokenizer.json that encode the labels' texts, for zero-shot")
+    .option("--prompt <text>", "what is encoded, with {} for the label (default: the expert's)")
+    .option("--texts <file>", "vectors of the labels' texts, in place of --text-encoder")
     .addHelpText("after", help)
-    .action(async (folder: string, paths: readonly string[], { tree, parent }: CalibrateCommandOptions) => {
+    .action(async (folder: string, paths: readonly string[], options: CalibrateCommandOptions) => {
+      const { tree, parent } = options;
       if (tree === "" || parent === "") throw usageError("--tree and --parent must not be empty");
       const own = tree ?? basename(resolve(folder));
       if (parent === own) throw usageError(`--parent: a tree cannot have grown from itself ("${own}")`);
+      const known = await readKnownModels(await describeExpert(folder, context.signal), paths, options, context);
       const { locations, failures: unreadable } = await findLocations(paths, context.signal);
       const names = { name: own, ...(parent !== undefined && { parent }) };
-      const { tree: measured, failures } = await calibrate(folder, locations, names, context).catch(
-        (error: unknown) => {
-          if (!(error instanceof InvalidInputError) || error.reason !== "FIELD_INVALID") throw error;
-          throw new CommandError(error.message, exitCodes.unusable, { cause: error });
-        },
-      );
+      const {
+        tree: measured,
+        representations,
+        failures,
+      } = await calibrate(folder, locations, names, context).catch((error: unknown) => {
+        if (!(error instanceof InvalidInputError) || error.reason !== "FIELD_INVALID") throw error;
+        throw new CommandError(error.message, exitCodes.unusable, { cause: error });
+      });
       for (const { file, error } of unreadable) context.terminal.remark(toPlain(`${file}: ${error.message}`));
       await context.terminal.print(toPlain(toTreeLine(measured)));
+      const scores =
+        known === undefined
+          ? "scores: as they were; give --label-key or --labels to calibrate them anew"
+          : await calibrateScores(folder, representations, known, context.signal);
+      await context.terminal.print(scores);
       context.terminal.remark(toPlain(`written to ${folder}: the expert now refuses models of other trees`));
       context.exit(failures.length + unreadable.length > 0 ? exitCodes.someFailed : exitCodes.success);
     });

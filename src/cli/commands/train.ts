@@ -8,6 +8,7 @@ import { type EpochReport, fitExpert } from "../../training/fit-expert.js";
 import { defaultTrainSettings } from "../../training/train-settings.js";
 import { toParameterShapes } from "../../training/train-shape.js";
 import { writeExpert } from "../../training/write-expert.js";
+import { calibrateScores } from "../calibrate-scores.js";
 import { calibrate, toTreeLine } from "../calibration.js";
 import { chooseLayer, type Trainable, toRules } from "../choose-layer.js";
 import type { CommandContext } from "../command-context.js";
@@ -199,23 +200,33 @@ async function trainOn(
     parameters: chosen.parameters,
   });
   await rm(statePath, { force: true });
-  await calibrateTree(layers, options, context);
+  await calibrateTree(layers, encoded, options, context);
   const report = reports[chosen.epoch];
   if (report !== undefined) await terminal.print(`best on ${bestOn}: ${toEpochText(report, settings.epochs)}`);
   await terminal.print(`the expert is in ${options.out}`);
 }
 
-/** Measures the tree on the models, but for those kept for tests: without it the expert works, and refuses nothing. */
+/**
+ * Measures the tree on the models, but for those kept for tests, and calibrates scores on those kept for validation: without
+ * it the expert works, refuses nothing, and its cosines stay without a scale.
+ */
 async function calibrateTree(
   { models }: DatasetLayers,
+  encoded: EncodedLabels | undefined,
   { out, tree = basename(resolve(out)), parentTree }: TrainOptions,
   context: CommandContext,
 ): Promise<void> {
-  const locations = models.filter(({ split }) => !split.startsWith("test")).map(({ location }) => location);
+  const own = models.filter(({ split }) => !split.startsWith("test"));
+  const locations = own.map(({ location }) => location);
+  const known = {
+    models: new Map(own.map(({ location, labels, split }) => [location, { labels, isTrained: split === "train" }])),
+    ...(encoded !== undefined && { texts: encoded.texts }),
+  };
   const names = { name: tree, ...(parentTree !== undefined && { parent: parentTree }) };
   try {
     const measured = await calibrate(out, locations, names, context);
     await context.terminal.print(toPlain(toTreeLine(measured.tree)));
+    await context.terminal.print(await calibrateScores(out, measured.representations, known, context.signal));
   } catch (error) {
     context.signal.throwIfAborted();
     if (!(error instanceof ProbestreamError)) throw error;

@@ -1,7 +1,7 @@
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { type Database, open, type RootDatabase } from "lmdb";
 import { PreconditionError } from "../../../errors/probestream-error.js";
+import { prepareFolder } from "./prepare-folder.js";
 import { toStoreError } from "./to-store-error.js";
 
 /** Keys are bytes, ordered as bytes; values are bytes. */
@@ -81,7 +81,7 @@ const encodings = { keyEncoding: "binary", encoding: "binary" } as const;
 export function openDatabase(folder: string): StoreDatabase {
   let root: RootDatabase<Buffer, Buffer> | undefined;
   try {
-    mkdirSync(folder, { recursive: true });
+    prepareFolder(folder, fileName);
     root = open<Buffer, Buffer>({
       path: join(folder, fileName),
       noSubdir: true,

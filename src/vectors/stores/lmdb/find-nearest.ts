@@ -28,7 +28,7 @@ export interface NearestQuestion {
  */
 export async function findNearest(
   graph: NearestGraph,
-  space: ResidentSpace,
+  space: Pick<ResidentSpace, "width" | "idOf" | "rowOf">,
   candidates: readonly Candidates[],
   question: NearestQuestion,
 ): Promise<Hit[][] | undefined> {
@@ -118,7 +118,7 @@ function toSlot({ first, slots }: Candidates, row: number): number {
 
 /** The k nearest of some slots, by cosines in float64. */
 function rank(
-  space: ResidentSpace,
+  space: Pick<ResidentSpace, "width" | "idOf" | "rowOf">,
   unit: Float32Array,
   slots: readonly number[],
   { k, minCosine }: NearestQuestion,

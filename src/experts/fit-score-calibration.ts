@@ -1,0 +1,177 @@
+import { countRows, type Rows, rowOf, toRows } from "../linalg/rows.js";
+import type { Checkpoint } from "./checkpoint.js";
+import { type Candidates, fewestModels, fitLogits, fitSoftmax, type ScoredModel, spread } from "./fit-label-scores.js";
+import { fitScoreScale } from "./fit-score-scale.js";
+import { toLabelQueries, toUnit } from "./label-queries.js";
+import { toNearestCosine } from "./score-calibration-background.js";
+import type { BySight, ScoreModel, ScoreScale } from "./score-calibration-model.js";
+
+/** What scores are calibrated on. */
+export interface ScoreSample {
+  readonly models: readonly ScoredModel[];
+  /** Labels that the expert was trained on; of a classification expert one per row of its head. May be empty. */
+  readonly bank: readonly string[];
+  /** For a zero-shot expert: vectors of labels' texts, those of the bank and others. Labels without one are left out. */
+  readonly texts?: {
+    readonly labels: readonly string[];
+    /** d_text wide, one per label. */
+    readonly vectors: { readonly columns: number; readonly values: Float32Array };
+  };
+}
+
+const mostBackground = 256;
+/** With fewer models that the expert was not trained on, the background takes others in as well. */
+const fewestBackground = 64;
+const mostExamples = 512;
+const mostTexts = 2048;
+/** Radius of what an expert judges: so many of its own texts lie nearer to another, with an allowance of a tenth. */
+const [within, allowance] = [0.95, 1.1];
+/** Radius where there is one text alone. */
+const loneRadius = 0.5;
+/** Scales of known labels hold for their very texts: this far from the nearest, 1 − cosine, a query is new at the latest. */
+const mostNovelty = 0.05;
+/** Share of labels, of all that two models have, that makes one an example of the other. */
+const alike = 0.5;
+
+/**
+ * Calibrates an expert's scores. Needs models that it was not trained on, with labels; what these do not allow to fit is
+ * left out: scales of labels that were held out, say, where there are no models of such.
+ *
+ * Memory: four numbers for each pair of a label and a model, 400,000 at most.
+ */
+export function fitScoreCalibration(
+  checkpoint: Pick<Checkpoint, "objective" | "head">,
+  { models, bank, texts }: ScoreSample,
+): ScoreModel {
+  const { objective, head } = checkpoint;
+  const isZeroshot = objective === "zeroshot";
+  const width = models[0]?.representation.length ?? 0;
+  const fresh = models.filter(({ isTrained }) => !isTrained);
+  const background = toUnitRows(width, pickBackground(models, fresh));
+  const vectors = toVectors(texts);
+  const toVectorRows = (labels: readonly string[]): Rows =>
+    toRows(
+      texts?.vectors.columns ?? 0,
+      labels.flatMap((label) => vectors.get(label) ?? []),
+    );
+  const toCandidates = (labels: readonly string[], own: readonly ScoredModel[]): Candidates => ({
+    labels,
+    queries: labels.length === 0 ? toRows(width, []) : toLabelQueries(checkpoint, toVectorRows(labels)),
+    models: own,
+  });
+  const withSome = (wanted: ReadonlySet<string>) =>
+    fresh.filter(({ labels }) => labels.some((label) => wanted.has(label)));
+  const known = isZeroshot ? bank.filter((label) => vectors.has(label)) : bank;
+  const seenLabels = new Set(known);
+  const newLabels = new Set(
+    fresh.flatMap(({ labels }) => labels.filter((label) => vectors.has(label) && !seenLabels.has(label))),
+  );
+  // A classification expert says of every model which labels it has not.
+  const labelled = isZeroshot ? withSome(seenLabels) : fresh.filter(({ labels }) => labels.length > 0);
+  const seen = toCandidates(known, labelled);
+  const unseen = toCandidates(isZeroshot ? [...newLabels] : [], withSome(newLabels));
+  const logits = isZeroshot ? undefined : fitLogits(seen, head);
+  const trainedTexts = toVectorRows(known.length > 0 ? known : [...vectors.keys()]);
+  const judging = isZeroshot ? toUnit(thin(trainedTexts, mostTexts)) : toRows(0, []);
+  const example = fitExamples(fresh, background);
+  return {
+    objective,
+    background,
+    labels: known,
+    queries: seen.queries,
+    texts: judging,
+    radius: toRadius(judging),
+    novelty: toNovelty(unseen.queries, seen.queries),
+    text: toBySight(fitTexts(seen, background), fitTexts(unseen, background)),
+    ...(example !== undefined && { example }),
+    oneOfMany: isZeroshot
+      ? toBySight(fitSoftmax(seen), fitSoftmax(unseen))
+      : toBySight(fitSoftmax(seen, head) ?? logits?.slope, undefined),
+    ...(logits !== undefined && { anyOfMany: logits }),
+  };
+}
+
+function fitTexts({ labels, queries, models }: Candidates, background: Rows): ScoreScale | undefined {
+  if (models.length < fewestModels) return undefined;
+  const own = models.map((model) => new Set(model.labels));
+  const units = toUnitRows(background.width, models);
+  const isMatch = (query: number, model: number): boolean => own[model]?.has(labels[query] ?? "") === true;
+  return fitScoreScale({ queries, models: units, isMatch }, background);
+}
+
+function fitExamples(fresh: readonly ScoredModel[], background: Rows): ScoreScale | undefined {
+  const labelled = spread(
+    fresh.filter(({ labels }) => labels.length > 0),
+    mostExamples,
+  );
+  if (labelled.length < fewestModels) return undefined;
+  const units = toUnitRows(background.width, labelled);
+  const sets = labelled.map(({ labels }) => new Set(labels));
+  const isMatch = (query: number, model: number): boolean | undefined => {
+    const [a, b] = [sets[query], sets[model]];
+    if (a === undefined || b === undefined || query === model) return undefined;
+    const shared = [...a].filter((label) => b.has(label)).length;
+    return shared >= alike * (a.size + b.size - shared);
+  };
+  return fitScoreScale({ queries: units, models: units, isMatch }, background);
+}
+
+/** How far texts that are trained on lie from the nearest other one. */
+function toRadius(texts: Rows): number {
+  const count = countRows(texts);
+  if (count < 2) return count * loneRadius;
+  const distances = Array.from({ length: count }, (_, row) => 1 - toNearestCosine(rowOf(texts, row), texts, row));
+  return Math.min(1, allowance * quantile(distances, within));
+}
+
+function toNovelty(unseen: Rows, seen: Rows): number {
+  if (countRows(seen) === 0) return 0;
+  const distances = Array.from(
+    { length: countRows(unseen) },
+    (_, row) => 1 - toNearestCosine(rowOf(unseen, row), seen),
+  );
+  return Math.max(0, Math.min(mostNovelty, ...distances));
+}
+
+function toVectors(texts: ScoreSample["texts"]): Map<string, Float32Array> {
+  if (texts === undefined) return new Map();
+  const rows = { width: texts.vectors.columns, values: texts.vectors.values };
+  return new Map(texts.labels.map((label, row) => [label, rowOf(rows, row)]));
+}
+
+function pickBackground(all: readonly ScoredModel[], fresh: readonly ScoredModel[]): readonly ScoredModel[] {
+  if (fresh.length >= fewestBackground) return spread(fresh, mostBackground);
+  const trained = all.filter(({ isTrained }) => isTrained);
+  return [...fresh, ...spread(trained, mostBackground - fresh.length)];
+}
+
+function thin(rows: Rows, most: number): Rows {
+  const count = countRows(rows);
+  const kept = spread(
+    Array.from({ length: count }, (_, row) => row),
+    most,
+  );
+  return toRows(
+    rows.width,
+    kept.map((row) => rowOf(rows, row)),
+  );
+}
+
+function toUnitRows(width: number, models: readonly ScoredModel[]): Rows {
+  return toUnit(
+    toRows(
+      width,
+      models.map(({ representation }) => representation),
+    ),
+  );
+}
+
+function toBySight<T>(seen: T | undefined, unseen: T | undefined): BySight<T> {
+  return { ...(seen !== undefined && { seen }), ...(unseen !== undefined && { unseen }) };
+}
+
+/** The value that a share of some are below. */
+function quantile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0;
+}

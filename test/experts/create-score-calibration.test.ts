@@ -1,0 +1,114 @@
+import test from "ava";
+import fc from "fast-check";
+import { createScoreCalibration } from "../../src/experts/create-score-calibration.js";
+import { type Rows, rowOf } from "../../src/linalg/rows.js";
+import { assertRefused } from "../helpers/assert-refused.js";
+import { createScoreModel, createUnit, createUnitRows } from "../helpers/score-model.js";
+
+const model = createScoreModel();
+const calibration = createScoreCalibration(model);
+const cosine = fc.double({ min: -1, max: 1, noNaN: true });
+const cosines = fc.array(cosine, { minLength: 1, maxLength: 30 }).map((values) => Float32Array.from(values));
+
+test("scores lie between 0 and 1 and rise with the cosine, whatever the query and its kind", (t) => {
+  fc.assert(
+    fc.property(fc.nat(1000), fc.constantFrom("text", "example"), cosine, cosine, (seed, kind, a, b) => {
+      for (const own of [
+        model,
+        createScoreModel({ text: {} }),
+        createScoreModel({ text: { unseen: { z: 1, cosine: 0, offset: 0 } } }),
+      ]) {
+        const score = createScoreCalibration(own).toScorer(createUnit(6, seed), kind);
+        const [low, high] = [score(Math.min(a, b)), score(Math.max(a, b))];
+        t.true(low >= 0 && high <= 1 && low <= high);
+        if (Math.abs(a - b) > 1e-6) t.true(low < high);
+      }
+    }),
+  );
+});
+
+test("probabilities of one of many add up to 1 and keep the order of cosines", (t) => {
+  fc.assert(
+    fc.property(cosines, fc.boolean(), fc.nat(1000), (values, hasQueries, seed) => {
+      const queries = createUnitRows(values.length, 6, seed);
+      const given = hasQueries ? Array.from(values, (_, row) => rowOf(queries, row)) : undefined;
+      const shares = calibration.toOneOfMany(values, given);
+      t.true(Math.abs(shares.reduce((sum, share) => sum + share, 0) - 1) < 1e-9);
+      for (let i = 1; i < values.length; i++) {
+        const [a, b] = [values[i - 1] as number, values[i] as number];
+        t.true(
+          a >= b
+            ? (shares[i - 1] as number) >= (shares[i] as number)
+            : (shares[i - 1] as number) <= (shares[i] as number),
+        );
+      }
+    }),
+  );
+});
+
+test("labels that the expert never saw are told with less certainty", (t) => {
+  const values = Float32Array.of(0.5, 0.4);
+  const known = [rowOf(model.queries, 0), rowOf(model.queries, 1)];
+  const fresh = known.map((query) => query.map((value) => -value));
+  const [seen, unseen] = [calibration.toOneOfMany(values, known), calibration.toOneOfMany(values, fresh)];
+  t.deepEqual([...seen], [...calibration.toOneOfMany(values)]);
+  t.true((seen[0] as number) > 0.9 && (unseen[0] as number) < 0.75);
+  const [query = new Float32Array(6), other = query] = [known[0], fresh[0]];
+  t.true(calibration.toScorer(query, "text")(0.9) > calibration.toScorer(other, "text")(0.9));
+});
+
+test("any of many asks each label by itself", async (t) => {
+  const queries = [0, 1, 2].map((row) => rowOf(model.queries, row));
+  const values = Float32Array.of(0.9, -0.2, 0.9);
+  const shares = calibration.toAnyOfMany(values, queries);
+  for (const [row, query] of queries.entries()) {
+    t.is(shares[row], calibration.toScorer(query, "text")(values[row] as number));
+  }
+  await assertRefused(t, () => calibration.toAnyOfMany(values, queries.slice(1)), {
+    reason: "FIELD_INVALID",
+    message: "3 cosines need the query of each; 2 were given",
+  });
+});
+
+test("a classification expert's logits are scaled; without a scale they are probabilities as they come", (t) => {
+  const classifier = { objective: "classification", texts: { width: 0, values: new Float32Array(0) } } as const;
+  const logits = Float32Array.of(-1, 0, 2);
+  const plain = createScoreCalibration(createScoreModel({ ...classifier, oneOfMany: {} }));
+  const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
+  t.deepEqual([...plain.toAnyOfMany(logits, undefined)], [...logits].map(sigmoid));
+  const fitted = createScoreCalibration(
+    createScoreModel({ ...classifier, anyOfMany: { slope: 0.5, offset: 1 }, oneOfMany: { seen: 0.5 } }),
+  );
+  t.deepEqual(
+    [...fitted.toAnyOfMany(logits, undefined)],
+    [...logits].map((logit) => sigmoid(0.5 * logit + 1)),
+  );
+  t.true(Math.abs((fitted.toOneOfMany(Float32Array.of(0, 2))[1] as number) - sigmoid(1)) < 1e-12);
+  t.is(fitted.judgeText(new Float32Array(5)).radius, model.radius);
+});
+
+test("a text near those of the training is judged; one far away, or of no known words, is not", (t) => {
+  const own = rowOf(model.texts, 1).map((value) => 7 * value);
+  const { distance, radius } = calibration.judgeText(own);
+  t.true(distance < 1e-6 && radius === 0.25);
+  const opposite = calibration.judgeText(own.map((value) => -value));
+  t.true(opposite.distance > opposite.radius);
+  t.deepEqual(calibration.judgeText(new Float32Array(5)), { distance: 2, radius: 0.25 });
+});
+
+test("a label of the bank has its query; what was not fitted is said", (t) => {
+  t.deepEqual(calibration.labelQuery("dog"), rowOf(model.queries, 1).slice());
+  t.is(calibration.labelQuery("fox"), undefined);
+  t.deepEqual(calibration.fitted, { text: true, example: true, labels: true });
+  const { example: _, ...rest } = createScoreModel({ text: {}, oneOfMany: {} });
+  t.deepEqual(createScoreCalibration(rest).fitted, { text: false, example: false, labels: false });
+});
+
+test("a model that is its own query does not widen its background", (t) => {
+  const query = rowOf(model.background, 4);
+  const without = { width: 6, values: model.background.values.filter((_, at) => Math.floor(at / 6) !== 4) };
+  const usual = createScoreModel({ example: { z: 1, cosine: 0, offset: 0 } });
+  const score = (background: Rows): number =>
+    createScoreCalibration({ ...usual, background }).toScorer(query, "example")(0.3);
+  t.true(Math.abs(score(usual.background) - score(without)) < 1e-12);
+});
