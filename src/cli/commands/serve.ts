@@ -48,7 +48,10 @@ export function addServe(program: Command, context: CommandContext): void {
         .argParser(parseAddress)
         .default(parseAddress(defaultAddress), defaultAddress),
     )
-    .option("--store <place>", "keep a catalogue of models: a folder, made if it is not there, or postgres://USER@HOST/NAME")
+    .option(
+      "--store <place>",
+      "keep a catalogue of models: a folder, made if it is not there, or postgres://USER@HOST/NAME",
+    )
     .option(
       "--text-encoder <place>",
       "folder or Hugging Face id of the text encoder that an expert names, to search in words; repeatable",

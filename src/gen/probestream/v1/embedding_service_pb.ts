@@ -981,8 +981,7 @@ export type ProjectedModel = Message<"probestream.v1.ProjectedModel"> & {
   tensors: TensorRange[];
 
   /**
-   * One per target of the plan, in its order. A caller may send those of a model that is not routed in several parts, and
-   * gets as many results.
+   * One per target of the plan, in its order.
    *
    * @generated from field: repeated probestream.v1.ProjectionTarget targets = 3;
    */
@@ -1189,8 +1188,8 @@ export const EmbeddingService: GenService<{
    * sums in place of the weights. The same checks and the same result as those of EmbedModel; an error of one model fails
    * no other. Each model is one message's business: nothing is resumed, and sending it again is safe.
    *
-   * The sums are linear in the weights and far fewer, but not secret: a layer of at most r_V rows and r_U columns could be
-   * worked out from them.
+   * The sums are linear in the weights and far fewer, but no secret keeping: a layer of at most r_V rows and r_U columns
+   * can be worked out from them, and from its sketch one of at most 128 rows and 64 columns.
    *
    * @generated from rpc probestream.v1.EmbeddingService.EmbedProjection
    */
