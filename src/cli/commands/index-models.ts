@@ -13,6 +13,7 @@ import { type FactSources, toIndexFacts, toUserFacts } from "../model-facts.js";
 import { type OpenedCatalogue, openCatalogueOf } from "../open-retrieval.js";
 import { collectWord, parseCount } from "../option-values.js";
 import { collectMetadata } from "../parse-scalar.js";
+import { createPrivateOption, privateHelp } from "../private-port.js";
 import { showProgress } from "../progress.js";
 import { createHeaderOption, createTokenOption, toModelOptions } from "../remote-options.js";
 import { toErrorFields, toErrorJson } from "../result-writer.js";
@@ -33,6 +34,7 @@ interface IndexOptions extends RetrievalOptions {
   readonly hashFiles?: boolean;
   readonly concurrency: number;
   readonly json?: boolean;
+  readonly private?: boolean;
   readonly quiet?: boolean;
   readonly header?: Readonly<Record<string, string>>;
   readonly token?: string;
@@ -50,7 +52,7 @@ indexed.
 and false are truths, all else is text, also "8" in double quotes. --metadata is a CSV file
 whose first line names the columns, one of them path, or JSON lines; a column base is the
 model's base. What a file says of itself is kept apart, as claim.NAME.
-${storeHelp}
+${storeHelp}${privateHelp}
 Exit codes: 0 all models are in the catalogue; 1 some failed (they are named at the end); 2
 the command line is wrong; 3 no server, no store, no expert, or no model that could be
 indexed; 130 interrupted.
@@ -87,6 +89,7 @@ export function addIndex(program: Command, context: CommandContext): void {
     .option("--skip-copies", "leave out what has the same weights as a model of another id")
     .option("--fill", "a space that is new is not searched until `catalogue switch`")
     .option("--hash-files", "keep the SHA-256 of each file; reads all of it")
+    .addOption(createPrivateOption())
     .option("--concurrency <n>", "streams at once", parseCount, defaultConcurrency)
     .option("--json", "one JSON object per model")
     .option("--quiet", "no progress and no summary, only failures")
@@ -126,7 +129,7 @@ interface Job {
 /** Opens the catalogue, and indexes all; where that is interrupted or fails, it says how far it came. */
 async function indexFound(targets: readonly IndexTarget[], job: Job, context: CommandContext): Promise<void> {
   const { tally, options } = job;
-  const opened = await openCatalogueOf(options, context);
+  const opened = await openCatalogueOf(options, context, { isPrivate: options.private === true });
   try {
     await run(targets, opened, job, context);
     context.signal.throwIfAborted();
