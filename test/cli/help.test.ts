@@ -3,7 +3,7 @@ import test from "ava";
 import { runCli } from "./run-cli.js";
 
 for (const [command, ...mentions] of [
-  ["embed", "--server", "--local", "--texts", "--json", "--out", "--concurrency", "Exit codes"],
+  ["embed", "--server", "--local", "--private", "--texts", "--json", "--out", "--concurrency", "Exit codes"],
   ["inspect", "--experts", "--all", "--json", "Exit codes"],
   ["experts", "--server", "--experts", "--json"],
   ["serve", "--listen", "--state-dir", "--processes", "--memory-budget", "--receive-window", "--grace"],
