@@ -1,9 +1,11 @@
 import { type Bench, parseBenchOptions } from "./bench-options.js";
 import { calibration } from "./calibration.js";
+import { clients } from "./clients.js";
 import { discoveryScale } from "./discovery-scale.js";
 import { duplicates } from "./duplicates.js";
 import { heritage } from "./heritage.js";
 import { ingest } from "./ingest.js";
+import { localProbing } from "./local-probing.js";
 import { memory } from "./memory.js";
 import { models } from "./models.js";
 import { projection } from "./projection.js";
@@ -20,10 +22,12 @@ import { worker } from "./worker.js";
 
 const benches = {
   calibration,
+  clients,
   "discovery-scale": discoveryScale,
   heritage,
   duplicates,
   ingest,
+  "local-probing": localProbing,
   memory,
   models,
   projection,

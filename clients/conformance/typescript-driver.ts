@@ -19,6 +19,7 @@ import type { IndexFacts } from "../../src/vectors/index-facts.js";
 import { type ModelFile, openModel } from "../../src/weights/model-file.js";
 import { openRawClient, type UploadAnswer } from "../../test/helpers/rpc-client.js";
 import type { CaseStep, Json, JsonObject } from "./conformance-case.js";
+import { createRetrievalVerbs } from "./typescript-retrieval.js";
 
 /** The client has nothing for this verb, or for these arguments. */
 class Unsupported extends Error {}
@@ -72,6 +73,8 @@ interface Source {
 const mostRouteBytes = 3 * 1024 * 1024;
 
 type Verb = (client: ProbestreamClient, args: Args, connection: Connection) => Promise<Json>;
+
+const retrievalVerbs = createRetrievalVerbs(toError);
 
 const verbs: Readonly<Record<string, Verb>> = {
   embed,
@@ -277,9 +280,11 @@ async function runSteps({ connect: connection, steps }: Request): Promise<Json[]
     const outcomes: Json[] = [];
     for (const { verb, args } of steps) {
       const run = verbs[verb];
-      if (run === undefined) throw new Unsupported(`this client has no ${verb} yet`);
+      const runRetrieval = retrievalVerbs[verb];
       try {
-        outcomes.push({ ok: await run(client, args as Args, connection) });
+        if (run !== undefined) outcomes.push({ ok: await run(client, args as Args, connection) });
+        else if (runRetrieval !== undefined) outcomes.push({ ok: await runRetrieval(client, args) });
+        else throw new Unsupported(`this client has no ${verb} yet`);
       } catch (error) {
         if (error instanceof Unsupported) throw error;
         outcomes.push({ error: toError(error) });

@@ -1,12 +1,18 @@
 import { execFile, execFileSync } from "node:child_process";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import test from "ava";
 import { repositoryRoot } from "../../bench/repository-root.js";
 import { createCaseServers } from "../../clients/conformance/case-servers.js";
 import { createWorld } from "../../clients/conformance/world.js";
+import { makeExample } from "../../scripts/example.js";
+import { openCatalogue } from "../../src/experts/catalogue.js";
+import { startServer } from "../../src/rpc/server.js";
+import { createMemoryStore } from "../../src/vectors/stores/memory.js";
+import { readFencedBlocks } from "../docs/fenced-blocks.js";
 import { goldenNames, readGoldenCase } from "../helpers/golden.js";
+import { createTemporaryFolder } from "../helpers/temporary-folder.js";
 
 /** Debian's interpreter, which has Debian's grpcio; another may come first in PATH. */
 const python = "/usr/bin/python3";
@@ -22,6 +28,21 @@ const missing = ((): string | undefined => {
 const withPython = missing === undefined ? test : test.skip;
 const reason = missing === undefined ? "" : ` (skipped: ${missing})`;
 
+/** Runs blocks of the README, one after another, in a folder with the example; gives what each printed. */
+async function runReadme(folder: string, target: string): Promise<string[]> {
+  const blocks = (await readFencedBlocks("clients/python/README.md")).filter(({ language }) => language === "python");
+  const printed: string[] = [];
+  for (const { text } of blocks) {
+    const { stdout } = await promisify(execFile)(python, ["-c", text.replaceAll("127.0.0.1:50051", target)], {
+      cwd: folder,
+      env: { ...process.env, PYTHONDONTWRITEBYTECODE: "1", PYTHONPATH: join(repositoryRoot, "clients/python") },
+      timeout: 30_000,
+    });
+    printed.push(stdout);
+  }
+  return printed;
+}
+
 /** Runs test files of the Python client; throws with what they print if one fails. */
 async function runTests(world: string, ...modules: readonly string[]): Promise<string> {
   const folder = join(repositoryRoot, "clients/python");
@@ -36,6 +57,22 @@ async function runTests(world: string, ...modules: readonly string[]): Promise<s
 withPython(`the Python client reads files, URLs and arrays, and knows the wire${reason}`, async (t) => {
   t.log(await runTests("", "tests.test_sources", "tests.test_wire"));
   t.pass();
+});
+
+withPython(`the quick start of the Python client prints what it says${reason}`, async (t) => {
+  const folder = await createTemporaryFolder(t);
+  await makeExample(join(folder, "example"));
+  const store = createMemoryStore();
+  const catalogue = openCatalogue(join(folder, "example", "experts"));
+  const server = await startServer({ catalogue, backend: "onnx", workerCount: 1, store });
+  t.teardown(() => server.close(0));
+  const [embedded = "", searched = "", refused = ""] = await runReadme(folder, `127.0.0.1:${server.port}`);
+  const readme = await readFile(join(repositoryRoot, "clients/python/README.md"), "utf8");
+  t.true(readme.includes(`\n\`\`\`\n${embedded}\`\`\`\n`), embedded);
+  t.true(readme.includes(`\n\`\`\`\n${refused}\`\`\`\n`), refused);
+  const lines = searched.trim().split("\n");
+  t.is(lines.length, 25);
+  t.deepEqual(new Set(lines.at(-1)?.match(/jazz-lora-\d/g)), new Set(["jazz-lora-2", "jazz-lora-3"]));
 });
 
 withPython(`the Python client embeds, resumes, cancels and retrieves on the real server${reason}`, async (t) => {

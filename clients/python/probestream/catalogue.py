@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, Iterable, Iterator, List, Mapping, Optional, Sequence
+from typing import Any, Iterable, Iterator, List, Mapping, Optional, Sequence, TypeVar
 
 from probestream.connection import Connection, batches
 from probestream.convert import from_record, to_record, to_scalars, to_space
@@ -17,8 +17,10 @@ from probestream.stopping import Stop
 _IMPORT_RECORDS = 256
 _IMPORT_BYTES = 2 * 1024 * 1024
 
-#: Items of one call that any server takes, where it does not say.
-_MOST_ITEMS = 1000
+#: Items of one call that any server takes.
+_CERTAIN_ITEMS = 100
+
+T = TypeVar("T")
 
 
 class Catalogue:
@@ -49,7 +51,7 @@ class Catalogue:
         ids = [model_ids] if isinstance(model_ids, str) else list(model_ids)
         asked = [("model_ids", one) for one in ids] + [("weights_hashes", one) for one in weights_hashes]
         records: List[Record] = []
-        for batch in batches(asked, self._most()):
+        for batch in self._split(asked):
             request = catalogue_service_pb2.GetModelsRequest(spaces=spaces, with_representations=with_representations)
             for name, value in batch:
                 getattr(request, name).append(value)
@@ -97,9 +99,8 @@ class Catalogue:
 
     def delete(self, model_ids: Iterable[str], *, space: str = "") -> int:
         """Removes models, of one space or of all, and returns how many were there."""
-        ids = [model_ids] if isinstance(model_ids, str) else model_ids
         count = 0
-        for batch in batches(ids, self._most()):
+        for batch in self._split([model_ids] if isinstance(model_ids, str) else model_ids):
             request = catalogue_service_pb2.DeleteModelsRequest(model_ids=batch, space=space)
             count += self._connection.unary(self._catalogue.DeleteModels, request, safe=False).deleted_count
         return count
@@ -171,9 +172,11 @@ class Catalogue:
         request = catalogue_service_pb2.DropSpaceRequest(space_id=space_id)
         self._connection.unary(self._catalogue.DropSpace, request, safe=False)
 
-    def _most(self) -> int:
-        """Items that the server takes in one call."""
-        return self._connection.limits().max_queries or _MOST_ITEMS
+    def _split(self, items: "Iterable[T]") -> "Iterator[List[T]]":
+        """Items in lists that the server takes in one call. It is asked how many only where there are many."""
+        known = list(items)
+        most = len(known) if len(known) <= _CERTAIN_ITEMS else self._connection.limits().max_queries or _CERTAIN_ITEMS
+        return batches(known, max(1, most))
 
 
 def _record_batches(records: Iterable[Record]) -> Iterator["List[catalogue_service_pb2.ModelRecord]"]:

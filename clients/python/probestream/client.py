@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optio
 import numpy.typing as npt
 
 from probestream.catalogue import Catalogue
-from probestream.connection import Connection, Tls, batches
+from probestream.connection import Connection, Tls
 from probestream.convert import (
     to_answer,
     to_candidates,
@@ -210,7 +210,7 @@ class Client(Catalogue):
             (answer,) = self.retrieve([queries], with_records=with_records)
             return _unless_error(answer)
         answers: List[Answer] = []
-        for batch in batches(map(to_query, queries), self._most()):
+        for batch in self._split(map(to_query, queries)):
             request = retrieval_service_pb2.BatchRetrieveRequest(queries=batch, with_records=with_records)
             answers.extend(map(to_answer, self._connection.unary(self._retrieval.BatchRetrieve, request).answers))
         return answers
@@ -236,7 +236,7 @@ class Client(Catalogue):
         if mode not in _MODES:
             raise ProbestreamError("FIELD_INVALID", f"mode is {mode!r}; it can be one_of_many or any_of_many")
         answers: List[Classification] = []
-        for batch in batches(to_examples(models), self._most()):
+        for batch in self._split(to_examples(models)):
             request = retrieval_service_pb2.ClassifyRequest(
                 models=batch, labels=labels, experts=experts, mode=_MODES[mode], top=top
             )
@@ -253,7 +253,7 @@ class Client(Catalogue):
     ) -> List[Duplicates]:
         """Finds models that are nearly the same as others: per model those whose cosine reaches a bound (0.999)."""
         answers: List[Duplicates] = []
-        for batch in batches([model_ids] if isinstance(model_ids, str) else model_ids, self._most()):
+        for batch in self._split([model_ids] if isinstance(model_ids, str) else model_ids):
             request = retrieval_service_pb2.FindDuplicatesRequest(
                 model_ids=batch, min_cosine=min_cosine, k=k, experts=experts
             )

@@ -1,9 +1,11 @@
 """Embedding, on the real server."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest
@@ -78,6 +80,8 @@ class GoldenTest(ServerCase):
                 self.m.fc.weight = torch.nn.Parameter(weight)
 
         self.assert_close(self.client.embed(Module(), experts="small").representation, expected)
+        nowhere = torch.nn.Linear(10, 12, bias=False, device="meta").weight
+        self.assert_refused("FIELD_INVALID", lambda: self.client.embed({"m.fc.weight": nowhere}, experts="small"))
 
     def test_many_models_share_a_stream_and_keep_their_order(self):
         paths = [self.small(i % 8 + 1)[0] for i in range(300)]
@@ -169,6 +173,15 @@ class ErrorTest(ServerCase):
         self.assertEqual(wrong.error.reason, "FIELD_INVALID")
         with self.assertRaises(probestream.ProbestreamError):
             _ = missing.representation
+
+    def test_a_path_that_is_no_utf_8_is_read_all_the_same(self):
+        path = os.fsencode(self.world["small"][0][0])
+        with tempfile.TemporaryDirectory() as folder:
+            odd = os.path.join(os.fsencode(folder), b"\xff.safetensors")
+            shutil.copy(path, odd)
+            result = self.client.embed(os.fsdecode(odd), experts="small")
+        self.assert_close(result.representation, self.world["small"][0][1])
+        self.assertTrue(result.model_id.endswith("?.safetensors"))
 
     def test_a_server_that_is_not_there_is_named_once_for_all(self):
         with probestream.connect(self.world["dead"]) as client:

@@ -81,6 +81,7 @@ class FileTest(unittest.TestCase):
             {"a": {**entry, "more": 1}},
             {"a": entry, "__metadata__": {"x": 1}},
             b'{"a": ' + json.dumps(entry).encode() + b', "a": ' + json.dumps(entry).encode() + b"}",
+            {"a\ud800": entry},
             b"[" * 100_000,
         ):
             self.assert_refused("HEADER_MALFORMED", with_header(header))

@@ -29,7 +29,11 @@ class ArrayModel(OpenModel):
         self.tensors = {name: _describe(name, array) for name, array in arrays.items()}
 
     def stream(self, name: str, begin: int, end: int, chunk_bytes: int, stop: Stop) -> Iterator[memoryview]:
-        view = _to_bytes(self._arrays[name])
+        try:
+            view = _to_bytes(self._arrays[name])
+        except Exception as error:  # what PyTorch says of tensors without values, of a device that is gone
+            message = f'"{name}" of a state dict has no bytes that can be read: {error}'
+            raise ProbestreamError("FIELD_INVALID", message, {"tensor": name}) from error
         for at in range(begin, end, chunk_bytes):
             stop.check()
             yield view[at : min(end, at + chunk_bytes)]

@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from probestream.errors import ProbestreamError
-from probestream.sources.byte_source import ByteSource, FileSource, MemorySource
+from probestream.sources.byte_source import ByteSource, FileSource, MemorySource, to_file_error
 from probestream.sources.http_source import HttpSource, is_url
 from probestream.sources.model import OpenModel, TensorInfo
 from probestream.sources.safetensors_header import Header, StoredTensor, read_header
@@ -139,7 +139,10 @@ def open_bytes(data: Any, name: str, stop: Stop) -> FileModel:
 
 def _to_file(folder: str) -> str:
     """The one model of a folder."""
-    names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
+    try:
+        names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
+    except OSError as error:
+        raise to_file_error(error, folder) from error
     indexes = [name for name in names if name.endswith(_INDEX)]
     shard = re.compile(r"-\d{5}-of-\d{5}\.safetensors$")
     files = [name for name in names if name.endswith(".safetensors") and not (indexes and shard.search(name))]

@@ -90,6 +90,8 @@ def _parse(text: bytes, name: str) -> Dict[str, Any]:
 
     try:
         entries = json.loads(text.decode("utf-8"), object_pairs_hook=to_object)
+        # Halves of surrogate pairs, which JSON can spell, are no text that can be sent.
+        json.dumps(entries, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError) as error:
         raise _malformed(f'the header of "{name}" is no JSON in UTF-8: {error}; the file is damaged') from error
     if not isinstance(entries, dict):

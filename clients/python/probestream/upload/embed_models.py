@@ -230,7 +230,8 @@ def embed_models(
 
 
 def _to_id(location: str) -> str:
-    return location[-_ID_CHARACTERS:]
+    """The end of a location. Names of files that are no UTF-8 have question marks in their place."""
+    return location[-_ID_CHARACTERS:].encode("utf-8", "replace").decode("utf-8")
 
 
 def _claims(model: OpenModel) -> Mapping[str, str]:

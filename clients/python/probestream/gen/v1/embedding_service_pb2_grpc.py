@@ -86,8 +86,8 @@ class EmbeddingServiceServicer(object):
         sums in place of the weights. The same checks and the same result as those of EmbedModel; an error of one model fails
         no other. Each model is one message's business: nothing is resumed, and sending it again is safe.
 
-        The sums are linear in the weights and far fewer, but not secret: a layer of at most r_V rows and r_U columns could be
-        worked out from them.
+        The sums are linear in the weights and far fewer, but no secret keeping: a layer of at most r_V rows and r_U columns
+        can be worked out from them, and from its sketch one of at most 128 rows and 64 columns.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
