@@ -69,6 +69,12 @@ const freshForMs = 10_000;
 /** Longest answer taken: text scores of a whole stream. */
 const maxReceiveBytes = 64 * 1024 * 1024;
 
+/**
+ * Bytes that a server may send ahead. HTTP/2's own 64 KiB would take 64 round trips for the probes of a layer of 4,096 ×
+ * 4,096: 3.6 s at 20 ms.
+ */
+const receiveWindowBytes = 1024 * 1024;
+
 /** Connects to a server. Nothing is sent until the first call. */
 export function connect({ target, tls, deadlineMs = defaultDeadlineMs }: ClientOptions): ProbestreamClient {
   const channel = new Client(
@@ -86,6 +92,7 @@ export function connect({ target, tls, deadlineMs = defaultDeadlineMs }: ClientO
       "grpc.keepalive_time_ms": 60_000,
       "grpc.keepalive_timeout_ms": 20_000,
       "grpc.per_rpc_retry_buffer_size": 0,
+      "grpc-node.flow_control_window": receiveWindowBytes,
     },
   );
 
