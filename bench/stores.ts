@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { encodeGraph } from "../src/onnx/graph.js";
 import { loadOnnxRuntime } from "../src/onnx/load-onnxruntime.js";
 import type { Filter } from "../src/vectors/filter.js";
-import { fileName } from "../src/vectors/stores/lmdb/database.js";
+import { fileName } from "../src/vectors/stores/lmdb/prepare-folder.js";
 import { openLmdbStore } from "../src/vectors/stores/lmdb.js";
 import type { Hit, VectorStore } from "../src/vectors/vector-store.js";
 import type { Bench, BenchOptions } from "./bench-options.js";
@@ -28,9 +28,13 @@ export const stores: Bench = {
     rows: { help: "records", fallback: "100000" },
     width: { help: "numbers per representation", fallback: "512" },
     rounds: { help: "searches per batch size, interleaved", fallback: "15" },
+    folder: { help: "folder of the store, kept; one that holds all records is not loaded again", fallback: "" },
     threads: { help: "threads of arithmetic", fallback: String(availableParallelism()) },
   },
-  run: (options) => withFolder((folder) => measure(join(folder, "store"), options)),
+  run: (options) => {
+    const kept = options.text("folder");
+    return kept === "" ? withFolder((folder) => measure(join(folder, "store"), options)) : measure(kept, options);
+  },
 };
 
 async function measure(folder: string, options: BenchOptions): Promise<boolean> {
@@ -44,7 +48,9 @@ async function measure(folder: string, options: BenchOptions): Promise<boolean> 
     const matrix = await fillMatrix(data, rows);
     const batches = await compare(store, data, matrix, options);
     console.log(`\n- ${rows} records × ${width}, ${threads} threads of arithmetic, k ${k}`);
-    console.log(`- loaded in batches of ${recordsPerBatch}: ${Math.round(rows / loaded.seconds)} records/s`);
+    if (loaded.seconds > 0) {
+      console.log(`- loaded in batches of ${recordsPerBatch}: ${Math.round(rows / loaded.seconds)} records/s`);
+    }
     console.log(`- file: ${toMebibytes((await stat(join(folder, fileName))).size)} MiB`);
     console.log(
       `- memory of the process, without mapped files: ${toMebibytes(empty)} MiB empty, ${toMebibytes(loaded.memory)} while loading, ${toMebibytes(opened.memory)} once open`,
@@ -75,8 +81,8 @@ async function load(
   const store = await openLmdbStore(folder, { threads });
   let seconds = 0;
   try {
-    await store.ensureSpace(data.space);
-    for (let begin = 0; begin < rows; begin += recordsPerBatch) {
+    const { count } = await store.ensureSpace(data.space);
+    for (let begin = count === rows ? rows : 0; begin < rows; begin += recordsPerBatch) {
       const count = Math.min(recordsPerBatch, rows - begin);
       const records = Array.from({ length: count }, (_, index) => data.record(begin + index));
       const start = performance.now();
@@ -121,7 +127,7 @@ async function compare(
   const ratios = new Map<number, number>();
   const table: string[][] = [];
   for (const batch of [1, 8, 64, 256]) {
-    const [own, bare]: [number[], number[]] = [[], []];
+    const [own, bare]: [Cost[], Cost[]] = [[], []];
     for (let round = -1; round < options.count("rounds"); round++) {
       const vectors = new Float32Array(batch * width);
       for (let query = 0; query < batch; query++) {
@@ -139,12 +145,16 @@ async function compare(
       // The first round warms up.
       if (round < 0) own.length = bare.length = 0;
     }
-    const ratio = median(own) / median(bare);
+    const toColumns = (costs: readonly Cost[]) => [toSpread(toWall(costs), 1), median(toCpu(costs)).toFixed(1)];
+    const ratio = median(toWall(own)) / median(toWall(bare));
+    const cpuRatio = median(toCpu(own)) / median(toCpu(bare));
     ratios.set(batch, ratio);
-    table.push([String(batch), toSpread(own, 1), toSpread(bare, 1), ratio.toFixed(2)]);
+    table.push([String(batch), ...toColumns(own), ...toColumns(bare), ratio.toFixed(2), cpuRatio.toFixed(2)]);
     console.error(`${batch} queries: ${ratio.toFixed(2)}`);
   }
-  console.log(toMarkdownTable(["queries", "store, ms", "bare graph, ms", "ratio"], table));
+  console.log(
+    toMarkdownTable(["queries", "store, ms", "CPU ms", "bare graph, ms", "CPU ms", "ratio", "of CPU"], table),
+  );
   return ratios;
 }
 
@@ -222,7 +232,12 @@ async function checkFilters(
       isExact &&= isSame(hits, nearest(query, matrix, kept), (row) => ids[row]?.id ?? "");
     }
     const times = await timeFiltered(store, data, filter, rows, options);
-    table.push([title, String(kept.length), first.toFixed(1), toSpread(times.one, 1), toSpread(times.many, 1)]);
+    table.push([
+      title,
+      String(kept.length),
+      first.toFixed(1),
+      ...[times.one, times.many].map((costs) => toSpread(toWall(costs), 1)),
+    ]);
   }
   console.log("");
   console.log(toMarkdownTable(["filter", "records", "first use, ms", "1 query, ms", "64 queries, ms"], table));
@@ -235,8 +250,8 @@ async function timeFiltered(
   filter: Filter | undefined,
   rows: number,
   options: BenchOptions,
-): Promise<{ readonly one: number[]; readonly many: number[] }> {
-  const [one, many]: [number[], number[]] = [[], []];
+): Promise<{ readonly one: readonly Cost[]; readonly many: readonly Cost[] }> {
+  const [one, many]: [Cost[], Cost[]] = [[], []];
   const vectors = new Float32Array(64 * space.width);
   for (let query = 0; query < 64; query++) {
     fill(3 * rows + query, vectors.subarray(query * space.width, (query + 1) * space.width));
@@ -287,10 +302,26 @@ function isSame(
   );
 }
 
-async function time(work: () => Promise<unknown>): Promise<number> {
+/** What something took, in milliseconds; processor time is that of all threads of this process. */
+interface Cost {
+  readonly wallMs: number;
+  readonly cpuMs: number;
+}
+
+async function time(work: () => Promise<unknown>): Promise<Cost> {
   const start = performance.now();
+  const before = process.cpuUsage();
   await work();
-  return performance.now() - start;
+  const { user, system } = process.cpuUsage(before);
+  return { wallMs: performance.now() - start, cpuMs: (user + system) / 1000 };
+}
+
+function toWall(costs: readonly Cost[]): number[] {
+  return costs.map(({ wallMs }) => wallMs);
+}
+
+function toCpu(costs: readonly Cost[]): number[] {
+  return costs.map(({ cpuMs }) => cpuMs);
 }
 
 /** Resident memory of this process that is no mapped file, in bytes: the database is mapped, and the system may drop it. */

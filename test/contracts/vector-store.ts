@@ -290,6 +290,29 @@ function testRecords(contract: VectorStoreContract): void {
     }
   });
 
+  test.serial(`the ${name} store has nothing under ids that it does not keep`, async (t) => {
+    const { store, spaceId } = await withSpace(t, contract);
+    await store.upsert(spaceId, [createRecord("\ufffd", 1), createRecord("a", 2)]);
+    const ids = ["\ud800", "", "a\0", "a".repeat(5000), "語".repeat(20_000)];
+    t.deepEqual(
+      await store.get(spaceId, ids),
+      ids.map(() => undefined),
+    );
+    t.is(await store.delete(ids, spaceId), 0);
+    t.is(await store.delete(ids), 0);
+    for (const after of ["a".repeat(5000), "語".repeat(20_000)]) {
+      const listed = await store.list(spaceId, { after, limit: 5 });
+      t.deepEqual(
+        listed.map(({ id }) => id),
+        ["\ufffd"],
+      );
+    }
+    const patch = { b: 1 };
+    await assertRefused(t, () => store.updateMetadata("", patch), { reason: "FIELD_INVALID", message: /empty/ });
+    await assertRefused(t, () => store.updateMetadata("\ud800", patch), { reason: "FIELD_INVALID", message: /pair/ });
+    t.is((await store.listSpaces())[0]?.count, 2);
+  });
+
   test.serial(`the ${name} store finds records by the hash of their weights, the first by id`, async (t) => {
     const { store, spaceId } = await withSpace(t, contract);
     await store.upsert(spaceId, [

@@ -1,9 +1,11 @@
+import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import type { Hit, VectorQueries, VectorStore } from "../vector-store.js";
 import type { LogCalls, SearchCalls } from "./lmdb/messages.js";
 import { unpackHits } from "./lmdb/pack-hits.js";
 import { packRecords } from "./lmdb/pack-records.js";
+import { fileName } from "./lmdb/prepare-folder.js";
 import { writeStoreFolder } from "./lmdb/snapshot.js";
 import { createWorkerLink, type WorkerLink } from "./lmdb/worker-link.js";
 
@@ -51,14 +53,10 @@ export async function openLmdbStore(folder: string, options: LmdbStoreOptions = 
   const { threads = availableParallelism() } = options;
   const log = createWorkerLink<LogCalls>(logModule, { folder: path }, "keeps the catalogue");
   const searcher = createWorkerLink<SearchCalls>(searchModule, { folder: path, threads }, "searches the catalogue");
-  const spaces = await log.call("listSpaces", null);
-  // An empty store need not wait for a thread that has nothing to read.
-  if (spaces.some(({ count, state }) => count > 0 && state === "serving")) {
-    await searcher.call("warm", null).catch(async (error: unknown) => {
-      await log.close();
-      throw error;
-    });
-  }
+  await warm(path, log, searcher).catch(async (error: unknown) => {
+    await Promise.all([log.close(), searcher.close()]);
+    throw error;
+  });
   return {
     description: `lmdb at ${path}`,
     ensureSpace: (spec, { fill = false } = {}) => log.call("ensureSpace", { spec, fill }),
@@ -82,6 +80,16 @@ export async function openLmdbStore(folder: string, options: LmdbStoreOptions = 
       await Promise.all([log.close(), searcher.close()]);
     },
   };
+}
+
+/** Starts the threads, both at once where there is something to search, and lets it be read. */
+async function warm(path: string, log: WorkerLink<LogCalls>, searcher: WorkerLink<SearchCalls>): Promise<void> {
+  const starting = existsSync(join(path, fileName)) ? searcher.start() : undefined;
+  // What is wrong with the folder the other thread tells as well.
+  starting?.catch(() => {});
+  const spaces = await log.call("listSpaces", null);
+  // An empty store need not wait for a thread that has nothing to read.
+  if (spaces.some(({ count, state }) => count > 0 && state === "serving")) await searcher.call("warm", null);
 }
 
 async function search(

@@ -69,6 +69,18 @@ test("a catalogue is there again when its folder is opened again", async (t) => 
   t.is((await findIds(again, 1010, 10_000)).length, 198);
 });
 
+test("what was begun before a store is closed is finished", async (t) => {
+  const folder = await createTemporaryFolder(t);
+  const first = await openLmdbStore(folder, { threads: 1 });
+  await first.ensureSpace(space);
+  const writes = createRecords(20).map((record) => first.upsert(spaceId, [record]));
+  const found = first.search(spaceId, { vectors: createRecord("q", 1).vector, k: 1 });
+  await first.close();
+  await Promise.all(writes);
+  await found;
+  t.is((await (await openStore(t, folder)).listSpaces())[0]?.count, 20);
+});
+
 test("what another process has acknowledged is found", async (t) => {
   const folder = await createTemporaryFolder(t);
   const program = fileURLToPath(new URL("../../helpers/store-child.js", import.meta.url));

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { type Database, open, type RootDatabase } from "lmdb";
 import { PreconditionError } from "../../../errors/probestream-error.js";
-import { prepareFolder } from "./prepare-folder.js";
+import { fileName, prepareFolder } from "./prepare-folder.js";
 import { toStoreError } from "./to-store-error.js";
 
 /** Keys are bytes, ordered as bytes; values are bytes. */
@@ -52,8 +52,6 @@ export const infoKeys = {
 
 /** Version of this layout. */
 const formatVersion = "1";
-/** Name of the file in the folder; lmdb puts a lock file beside it. */
-export const fileName = "catalogue.mdb";
 
 const tableNames: readonly (keyof Tables)[] = [
   "info",
@@ -81,7 +79,7 @@ const encodings = { keyEncoding: "binary", encoding: "binary" } as const;
 export function openDatabase(folder: string): StoreDatabase {
   let root: RootDatabase<Buffer, Buffer> | undefined;
   try {
-    prepareFolder(folder, fileName);
+    prepareFolder(folder);
     root = open<Buffer, Buffer>({
       path: join(folder, fileName),
       noSubdir: true,

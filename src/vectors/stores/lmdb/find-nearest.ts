@@ -4,7 +4,7 @@ import { type BestRows, leastCosine, type NearestGraph } from "./nearest-graph.j
 import type { Candidates, ResidentSpace } from "./resident-space.js";
 import { scaleToUnit } from "./segments.js";
 
-/** Queries of one product, at most: with a segment's rows it takes 16 MiB. */
+/** Queries of one product, at most: with the rows of a segment at a width of 512 it takes 128 MiB. */
 const queriesPerProduct = 256;
 /** Rows of all segments together that are found for the queries of one product, at most: 64 MiB. */
 const rowsPerProduct = 8 * 1024 ** 2;

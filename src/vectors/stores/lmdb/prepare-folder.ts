@@ -1,6 +1,9 @@
 import { accessSync, closeSync, constants, mkdirSync, openSync, readSync, statfsSync, statSync } from "node:fs";
 import { join } from "node:path";
 
+/** Name of the file in a store's folder; lmdb puts a lock file beside it. */
+export const fileName = "catalogue.mdb";
+
 /** Bytes free on the disk that opening takes at least: two pages and the lock file, and something to work with. */
 const leastFreeBytes = 4 * 1024 ** 2;
 /** Where lmdb's first page has its mark and the version of its layout, both little-endian. */
@@ -14,15 +17,21 @@ const layoutVersion = 2;
  *
  * @throws the file system's errors; Error `MDB_INVALID`, `MDB_VERSION_MISMATCH`, `ENOSPC`, for `toStoreError`.
  */
-export function prepareFolder(folder: string, fileName: string): void {
+export function prepareFolder(folder: string): void {
   mkdirSync(folder, { recursive: true });
   accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
   const path = join(folder, fileName);
-  const size = statFile(path);
-  statFile(`${path}-lock`);
-  if (size > 0) assertMark(path);
+  const sizes = [statFile(path), statFile(`${path}-lock`)];
+  if (sizes[0] !== 0) assertMark(path);
+  // What is there already can be read on a full disk.
+  const free = sizes.includes(0) ? toFreeBytes(folder) : leastFreeBytes;
+  if (free < leastFreeBytes) throw new Error(`ENOSPC: ${free} bytes are free in ${folder}`);
+}
+
+/** Bytes free on a folder's disk. */
+export function toFreeBytes(folder: string): number {
   const { bavail, bsize } = statfsSync(folder);
-  if (bavail * bsize < leastFreeBytes) throw new Error(`ENOSPC: ${bavail * bsize} bytes are free in ${folder}`);
+  return bavail * bsize;
 }
 
 /** Bytes of a file that may be read and written; 0 if it is not there. */

@@ -1,3 +1,4 @@
+import { maxIdUnits } from "../../assert-records.js";
 import { matchFilter } from "../../match-filter.js";
 import type { VectorRecord } from "../../vector-record.js";
 import type { RecordRange } from "../../vector-store.js";
@@ -36,7 +37,7 @@ export interface ListStep {
 /** Looks at the next {@link recordsPerStep} records of a listing. */
 export function listRecords(tables: Tables, space: StoredSpace, { after, limit, filter }: RecordRange): ListStep {
   const records: VectorRecord[] = [];
-  const start = after === undefined ? toNumberKey(space.number) : afterKey(toRecordKey(space.number, after));
+  const start = after === undefined ? toNumberKey(space.number) : toKeyAfter(space, after);
   const end = toNumberKey(space.number + 1);
   let next = after;
   let seen = 0;
@@ -65,6 +66,11 @@ export function findByWeights(
       found.set(hash, toIdOfWeights(key));
   }
   return found;
+}
+
+/** Where the ids after another begin, which may be longer than any that is kept. */
+function toKeyAfter({ number }: StoredSpace, after: string): Buffer {
+  return afterKey(toRecordKey(number, after)).subarray(0, toNumberKey(number).length + 3 * maxIdUnits + 1);
 }
 
 function withVector({ vectors }: Tables, { number, width }: StoredSpace, stored: StoredRecord): VectorRecord {

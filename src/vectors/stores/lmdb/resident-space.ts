@@ -5,9 +5,9 @@ import type { Tables } from "./database.js";
 import { readFields } from "./field-counts.js";
 import { toId, toSlotKey, toSpaceRange } from "./keys.js";
 import { maskedBias, type Rows } from "./nearest-graph.js";
-import { createSegments, type Segment, scaleToUnit } from "./segments.js";
+import { createSegments, type Segment } from "./segments.js";
 import type { StoredSpace } from "./space-table.js";
-import { copyVector, decodeRecord, decodeVectorId } from "./stored-record.js";
+import { decodeRecord, decodeVectorId } from "./stored-record.js";
 import { readRecord } from "./write-records.js";
 
 /** Rows of one segment that a search looks at. */
@@ -40,7 +40,7 @@ const copiedShare = 1 / 8;
 /** Reads a space into memory. In one read transaction with what the log says. */
 export function readResidentSpace(tables: Tables, stored: StoredSpace): ResidentSpace {
   const { number, width } = stored;
-  const segments = createSegments(width);
+  const segments = createSegments(width, stored.slotEnd);
   const ids: (string | undefined)[] = [];
   let space = stored;
   let columns = createColumns();
@@ -53,9 +53,7 @@ export function readResidentSpace(tables: Tables, stored: StoredSpace): Resident
       ids[slot] = undefined;
       return undefined;
     }
-    const row = segments.row(slot);
-    copyVector(value, row);
-    scaleToUnit(row);
+    segments.write(slot, value);
     const id = decodeVectorId(value, width);
     ids[slot] = id;
     return id;

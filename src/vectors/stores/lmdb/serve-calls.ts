@@ -34,13 +34,17 @@ export async function serveCalls(open: () => Promise<CallServer>): Promise<void>
       post({ type: "error", call, error: toPlainError(error) });
     }
   };
-  let ended = false;
+  const unanswered = new Set<Promise<void>>();
   port.on("message", (message: ToWorker) => {
-    if (message.call !== undefined) void answer(message.call, message.name, message.request);
-    else if (!ended) {
-      ended = true;
-      void server.close().finally(() => port.close());
+    if (message.call === undefined) {
+      void Promise.all(unanswered)
+        .then(() => server.close())
+        .finally(() => port.close());
+      return;
     }
+    const answered = answer(message.call, message.name, message.request);
+    unanswered.add(answered);
+    void answered.then(() => unanswered.delete(answered));
   });
   post({ type: "ready" });
 }

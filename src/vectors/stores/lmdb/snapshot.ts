@@ -1,7 +1,7 @@
 import { constants, copyFile, mkdir, mkdtemp, open, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { NotFoundError, PreconditionError } from "../../../errors/probestream-error.js";
-import { fileName } from "./database.js";
+import { fileName } from "./prepare-folder.js";
 import { toStoreError } from "./to-store-error.js";
 
 /**

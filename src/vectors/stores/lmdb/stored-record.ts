@@ -40,12 +40,6 @@ export function encodeVector(vector: Float32Array, id: string): Buffer {
   return value;
 }
 
-/** Copies the representation out of a value of the table `vectors`. */
-export function copyVector(value: Buffer, target: Float32Array): void {
-  const bytes = new Uint8Array(target.buffer, target.byteOffset, target.byteLength);
-  bytes.set(value.subarray(0, target.byteLength));
-}
-
 /** Id of a value of the table `vectors`. */
 export function decodeVectorId(value: Buffer, width: number): string {
   return value.toString("utf8", 4 * width);
@@ -54,7 +48,7 @@ export function decodeVectorId(value: Buffer, width: number): string {
 /** A record with its representation. */
 export function joinRecord({ record }: StoredRecord, value: Buffer, width: number): VectorRecord {
   const vector = new Float32Array(width);
-  copyVector(value, vector);
+  value.copy(new Uint8Array(vector.buffer), 0, 0, vector.byteLength);
   const { id, ...rest } = record;
   return { id, vector, ...rest };
 }

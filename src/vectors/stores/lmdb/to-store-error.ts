@@ -6,6 +6,10 @@ import {
   ProbestreamError,
   UnavailableError,
 } from "../../../errors/probestream-error.js";
+import { toFreeBytes } from "./prepare-folder.js";
+
+/** Bytes free below which a failed write is taken for one that did not fit: lmdb calls it an input/output error. */
+const fullBelowBytes = 16 * 1024 ** 2;
 
 /** What lmdb, or the file system below it, says; the first that matches counts. */
 const meanings: readonly {
@@ -17,7 +21,7 @@ const meanings: readonly {
     toError: (folder, facts, cause) =>
       new LimitExceededError(
         "LIMIT_EXCEEDED",
-        `there is no room left for the catalogue in "${folder}"; nothing of this call was written: free some of the disk, or delete models`,
+        `there is no room left for the catalogue in "${folder}"; nothing of this call was written: free some of the disk`,
         facts,
         { cause },
       ),
@@ -64,12 +68,21 @@ const meanings: readonly {
 /** What a failure of lmdb means to a caller; the cause keeps its own words. Our own errors stay as they are. */
 export function toStoreError(cause: unknown, folder: string): ProbestreamError {
   if (cause instanceof ProbestreamError) return cause;
-  const text = toText(cause);
+  const said = toText(cause);
+  const text = /Input\/output error|EIO/.test(said) && isFull(folder) ? `ENOSPC: ${said}` : said;
   const facts = { folder };
   const meaning = meanings.find(({ pattern }) => pattern.test(text));
   if (meaning !== undefined) return meaning.toError(folder, facts, cause);
   const message = `the catalogue in "${folder}" could not be used (${text.slice(0, 200)}); check the disk and try again`;
   return new UnavailableError("SOURCE_UNAVAILABLE", message, facts, { cause });
+}
+
+function isFull(folder: string): boolean {
+  try {
+    return toFreeBytes(folder) < fullBelowBytes;
+  } catch {
+    return false;
+  }
 }
 
 /** Code and message of an error and of what it came of: lmdb reports a failed commit as the cause of another error. */

@@ -45,10 +45,13 @@ export function createWorkerLink<C extends { [Name in keyof C]: Calls[string] }>
 
   const start = (): Promise<Running> => {
     if (closed) throw new UnavailableError("SHUTTING_DOWN", "the catalogue was closed; open it again");
-    running ??= startWorker(module, workerData, what, () => {
-      running = undefined;
+    if (running !== undefined) return running;
+    const started = startWorker(module, workerData, what, () => {
+      // A thread that ended late must not take the place of its successor away.
+      if (running === started) running = undefined;
     });
-    return running;
+    running = started;
+    return started;
   };
 
   return {

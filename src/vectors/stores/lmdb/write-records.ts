@@ -1,5 +1,6 @@
 import { applyPatch } from "../../apply-patch.js";
-import { assertRecords } from "../../assert-records.js";
+import { assertRecords, maxIdUnits } from "../../assert-records.js";
+import { isStorableText } from "../../assert-text.js";
 import { toRecord } from "../../to-record.js";
 import type { NewRecord } from "../../vector-record.js";
 import type { MetadataPatch } from "../../vector-store.js";
@@ -97,6 +98,8 @@ export function deleteRecords(tables: Tables, ids: readonly string[], spaceId: s
 
 /** A record without its representation; undefined if there is none. */
 export function readRecord({ records }: Tables, { number }: StoredSpace, id: string): StoredRecord | undefined {
+  // Half of a surrogate pair would become U+FFFD, and a long id no key.
+  if (id.length > maxIdUnits || !isStorableText(id)) return undefined;
   const value = records.getBinaryFast(toRecordKey(number, id));
   return value && decodeRecord(id, value);
 }
