@@ -55,7 +55,7 @@ async function measure(folder: string, options: BenchOptions): Promise<boolean> 
     const works = await runWorkers(place, { experts, spaceId: space.spaceId }, options);
     const seconds = (performance.now() - started) / 1000;
     const counts = await queue.counts();
-    const [info] = await store.listSpaces();
+    const [info] = await store.countSpaces();
     const head = ["worker", "indexed", "found there", "completed"];
     const rows = works.map(({ indexed, there, done }, index) => [
       `${index + 1}${index === 0 ? " (killed)" : ""}`,

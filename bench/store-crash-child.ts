@@ -42,7 +42,7 @@ async function read(from: VectorStore): Promise<void> {
     const [hits = []] = await from.search(spaceId, { vectors, k: 10_000, exact: true });
     const listed = records.map(({ id }) => id).sort();
     const isSame = JSON.stringify(listed) === JSON.stringify(hits.map(({ id }) => id).sort());
-    const count = (await from.listSpaces()).find((one) => one.spaceId === spaceId)?.count;
+    const count = (await from.countSpaces()).find((one) => one.spaceId === spaceId)?.count;
     const hashes = [...new Set(records.map(({ weightsHash }) => weightsHash))].filter((hash) => hash !== "");
     const found = await from.findByWeights(spaceId, hashes);
     const isFound = hashes.every((hash) => found.get(hash) === records.find((one) => one.weightsHash === hash)?.id);

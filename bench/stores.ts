@@ -81,7 +81,8 @@ async function load(
   const store = await openLmdbStore(folder, { threads });
   let seconds = 0;
   try {
-    const { count } = await store.ensureSpace(data.space);
+    await store.ensureSpace(data.space);
+    const count = (await store.countSpaces())[0]?.count;
     for (let begin = count === rows ? rows : 0; begin < rows; begin += recordsPerBatch) {
       const count = Math.min(recordsPerBatch, rows - begin);
       const records = Array.from({ length: count }, (_, index) => data.record(begin + index));

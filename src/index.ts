@@ -123,12 +123,14 @@ export { type LmdbStore, type LmdbStoreOptions, openLmdbStore } from "./vectors/
 export { createMemoryStore } from "./vectors/stores/memory.js";
 export type { NewRecord, VectorRecord } from "./vectors/vector-record.js";
 export type {
+  CountedSpace,
   Hit,
   MetadataPatch,
   RecordRange,
   SpaceInfo,
   SpaceSpec,
   SpaceState,
+  SpaceStatus,
   VectorQueries,
   VectorStore,
 } from "./vectors/vector-store.js";

@@ -1,9 +1,11 @@
 import { ProbestreamError } from "../errors/probestream-error.js";
+import type { Expert } from "../experts/expert.js";
 import { compareText } from "../vectors/compare-text.js";
+import type { CountedSpace } from "../vectors/vector-store.js";
 import { outcomeOf } from "./map-sound.js";
 import type { RetrievalContext } from "./retrieval-context.js";
 import type { CatalogueSpace, RetrievalPort } from "./retrieval-port.js";
-import { type KnownSpace, readSpaceDirectory } from "./space-directory.js";
+import { readSpaceDirectory } from "./space-directory.js";
 
 /** The spaces of a catalogue, and what can be done with them. */
 export type ManageSpaces = Pick<RetrievalPort, "listSpaces" | "switchSpaces" | "dropSpace">;
@@ -13,8 +15,10 @@ export function createManageSpaces(context: RetrievalContext): ManageSpaces {
   const { store, catalogue } = context;
   return {
     listSpaces: async () => {
-      const { all } = await readSpaceDirectory(store, catalogue);
-      return { store: store.description, spaces: await Promise.all(all.map((space) => describe(space, context))) };
+      const [counted, experts] = await Promise.all([store.countSpaces(), catalogue.recent()]);
+      const expertOf = new Map(experts.map((expert) => [expert.spaceId, expert]));
+      const spaces = counted.map((space) => describe(space, expertOf.get(space.spaceId), context));
+      return { store: store.description, spaces: await Promise.all(spaces) };
     },
     switchSpaces: async ({ serve, retire }) => {
       const { find } = await readSpaceDirectory(store, catalogue);
@@ -29,14 +33,15 @@ export function createManageSpaces(context: RetrievalContext): ManageSpaces {
 }
 
 async function describe(
-  { info, expert }: KnownSpace,
+  space: CountedSpace,
+  expert: Expert | undefined,
   { store, calibrations }: RetrievalContext,
 ): Promise<CatalogueSpace> {
-  const fields = await store.fields(info.spaceId);
+  const fields = await store.fields(space.spaceId);
   // One that cannot be read is none; searches say why.
   const calibration = expert && (await outcomeOf(() => calibrations.get(expert)));
   return {
-    ...info,
+    ...space,
     fields: [...fields.keys()].sort(compareText),
     isExpertPresent: expert !== undefined,
     isCalibrated: calibration !== undefined && !(calibration instanceof ProbestreamError),

@@ -71,7 +71,7 @@ export async function prepareQueries(
 
 function toPrepared({ query, spaces }: Placed, shared: Shared, context: RetrievalContext): PreparedQuery {
   const { k, minScore, minCosine, maxPerBase, exact = false } = query;
-  const filled = spaces.filter(({ info }) => info.count > 0);
+  const filled = spaces.filter(({ info }) => !info.isEmpty);
   const found: SpaceQuery[] = [];
   const skipped: SkippedSpace[] = [];
   // A space without a model has nothing to say, and must not keep others from being merged.

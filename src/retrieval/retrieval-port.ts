@@ -1,7 +1,7 @@
 import type { ProbestreamError } from "../errors/probestream-error.js";
 import type { Filter } from "../vectors/filter.js";
 import type { VectorRecord } from "../vectors/vector-record.js";
-import type { MetadataPatch, SpaceInfo } from "../vectors/vector-store.js";
+import type { CountedSpace, MetadataPatch } from "../vectors/vector-store.js";
 
 /** What a query resembles. */
 export type Example =
@@ -90,7 +90,7 @@ export interface Duplicate {
 }
 
 /** A space as the catalogue knows it. */
-export interface CatalogueSpace extends SpaceInfo {
+export interface CatalogueSpace extends CountedSpace {
   readonly fields: readonly string[];
   readonly isExpertPresent: boolean;
   readonly isCalibrated: boolean;

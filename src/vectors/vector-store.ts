@@ -18,8 +18,17 @@ export interface SpaceSpec {
 export type SpaceState = "filling" | "serving" | "retired";
 
 /** A space of a store. */
-export interface SpaceInfo extends SpaceSpec {
+export interface SpaceStatus extends SpaceSpec {
   readonly state: SpaceState;
+}
+
+/** A space of a store, with what can be known of its records at once. */
+export interface SpaceInfo extends SpaceStatus {
+  readonly isEmpty: boolean;
+}
+
+/** A space of a store, with how many records it holds. */
+export interface CountedSpace extends SpaceStatus {
   /** Records. */
   readonly count: number;
   /** Records that an approximate index holds; equal to `count` where search is exact. */
@@ -74,13 +83,15 @@ export interface VectorStore {
   readonly description: string;
   /**
    * Makes a space if it is not there. A new one serves at once, unless `fill` says that it is to take the place of another
-   * later ({@link switchSpaces}).
+   * later ({@link switchSpaces}). Where it is there that costs a look, whatever it holds.
    *
    * @throws PreconditionError `SPACE_MISMATCH` if it is there with another width.
    */
-  ensureSpace(space: SpaceSpec, options?: { readonly fill?: boolean }): Promise<SpaceInfo>;
+  ensureSpace(space: SpaceSpec, options?: { readonly fill?: boolean }): Promise<SpaceStatus>;
   /** All spaces, ordered by expert name and id. */
   listSpaces(): Promise<readonly SpaceInfo[]>;
+  /** Like {@link listSpaces}, with exact counts; a look at all records, where the store keeps no count of them. */
+  countSpaces(): Promise<readonly CountedSpace[]>;
   /** Lets spaces serve and retires others, all at once. */
   switchSpaces(change: { readonly serve: readonly string[]; readonly retire: readonly string[] }): Promise<void>;
   /** Removes a space with its records. */

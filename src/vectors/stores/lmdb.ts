@@ -60,7 +60,10 @@ export async function openLmdbStore(folder: string, options: LmdbStoreOptions = 
   return {
     description: `lmdb at ${path}`,
     ensureSpace: (spec, { fill = false } = {}) => log.call("ensureSpace", { spec, fill }),
-    listSpaces: () => log.call("listSpaces", null),
+    // It keeps counts, so that they cost nothing.
+    listSpaces: async () =>
+      (await log.call("countSpaces", null)).map(({ count, indexed, ...space }) => ({ ...space, isEmpty: count === 0 })),
+    countSpaces: () => log.call("countSpaces", null),
     switchSpaces: async ({ serve, retire }) => void (await log.call("switchSpaces", { serve, retire })),
     dropSpace: async (spaceId) => void (await log.call("dropSpace", spaceId)),
     upsert: async (spaceId, records) => {
@@ -87,7 +90,7 @@ async function warm(path: string, log: WorkerLink<LogCalls>, searcher: WorkerLin
   const starting = existsSync(join(path, fileName)) ? searcher.start() : undefined;
   // What is wrong with the folder the other thread tells as well.
   starting?.catch(() => {});
-  const spaces = await log.call("listSpaces", null);
+  const spaces = await log.call("countSpaces", null);
   // An empty store need not wait for a thread that has nothing to read.
   if (spaces.some(({ count, state }) => count > 0 && state === "serving")) await searcher.call("warm", null);
 }

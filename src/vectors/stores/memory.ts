@@ -8,7 +8,7 @@ import { namedFields, type ScalarType, toScalarType } from "../field-value.js";
 import { matchFilter } from "../match-filter.js";
 import { toRecord } from "../to-record.js";
 import type { VectorRecord } from "../vector-record.js";
-import type { Hit, SpaceInfo, SpaceSpec, SpaceState, VectorStore } from "../vector-store.js";
+import type { Hit, SpaceSpec, SpaceState, SpaceStatus, VectorStore } from "../vector-store.js";
 
 interface Space extends SpaceSpec {
   state: SpaceState;
@@ -35,9 +35,16 @@ export function createMemoryStore(): VectorStore {
       if (found !== undefined) assertSameWidth(found, spec);
       const space = found ?? { ...spec, state: fill ? "filling" : "serving", records: new Map() };
       spaces.set(spec.spaceId, space);
-      return toInfo(space);
+      return toStatus(space);
     },
-    listSpaces: async () => [...spaces.values()].map(toInfo).sort(compareSpaces),
+    listSpaces: async () =>
+      [...spaces.values()]
+        .map((space) => ({ ...toStatus(space), isEmpty: space.records.size === 0 }))
+        .sort(compareSpaces),
+    countSpaces: async () =>
+      [...spaces.values()]
+        .map((space) => ({ ...toStatus(space), count: space.records.size, indexed: space.records.size }))
+        .sort(compareSpaces),
     switchSpaces: async (change) => {
       assertSwitch(change);
       const serve = change.serve.map(find);
@@ -128,8 +135,8 @@ function copyRecord(record: VectorRecord): VectorRecord {
   return { ...record, vector: vector.slice(), metadata: { ...metadata }, claims: { ...claims } };
 }
 
-function toInfo({ spaceId, width, expertName, state, records }: Space): SpaceInfo {
-  return { spaceId, width, expertName, state, count: records.size, indexed: records.size };
+function toStatus({ spaceId, width, expertName, state }: Space): SpaceStatus {
+  return { spaceId, width, expertName, state };
 }
 
 function toFields({ records }: Space): Map<string, ScalarType[]> {

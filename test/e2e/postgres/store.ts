@@ -11,6 +11,7 @@ import { assertSameHits } from "../../helpers/assert-hits.js";
 import { assertRefused } from "../../helpers/assert-refused.js";
 import type { TestPostgres } from "../../helpers/postgres-server.js";
 import { createRandom, randomValues } from "../../helpers/random.js";
+import { inTime } from "../../helpers/until.js";
 import { createRecord, createRecords, createSpace, toHash } from "../../helpers/vector-records.js";
 
 /** Registers the tests of the store on PostgreSQL. */
@@ -46,7 +47,7 @@ export function testPostgresStore(postgres: TestPostgres): void {
     const made = await Promise.all(stores.map((store) => store.ensureSpace(createSpace("one"))));
     t.is(new Set(made.map((info) => JSON.stringify(info))).size, 1);
     await Promise.all(stores.map((store, index) => store.upsert(spaceId, createRecords(10, `server-${index}-`))));
-    for (const store of stores) t.is((await store.listSpaces())[0]?.count, 40);
+    for (const store of stores) t.is((await store.countSpaces())[0]?.count, 40);
   });
 
   test("a server follows what another one does to the spaces", async (t) => {
@@ -62,6 +63,19 @@ export function testPostgresStore(postgres: TestPostgres): void {
     t.is((await one.get(spaceId, ["m"]))[0]?.vector.length, 5);
   });
 
+  const waiting = postgres.name === "PGlite" ? test.skip : test;
+  waiting("a space that is there is ensured while another server holds its row (PGlite has one session)", async (t) => {
+    const schema = await postgres.schema(t);
+    const store = await open(t, { schema });
+    const made = await store.ensureSpace(createSpace("one"));
+    const database = openDatabase({ connectionString: await postgres.connectionString(), schema, maxConnections: 1 });
+    t.teardown(() => database.close());
+    await database.transaction(async ({ query }) => {
+      await query(`SELECT 1 FROM ${database.schema}.spaces FOR UPDATE`);
+      t.deepEqual(await inTime(store.ensureSpace(createSpace("one")), "ensuring a space"), made);
+    });
+  });
+
   test("a space that grows large is indexed, and ties at the end of a result still order by id", async (t) => {
     const store = await open(t, { indexFromCount: 200 });
     const oracle = createMemoryStore();
@@ -75,7 +89,7 @@ export function testPostgresStore(postgres: TestPostgres): void {
       await each.upsert(spaceId, records);
       await each.switchSpaces({ serve: [spaceId], retire: [] });
     }
-    const [info] = await store.listSpaces();
+    const [info] = await store.countSpaces();
     t.deepEqual([info?.state, info?.count, info?.indexed], ["serving", 440, 440]);
     const [hits] = await store.search(spaceId, { vectors: twin, k: 3 });
     t.deepEqual(
@@ -158,7 +172,7 @@ export function testPostgresStore(postgres: TestPostgres): void {
     for (const page of await Promise.all(reads)) t.is(page.length, 5);
     await postgres.breakConnections();
     await store.upsert(spaceId, createRecords(7));
-    t.is((await store.listSpaces())[0]?.count, 7);
+    t.is((await store.countSpaces())[0]?.count, 7);
   });
 
   const cancelling = postgres.name === "PGlite" ? test.skip : test;

@@ -14,7 +14,7 @@ import type { LogCalls } from "./messages.js";
 import { unpackRecords } from "./pack-records.js";
 import { findByWeights, getRecords, listRecords } from "./read-records.js";
 import { type CallServer, serveCalls } from "./serve-calls.js";
-import { readSpaces, requireSpace, toSpaceInfo } from "./space-table.js";
+import { readSpaces, requireSpace, toCountedSpace } from "./space-table.js";
 import { toStoreError } from "./to-store-error.js";
 import { createWriteQueue } from "./write-queue.js";
 import { deleteRecords, patchRecords, upsertRecords } from "./write-records.js";
@@ -65,7 +65,7 @@ await serveCalls(async (): Promise<CallServer> => {
 
   const handlers: Handlers = {
     ensureSpace: ({ spec, fill }) => write(() => ensureSpace(tables, spec, fill)),
-    listSpaces: () => read(() => [...readSpaces(tables)].sort(compareSpaces).map(toSpaceInfo)),
+    countSpaces: () => read(() => [...readSpaces(tables)].sort(compareSpaces).map(toCountedSpace)),
     switchSpaces: (change) => write(() => switchSpaces(tables, change)).then(() => null),
     dropSpace: (spaceId) => write(() => dropSpace(tables, spaceId)).then(() => null),
     upsert: ({ spaceId, records }) => {

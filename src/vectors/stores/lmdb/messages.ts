@@ -2,7 +2,7 @@ import type { PlainError } from "../../../errors/plain-error.js";
 import type { KnownFields } from "../../field-value.js";
 import type { Filter } from "../../filter.js";
 import type { NewRecord, VectorRecord } from "../../vector-record.js";
-import type { MetadataPatch, RecordRange, SpaceInfo, SpaceSpec } from "../../vector-store.js";
+import type { CountedSpace, MetadataPatch, RecordRange, SpaceSpec, SpaceStatus } from "../../vector-store.js";
 
 /** Calls that a worker answers: by name, what goes and what comes. */
 export type Calls = Readonly<Record<string, { readonly request: unknown; readonly response: unknown }>>;
@@ -16,8 +16,8 @@ export interface PackedRecords {
 
 /** Calls of the worker that reads and writes the log. */
 export interface LogCalls {
-  readonly ensureSpace: { request: { readonly spec: SpaceSpec; readonly fill: boolean }; response: SpaceInfo };
-  readonly listSpaces: { request: null; response: readonly SpaceInfo[] };
+  readonly ensureSpace: { request: { readonly spec: SpaceSpec; readonly fill: boolean }; response: SpaceStatus };
+  readonly countSpaces: { request: null; response: readonly CountedSpace[] };
   readonly switchSpaces: {
     request: { readonly serve: readonly string[]; readonly retire: readonly string[] };
     response: null;

@@ -1,5 +1,5 @@
 import { toSpaceMissing } from "../../assert-space.js";
-import type { SpaceInfo, SpaceSpec, SpaceState } from "../../vector-store.js";
+import type { CountedSpace, SpaceSpec, SpaceState, SpaceStatus } from "../../vector-store.js";
 import { infoKeys, type Tables } from "./database.js";
 import { toNumberKey } from "./keys.js";
 
@@ -49,6 +49,11 @@ export function takeSpaceNumber({ info }: Tables): number {
 }
 
 /** What a caller hears of a space. */
-export function toSpaceInfo({ spaceId, width, expertName, state, count }: StoredSpace): SpaceInfo {
-  return { spaceId, width, expertName, state, count, indexed: count };
+export function toSpaceStatus({ spaceId, width, expertName, state }: StoredSpace): SpaceStatus {
+  return { spaceId, width, expertName, state };
+}
+
+/** What a caller hears of a space and its records: the search of this store leaves none out. */
+export function toCountedSpace(space: StoredSpace): CountedSpace {
+  return { ...toSpaceStatus(space), count: space.count, indexed: space.count };
 }

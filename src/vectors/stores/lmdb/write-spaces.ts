@@ -1,20 +1,27 @@
 import { assertSameWidth, assertSpace, assertSwitch } from "../../assert-space.js";
-import type { SpaceInfo, SpaceSpec } from "../../vector-store.js";
+import type { SpaceSpec, SpaceStatus } from "../../vector-store.js";
 import { logChanges } from "./change-log.js";
 import type { Table, Tables } from "./database.js";
 import { toSpaceRange } from "./keys.js";
-import { readSpace, requireSpace, type StoredSpace, takeSpaceNumber, toSpaceInfo, writeSpace } from "./space-table.js";
+import {
+  readSpace,
+  requireSpace,
+  type StoredSpace,
+  takeSpaceNumber,
+  toSpaceStatus,
+  writeSpace,
+} from "./space-table.js";
 
 /** Keys removed in one go. */
 const keysPerStep = 10_000;
 
 /** Makes a space if it is not there. In a transaction; throws before it writes. */
-export function ensureSpace(tables: Tables, spec: SpaceSpec, fill: boolean): SpaceInfo {
+export function ensureSpace(tables: Tables, spec: SpaceSpec, fill: boolean): SpaceStatus {
   assertSpace(spec);
   const found = readSpace(tables, spec.spaceId);
   if (found !== undefined) {
     assertSameWidth(found, spec);
-    return toSpaceInfo(found);
+    return toSpaceStatus(found);
   }
   const { spaceId, width, expertName } = spec;
   const state = fill ? "filling" : "serving";
@@ -22,7 +29,7 @@ export function ensureSpace(tables: Tables, spec: SpaceSpec, fill: boolean): Spa
   const space: StoredSpace = { spaceId, width, expertName, number, state, count: 0, slotEnd: 0 };
   writeSpace(tables, space);
   logChanges(tables, []);
-  return toSpaceInfo(space);
+  return toSpaceStatus(space);
 }
 
 /** Lets spaces serve and retires others. In a transaction; throws before it writes. */

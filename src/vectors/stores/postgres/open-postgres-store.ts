@@ -60,7 +60,8 @@ function createStore(
   return {
     description: `postgres at ${database.place}`,
     ensureSpace: (spec, { fill = false } = {}) => spaces.ensure(spec, fill),
-    listSpaces: () => spaces.list(),
+    listSpaces: spaces.list,
+    countSpaces: spaces.count,
     switchSpaces: async (change) => {
       assertSwitch(change);
       // Whoever asks for a space that was filled finds it indexed.

@@ -1,7 +1,7 @@
 import { InternalError, ProbestreamError } from "../../../errors/probestream-error.js";
 import { assertSameWidth, assertSpace, toSpaceMissing } from "../../assert-space.js";
 import { compareSpaces } from "../../compare-spaces.js";
-import type { SpaceInfo, SpaceSpec, SpaceState } from "../../vector-store.js";
+import type { CountedSpace, SpaceInfo, SpaceSpec, SpaceState, SpaceStatus } from "../../vector-store.js";
 import type { Database, Row, Transaction } from "./database.js";
 import type { Extensions } from "./find-extensions.js";
 import { lockSchema } from "./migrate.js";
@@ -17,8 +17,11 @@ interface SpaceRow extends Row {
 
 /** The spaces of a store: which there are, and their tables. */
 export interface Spaces {
-  ensure(spec: SpaceSpec, isFilling: boolean): Promise<SpaceInfo>;
+  ensure(spec: SpaceSpec, isFilling: boolean): Promise<SpaceStatus>;
+  /** Looks for one row of each. */
   list(): Promise<readonly SpaceInfo[]>;
+  /** Looks at all rows of each. */
+  count(): Promise<readonly CountedSpace[]>;
   switch(change: { readonly serve: readonly string[]; readonly retire: readonly string[] }): Promise<void>;
   drop(spaceId: string): Promise<void>;
   /**
@@ -44,12 +47,18 @@ export function createSpaces(database: Database, extensions: Extensions): Spaces
   const { schema } = database;
   const known = new Map<string, SpaceTable>();
 
-  const find = async (spaceId: string): Promise<SpaceTable> => {
-    const cached = known.get(spaceId);
-    if (cached !== undefined) return cached;
+  /** Without a lock: servers that look at a space at once do not wait for each other. */
+  const look = async (spaceId: string): Promise<SpaceRow | undefined> => {
     const [row] = await database.read<SpaceRow>(`SELECT ${columns} FROM ${schema}.spaces WHERE space_id = $1`, [
       spaceId,
     ]);
+    return row;
+  };
+
+  const find = async (spaceId: string): Promise<SpaceTable> => {
+    const cached = known.get(spaceId);
+    if (cached !== undefined) return cached;
+    const row = await look(spaceId);
     if (row === undefined) throw toSpaceMissing(spaceId);
     const space = toSpaceTable(row, schema);
     known.set(spaceId, space);
@@ -63,63 +72,74 @@ export function createSpaces(database: Database, extensions: Extensions): Spaces
     return row;
   };
 
-  const toInfo = async (rows: readonly SpaceRow[]): Promise<SpaceInfo[]> => {
-    if (rows.length === 0) return [];
-    const counts = await database.read<{ number: number; count: number }>(
-      rows
-        .map(
-          ({ number }) => `SELECT ${number} AS number, count(*)::float8 AS count FROM ${toTableName(number, schema)}`,
-        )
-        .join(" UNION ALL "),
+  const make = (spec: SpaceSpec, isFilling: boolean): Promise<SpaceRow> =>
+    database.transaction(
+      async (transaction) => {
+        await lockSchema(transaction, database);
+        const [made] = await transaction.query<SpaceRow>(
+          `INSERT INTO ${schema}.spaces (space_id, width, expert_name, state) VALUES ($1, $2, $3, $4)
+           ON CONFLICT (space_id) DO NOTHING RETURNING ${columns}`,
+          [spec.spaceId, spec.width, spec.expertName, isFilling ? "filling" : "serving"],
+        );
+        const row = made ?? (await readRow(transaction, spec.spaceId));
+        if (row === undefined) throw new InternalError("INTERNAL", `the space ${spec.spaceId} was not made`);
+        if (made !== undefined) {
+          await createSpaceTable(transaction, toSpaceTable(made, schema), database, extensions);
+        }
+        return row;
+      },
+      // The same again gives the same.
+      { isRepeatable: true },
     );
-    const byNumber = new Map(counts.map(({ number, count }) => [number, count]));
-    return rows.map(({ number, space_id: spaceId, width, expert_name: expertName, state }) => {
-      const count = byNumber.get(number) ?? 0;
-      // An index holds every row from its making on; until then search is exact.
-      return { spaceId, width, expertName, state, count, indexed: count };
+
+  /** All spaces, each with a value computed from its table. */
+  const listWith = async <T, S extends SpaceStatus>(
+    toSql: (table: string) => string,
+    toSpace: (status: SpaceStatus, value: T) => S,
+  ): Promise<readonly S[]> => {
+    const read = async (): Promise<readonly S[]> => {
+      const rows = await database.read<SpaceRow>(`SELECT ${columns} FROM ${schema}.spaces`);
+      if (rows.length === 0) return [];
+      const values = await database.read<{ number: number; value: T }>(
+        rows
+          .map(({ number }) => `SELECT ${number} AS number, ${toSql(toTableName(number, schema))} AS value`)
+          .join(" UNION ALL "),
+      );
+      const byNumber = new Map(values.map(({ number, value }) => [number, value]));
+      return rows
+        .flatMap((row) => {
+          const value = byNumber.get(row.number);
+          return value === undefined ? [] : [toSpace(toStatus(row), value)];
+        })
+        .sort(compareSpaces);
+    };
+    // A space may be dropped between the two reads.
+    return read().catch((error: unknown) => {
+      if (isTableMissing(error)) return read();
+      throw error;
     });
   };
 
   return {
     ensure: async (spec, isFilling) => {
       assertSpace(spec);
-      const row = await database.transaction(
-        async (transaction) => {
-          const found = await readRow(transaction, spec.spaceId);
-          if (found !== undefined) return found;
-          await lockSchema(transaction, database);
-          const [made] = await transaction.query<SpaceRow>(
-            `INSERT INTO ${schema}.spaces (space_id, width, expert_name, state) VALUES ($1, $2, $3, $4)
-             ON CONFLICT (space_id) DO NOTHING RETURNING ${columns}`,
-            [spec.spaceId, spec.width, spec.expertName, isFilling ? "filling" : "serving"],
-          );
-          const row = made ?? (await readRow(transaction, spec.spaceId));
-          if (row === undefined) throw new InternalError("INTERNAL", `the space ${spec.spaceId} was not made`);
-          if (made !== undefined) {
-            await createSpaceTable(transaction, toSpaceTable(made, schema), database, extensions);
-          }
-          return row;
-        },
-        // The same again gives the same.
-        { isRepeatable: true },
-      );
+      const row = (await look(spec.spaceId)) ?? (await make(spec, isFilling));
       known.set(spec.spaceId, toSpaceTable(row, schema));
-      const [info] = await toInfo([row]);
-      if (info === undefined) throw toSpaceMissing(spec.spaceId);
-      assertSameWidth(info, spec);
-      return info;
+      const status = toStatus(row);
+      assertSameWidth(status, spec);
+      return status;
     },
-    list: async () => {
-      const read = async (): Promise<SpaceInfo[]> => {
-        const rows = await database.read<SpaceRow>(`SELECT ${columns} FROM ${schema}.spaces`);
-        return (await toInfo(rows)).sort(compareSpaces);
-      };
-      // A space may be dropped between the two reads.
-      return read().catch((error: unknown) => {
-        if (isTableMissing(error)) return read();
-        throw error;
-      });
-    },
+    list: () =>
+      listWith(
+        (table) => `NOT EXISTS (SELECT 1 FROM ${table})`,
+        (status, isEmpty: boolean): SpaceInfo => ({ ...status, isEmpty }),
+      ),
+    count: () =>
+      listWith(
+        (table) => `(SELECT count(*)::float8 FROM ${table})`,
+        // An index holds every row from its making on; until then search is exact.
+        (status, count: number): CountedSpace => ({ ...status, count, indexed: count }),
+      ),
     switch: ({ serve, retire }) =>
       database.transaction(
         async (transaction) => {
@@ -169,6 +189,10 @@ export function createSpaces(database: Database, extensions: Extensions): Spaces
       }
     },
   };
+}
+
+function toStatus({ space_id: spaceId, width, expert_name: expertName, state }: SpaceRow): SpaceStatus {
+  return { spaceId, width, expertName, state };
 }
 
 function toSpaceTable(
