@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import test, { type ExecutionContext } from "ava";
 import { createMemoryStore } from "../../../src/vectors/stores/memory.js";
 import { openDatabase } from "../../../src/vectors/stores/postgres/database.js";
@@ -11,7 +12,7 @@ import { assertSameHits } from "../../helpers/assert-hits.js";
 import { assertRefused } from "../../helpers/assert-refused.js";
 import type { TestPostgres } from "../../helpers/postgres-server.js";
 import { createRandom, randomValues } from "../../helpers/random.js";
-import { inTime } from "../../helpers/until.js";
+import { inTime, until } from "../../helpers/until.js";
 import { createRecord, createRecords, createSpace, toHash } from "../../helpers/vector-records.js";
 
 /** Registers the tests of the store on PostgreSQL. */
@@ -102,6 +103,21 @@ export function testPostgresStore(postgres: TestPostgres): void {
       const approximate = await store.search(spaceId, { vectors, k: 10, filter });
       t.true(approximate.every((one) => one.length === 10));
     }
+  });
+
+  test("an index that cannot be made is not tried again at once", async (t) => {
+    const faults: unknown[] = [];
+    const onFault = (error: unknown): number => faults.push(error);
+    // More memory than the server takes a number for.
+    const store = await open(t, { indexFromCount: 5, indexIdleMs: 0, indexMemoryMiB: 1e9, onFault });
+    await store.ensureSpace(createSpace("one"));
+    for (let batch = 0; batch < 4; batch++) {
+      await store.upsert(spaceId, createRecords(5));
+      await until(() => faults.length > 0, "the index fails");
+      await delay(50);
+    }
+    t.is(faults.length, 1);
+    await t.throwsAsync(store.compact(), { message: /maintenance_work_mem/ }, "whoever asks for it hears why");
   });
 
   test("a space too wide for an index is searched row by row", async (t) => {

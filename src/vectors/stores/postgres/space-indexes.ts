@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { Database, Transaction } from "./database.js";
 import type { Extensions } from "./find-extensions.js";
 import { maxIndexedWidth, type SpaceTable, toIndexName } from "./space-table.js";
@@ -26,7 +27,7 @@ export interface SpaceIndexes {
   isThere(space: SpaceTable): Promise<boolean>;
   /** Records were written: if they are enough, the index is made once no more come. */
   onWritten(space: SpaceTable, rowCount: number): void;
-  /** Makes the index now, if the space is large enough for one. */
+  /** Makes the index now, if the space is large enough for one; whoever asks for one that is being made waits for it. */
   make(space: SpaceTable): Promise<void>;
   close(): Promise<void>;
 }
@@ -35,8 +36,10 @@ export interface SpaceIndexes {
 const trustMs = 10_000;
 /** How long an index may wait for a space to be left alone, in milliseconds. */
 const longestWaitMs = 10 * 60 * 1000;
-/** How long whoever asks for an index waits for another that is being made, between two looks, in milliseconds. */
-const pollMs = 500;
+/** Pause between two looks at an index that another server is making, in milliseconds: the first, which doubles, and most. */
+const [firstPollMs, longestPollMs] = [500, 10_000];
+/** How long an index that could not be made is left alone, in milliseconds: the first time, which doubles, and most. */
+const [firstRestMs, longestRestMs] = [60_000, 60 * 60 * 1000];
 
 interface Entry {
   isThere: boolean;
@@ -45,6 +48,11 @@ interface Entry {
   /** When it was first wanted, while it waits. */
   wantedAt?: number;
   timer?: NodeJS.Timeout;
+  /** The making of it that is under way here. */
+  making?: Promise<void>;
+  /** How often in turn it could not be made, and until when it is not tried again in the background. */
+  failures: number;
+  restUntil: number;
 }
 
 /** Creates {@link SpaceIndexes}. */
@@ -58,7 +66,7 @@ export function createSpaceIndexes(database: Database, extensions: Extensions, o
   const { signal } = closing;
 
   const entryOf = ({ number }: SpaceTable): Entry => {
-    const entry = entries.get(number) ?? { isThere: false, lookedAt: 0, written: 0 };
+    const entry = entries.get(number) ?? { isThere: false, lookedAt: 0, written: 0, failures: 0, restUntil: 0 };
     entries.set(number, entry);
     return entry;
   };
@@ -84,9 +92,10 @@ export function createSpaceIndexes(database: Database, extensions: Extensions, o
   };
 
   /** Makes it, beside reads and writes. One server does; the others find it done. */
-  const make = async (space: SpaceTable): Promise<void> => {
+  const build = async (space: SpaceTable): Promise<void> => {
     const { number, table } = space;
     const index = toIndexName(number, schema);
+    let pollMs = firstPollMs;
     while (!signal.aborted && (await readState(space)) !== "valid" && (await isLarge(space))) {
       const isMade = await database.session(async ({ query }) => {
         const lock = `hashtextextended('probestream ' || $1::text, 0)`;
@@ -102,23 +111,51 @@ export function createSpaceIndexes(database: Database, extensions: Extensions, o
         await query(`ANALYZE ${table}`);
         return true;
       }, signal);
-      if (!isMade) await new Promise((resolve) => setTimeout(resolve, pollMs));
+      if (isMade) return;
+      await delay(pollMs, undefined, { signal }).catch(() => {});
+      pollMs = Math.min(longestPollMs, 2 * pollMs);
     }
   };
 
-  const run = (space: SpaceTable): void => {
-    const work = make(space)
-      .catch((error: unknown) => {
-        // Cut off by closing, it is made by whoever comes next.
-        if (!signal.aborted) onFault(error);
-      })
-      .finally(() => running.delete(work));
-    running.add(work);
+  const make = (space: SpaceTable): Promise<void> => {
+    const entry = entryOf(space);
+    if (entry.making !== undefined) return entry.making;
+    const making = build(space)
+      .then(
+        () => {
+          entry.failures = 0;
+          // The next search looks for it.
+          entry.lookedAt = 0;
+        },
+        (error: unknown) => {
+          entry.restUntil = Date.now() + Math.min(longestRestMs, firstRestMs * 2 ** entry.failures);
+          entry.failures++;
+          throw error;
+        },
+      )
+      .finally(() => {
+        delete entry.making;
+        running.delete(making);
+      });
+    entry.making = making;
+    running.add(making);
+    return making;
   };
+
+  const run = (space: SpaceTable): void => {
+    make(space).catch((error: unknown) => {
+      // Cut off by closing, it is made by whoever comes next.
+      if (!signal.aborted) onFault(error);
+    });
+  };
+
+  /** Whether it need not be made now: it is there, on its way, or was tried in vain a short while ago. */
+  const isSettled = ({ isThere, making, restUntil }: Entry): boolean =>
+    isThere || making !== undefined || Date.now() < restUntil;
 
   const want = (space: SpaceTable): void => {
     const entry = entryOf(space);
-    if (signal.aborted || entry.isThere || space.width > maxIndexedWidth) return;
+    if (signal.aborted || isSettled(entry) || space.width > maxIndexedWidth) return;
     const now = Date.now();
     entry.wantedAt ??= now;
     clearTimeout(entry.timer);
@@ -138,7 +175,7 @@ export function createSpaceIndexes(database: Database, extensions: Extensions, o
       if (entry.isThere || Date.now() - entry.lookedAt < trustMs) return entry.isThere;
       entry.isThere = (await readState(space)) === "valid";
       entry.lookedAt = Date.now();
-      if (!entry.isThere && entry.wantedAt === undefined && (await isLarge(space))) want(space);
+      if (!isSettled(entry) && entry.wantedAt === undefined && (await isLarge(space))) want(space);
       return entry.isThere;
     },
     onWritten: (space, rowCount) => {
@@ -154,7 +191,7 @@ export function createSpaceIndexes(database: Database, extensions: Extensions, o
     close: async () => {
       closing.abort();
       for (const { timer } of entries.values()) clearTimeout(timer);
-      await Promise.all(running);
+      await Promise.allSettled(running);
     },
   };
 }
