@@ -15,7 +15,7 @@ export async function addJobs(place: string, jobs: readonly NewJob[], signal: Ab
       signal.throwIfAborted();
       added += await queue.add(jobs.slice(at, at + jobsAtOnce));
     }
-    const known = jobs.length > added ? `, ${jobs.length - added} were there already` : "";
+    const known = jobs.length > added ? `, ${jobs.length - added} wait or run already` : "";
     return toPlain(`${toCount(added, "job")} added to ${queue.description}${known}`);
   } finally {
     await queue.close();

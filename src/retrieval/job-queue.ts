@@ -17,7 +17,7 @@ export interface TakenJob extends NewJob {
   readonly attempt: number;
 }
 
-/** How far a queue is. Together they are all jobs that were ever added. */
+/** How far a queue is. Together they are all jobs that were ever added; one that was added again counts once. */
 export interface JobCounts {
   /** Not taken yet, or to be taken again. */
   readonly waiting: number;
@@ -39,14 +39,17 @@ export interface FailedJob extends NewJob {
  * Every job is done at least once: one whose worker dies is taken again by another. It is done twice only if a worker is so
  * slow to extend it that it is taken for dead, or dies between finishing and saying so; so work is to be such that doing it
  * again does nothing, as writing a record is, or looking first whether it is there. Finished jobs stay in the queue, so that
- * counts are exact, and adding a job again does nothing.
+ * counts are exact, until they are added again: then they wait once more.
  */
 export interface JobQueue {
   /** Name and place, for people. */
   readonly description: string;
   /** How long a job stays its worker's without being extended, in milliseconds. */
   readonly leaseMs: number;
-  /** Adds jobs that are not there yet, all or none; tells how many those were. */
+  /**
+   * Adds jobs, all or none; those that are done or were given up wait again, for what they are about may have changed. Those
+   * that wait or run stay as they are. Tells how many wait that did not before.
+   */
   add(jobs: readonly NewJob[]): Promise<number>;
   /** Takes jobs for this worker; none if none waits now. */
   take(count: number): Promise<readonly TakenJob[]>;

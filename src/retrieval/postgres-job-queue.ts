@@ -78,7 +78,7 @@ export async function openPostgresJobQueue(options: PostgresJobQueueOptions): Pr
     await database.close();
     throw toStoreError(error, database.place);
   }
-  return createQueue(boss, database, `${quoteSqlName(schema)}.job`, { name, leaseMs });
+  return createQueue(boss, database, `${quoteSqlName(schema)}.job`, { name, leaseMs, retryLimit });
 }
 
 async function startBoss(database: Database, schema: string, queue: PgBoss.Queue): Promise<PgBoss> {
@@ -105,7 +105,7 @@ function createQueue(
   boss: PgBoss,
   database: Database,
   table: string,
-  { name, leaseMs }: { readonly name: string; readonly leaseMs: number },
+  { name, leaseMs, retryLimit }: Required<Pick<PostgresJobQueueOptions, "name" | "leaseMs" | "retryLimit">>,
 ): JobQueue {
   let expiredAt = 0;
   /** Lets jobs whose workers died be taken again; a few times per lease is often enough. */
@@ -140,6 +140,14 @@ function createQueue(
               { db: { executeSql: async (sql, values) => ({ rows: [...(await query(sql, values))] }) } },
             );
             added += (await count()) - before;
+            // Taken before, they are told from earlier tries by their number, which goes on.
+            const again = await query(
+              `UPDATE ${table} SET state = 'retry', retry_limit = retry_count + 1 + $3::integer, start_after = now(),
+                 created_on = now(), completed_on = NULL, output = NULL
+               WHERE name = $1 AND id = ANY($2::uuid[]) AND state >= 'completed' RETURNING id`,
+              [name, part, retryLimit],
+            );
+            added += again.length;
           }
           return added;
         },

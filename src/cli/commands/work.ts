@@ -24,6 +24,7 @@ interface WorkOptions extends RetrievalOptions {
   readonly wait?: boolean;
   readonly status?: boolean;
   readonly retry?: boolean;
+  readonly clear?: boolean;
   readonly json?: boolean;
   readonly quiet?: boolean;
   readonly header?: Readonly<Record<string, string>>;
@@ -34,7 +35,8 @@ const help = `
 \`probestream index … --queue URL\` puts models into a queue on PostgreSQL, and any number of
 workers, on any number of machines, take them from it: each model is indexed once, and what
 a worker that died had taken is taken by another. Paths are absolute, so workers must find
-the models where \`index\` did. With --local the catalogue is the queue's own database unless
+the models where \`index\` did. Models that are put into the queue again are looked at again,
+and embedded if their weights are not in the catalogue. With --local the catalogue is the queue's own database unless
 --store names another.
 ${storeHelp}
 Exit codes: 0 all jobs are done; 1 some were given up (--status names them); 2 the command
@@ -71,6 +73,7 @@ export function addWork(program: Command, context: CommandContext): void {
     .option("--wait", "go on waiting for jobs when there is none left")
     .option("--status", "show how far the queue is, and do nothing else")
     .option("--retry", "let jobs that were given up be taken again")
+    .option("--clear", "forget all jobs, those that others work on too, and do nothing else")
     .option("--json", "with --status: one JSON object")
     .option("--quiet", "no progress and no summary, only failures")
     .addOption(createHeaderOption())
@@ -85,6 +88,11 @@ async function work(options: WorkOptions, context: CommandContext): Promise<numb
   if (options.queue === undefined) throw usageError("--queue is missing");
   const queue = await openQueue(options.queue);
   try {
+    if (options.clear === true) {
+      await queue.clear();
+      terminal.remark(toPlain(`${queue.description} is empty`));
+      return exitCodes.success;
+    }
     if (options.retry === true) terminal.remark(`${toCount(await queue.retryFailed(), "job")} may be taken again`);
     if (options.status === true) return await printStatus(queue, options, context);
     const store = options.local === true ? { store: options.store ?? options.queue } : {};

@@ -48,7 +48,6 @@ export function testPostgresJobs(postgres: TestPostgres): void {
     t.deepEqual(await two.counts(), { waiting: 6, running: 5, done: 15, failed: 0 });
     await one.release(taken.slice(15));
     t.deepEqual(await two.counts(), { waiting: 11, running: 0, done: 15, failed: 0 });
-    t.is(await one.add(toJobs(25)), 0, "also what is done is not added again");
     const again = await two.take(50);
     t.is(again.length, 11);
     t.true(
@@ -58,6 +57,23 @@ export function testPostgresJobs(postgres: TestPostgres): void {
     await one.clear();
     t.deepEqual(await two.counts(), { waiting: 0, running: 0, done: 0, failed: 0 });
     t.is(await two.add(toJobs(3)), 3);
+  });
+
+  test("a job that is done or was given up waits again when it is added again, others stay as they are", async (t) => {
+    const queue = await open(t, await postgres.schema(t), { retryLimit: 1 });
+    await queue.add(toJobs(4));
+    const [first, second, third] = await queue.take(3);
+    if (first === undefined || second === undefined || third === undefined) throw t.fail("no jobs");
+    await queue.complete([first]);
+    await queue.fail(second, "it is no model", true);
+    t.is(await queue.add(toJobs(4)), 2);
+    t.deepEqual(await queue.counts(), { waiting: 3, running: 1, done: 0, failed: 0 });
+    t.is(await queue.add(toJobs(4)), 0);
+    const again = (await queue.take(9)).find(({ location }) => location === second.location);
+    if (again === undefined) throw t.fail("it does not wait");
+    await queue.fail(again, "the network is gone", false);
+    t.deepEqual(await queue.failures(9), [], "it may be tried as often as at first");
+    t.is((await queue.counts()).waiting, 1);
   });
 
   test("a job that fails is tried again a few times, unless that is useless", async (t) => {

@@ -23,7 +23,7 @@ export function testWorkCommand({ name, connectionString }: TestPostgres): void 
     const added = await runInProcess(add);
     t.is(added.code, 0, added.stderr);
     t.regex(added.stderr, /^26 jobs added to /);
-    t.regex((await runInProcess(add)).stderr, /^0 jobs added to .*, 26 were there already\n$/);
+    t.regex((await runInProcess(add)).stderr, /^0 jobs added to .*, 26 wait or run already\n$/);
 
     const local = ["--local", "--experts", join(folder, "experts"), "--store", join(folder, "store")];
     const workers = await Promise.all([1, 2].map(() => runInProcess(["work", "--queue", url, ...local])));
@@ -35,6 +35,10 @@ export function testWorkCommand({ name, connectionString }: TestPostgres): void 
     );
     const status = await runInProcess(["work", "--queue", url, "--status", "--json"]);
     t.deepEqual(JSON.parse(status.stdout), { waiting: 0, running: 0, done: 26, failed: 0, failures: [] });
+    t.regex((await runInProcess(add)).stderr, /^26 jobs added to /, "what is done is looked at again");
+    const cleared = await runInProcess(["work", "--queue", url, "--clear"]);
+    t.regex(cleared.stderr, /^queue index at postgres at .* is empty\n$/);
+    t.regex((await runInProcess(["work", "--queue", url, "--status"])).stdout, /0 waiting, 0 running, 0 done/);
     const listed = await runInProcess(["catalogue", "list", ...local, "--where", "meta.source = example", "--json"]);
     t.is(listed.stdout.trim().split("\n").length, 26);
   });
