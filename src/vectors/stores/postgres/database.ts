@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import { InternalError } from "../../../errors/probestream-error.js";
+import { toPlace } from "./to-place.js";
 import { isConnectionLost, isUndone, toStoreError } from "./to-store-error.js";
 
 /** How a database is reached. */
@@ -73,17 +74,20 @@ export function quoteSqlName(name: string): string {
   return pg.escapeIdentifier(name);
 }
 
-/** Opens a pool. It connects when it is used. */
+/**
+ * Opens a pool. It connects when it is used.
+ *
+ * @throws InvalidInputError `FIELD_INVALID` for a connection string that cannot be read.
+ */
 export function openDatabase(options: DatabaseOptions): Database {
   const { connectionString, schema = "probestream", maxConnections = 10, connectTimeoutMs = 10_000 } = options;
   const connect = { connectionString, application_name: "probestream", keepAlive: true };
+  const place = toPlace(connectionString);
   const pool = new pg.Pool({ ...connect, max: maxConnections, connectionTimeoutMillis: connectTimeoutMs });
   // A connection that breaks while it is idle, or that is being closed, would end the process if nobody listened. The pool
   // drops it, and whoever was using it has an error of its own.
   pool.on("error", () => {});
   pool.on("connect", (client) => client.on("error", () => {}));
-  const { host, port, database } = new pg.Client(connect);
-  const place = `${host}:${port}/${database ?? ""}`;
 
   /** Ends what a connection is running, by another one: the pool may have none to spare. */
   const cancel = async (processId: number | null): Promise<void> => {

@@ -32,7 +32,8 @@ export interface PostgresStoreOptions extends DatabaseOptions, IndexOptions {}
  * of the id (never run there in this repository's tests).
  *
  * @throws PreconditionError `STORE_MISSING` if the server is too old, lacks pgvector, or has a newer schema;
- * UnavailableError `SOURCE_UNAVAILABLE`, AccessDeniedError `ACCESS_DENIED`.
+ * InvalidInputError `FIELD_INVALID` for a connection string that cannot be used; UnavailableError `SOURCE_UNAVAILABLE`,
+ * AccessDeniedError `ACCESS_DENIED`.
  */
 export async function openPostgresStore(options: PostgresStoreOptions): Promise<VectorStore> {
   const database = openDatabase(options);
