@@ -23,6 +23,13 @@ const networkCodes = new Set([
 /** Messages of `pg` for the same, which carry no code. */
 const networkMessages = /^(Connection terminated|timeout e(xpired|xceeded)|Client was closed|Client has encountered)/;
 
+/** Messages of `pg` for a server that wants a password where there is none. */
+const passwordMessages = /^SASL: .*password must be/;
+/** Message of `pg` for a server without TLS where the connection is to have it. */
+const plainServerMessage = "The server does not support SSL connections";
+/** Node's codes for a certificate that is not trusted, and for TLS that could not be agreed on. */
+const tlsCodes = /CERT|^UNABLE_TO_VERIFY|^ERR_SSL|^ERR_TLS/;
+
 /** The five characters of an SQLSTATE, or Node's code. See https://www.postgresql.org/docs/current/errcodes-appendix.html. */
 export function codeOf(error: unknown): string {
   return error instanceof Error && "code" in error ? String(error.code) : "";
@@ -35,7 +42,8 @@ export function codeOf(error: unknown): string {
 export function isConnectionLost(error: unknown): boolean {
   if (error instanceof AggregateError) return error.errors.some(isConnectionLost);
   const code = codeOf(error);
-  if (networkCodes.has(code) || code.startsWith("08") || /^57P0[1-5]$/.test(code) || code === "53300") return true;
+  // 25P03, 25P04: the server ended a session whose transaction stood still or took too long, and has undone it.
+  if (networkCodes.has(code) || /^(08...|57P0[1-5]|53300|25P0[34])$/.test(code)) return true;
   return error instanceof Error && code === "" && networkMessages.test(error.message);
 }
 
@@ -59,6 +67,27 @@ export function toStoreError(error: unknown, place: string): ProbestreamError {
   if (code.startsWith("53") || code === "25006" || code.startsWith("55")) {
     const text = `the PostgreSQL server at ${place} cannot do this now (${message}); see to it, then try again`;
     return new UnavailableError("SOURCE_UNAVAILABLE", text, facts, options);
+  }
+  // 57014: by its `statement_timeout`; what we cancel ourselves is never told. 40001, 40P01: undone again and again.
+  if (code === "57014") {
+    const text = `the PostgreSQL server at ${place} ended a statement (${message}); try again, or raise statement_timeout for the user of the connection string (ALTER ROLE … SET statement_timeout)`;
+    return new UnavailableError("SOURCE_UNAVAILABLE", text, facts, options);
+  }
+  if (isUndone(error)) {
+    const text = `the PostgreSQL server at ${place} undid this each time for others that change the same (${message}); try again`;
+    return new UnavailableError("SOURCE_UNAVAILABLE", text, facts, options);
+  }
+  if (passwordMessages.test(message)) {
+    const text = `the PostgreSQL server at ${place} asks for a password, and there is none; give it in the connection string (postgres://USER:PASSWORD@HOST/DATABASE) or in PGPASSWORD`;
+    return new AccessDeniedError("ACCESS_DENIED", text, facts, options);
+  }
+  if (message === plainServerMessage) {
+    const text = `the PostgreSQL server at ${place} does not speak TLS; switch it on there (ssl = on), or leave out sslmode (sslmode=disable) in the connection string`;
+    return new InvalidInputError("FIELD_INVALID", text, facts, options);
+  }
+  if (tlsCodes.test(code)) {
+    const text = `the certificate of the PostgreSQL server at ${place} is not accepted (${message}); name the authority that signed it by sslrootcert=FILE in the connection string, or take any by sslmode=no-verify`;
+    return new InvalidInputError("FIELD_INVALID", text, facts, options);
   }
   if (code.startsWith("28") || code === "42501") {
     const text = `the PostgreSQL server at ${place} does not allow this (${message}); grant the user of the connection string what it needs (docs/postgres.md)`;
