@@ -80,7 +80,8 @@ export function createUploadRegistry(store: UploadStore, onError: (error: unknow
       let state: ModelState | undefined;
       try {
         state = await find(uploadId, fingerprint);
-        if (state !== undefined) await store.claim?.(uploadId);
+        // Also where nothing was saved: another server's stream may be about to save.
+        await store.claim?.(uploadId);
       } catch (error) {
         if (holders.get(uploadId) === holder) holders.delete(uploadId);
         throw error;
@@ -92,7 +93,8 @@ export function createUploadRegistry(store: UploadStore, onError: (error: unknow
   function createTicket(uploadId: string, fingerprint: string, holder: Holder, hasState: boolean): UploadTicket {
     let next: ModelState | undefined;
     let saving = false;
-    // Small models are never saved: there is nothing to remove either.
+    // Small models are never saved: there is nothing to remove either, but a claim.
+    const isClaimed = store.claim !== undefined;
     let stored = hasState;
     let open = true;
     const isHolder = (): boolean => holders.get(uploadId) === holder;
@@ -135,14 +137,16 @@ export function createUploadRegistry(store: UploadStore, onError: (error: unknow
       forget: () => {
         next = undefined;
         run(async () => {
-          if (stored && isHolder()) await store.remove(uploadId);
+          if ((stored || isClaimed) && isHolder()) await store.remove(uploadId);
         });
       },
       close: (upload) => {
         if (!open) return;
         open = false;
         run(async () => {
-          if (upload === "complete" && stored && isHolder()) await store.retire(uploadId);
+          if (upload !== "complete" || !isHolder()) return;
+          if (stored) await store.retire(uploadId);
+          else if (isClaimed) await store.remove(uploadId);
         });
         run(async () => {
           if (isHolder()) holders.delete(uploadId);

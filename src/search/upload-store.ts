@@ -7,8 +7,8 @@ export interface UploadStore {
   /** @throws AbortedError `UPLOAD_IN_USE` if another server has claimed it. */
   save(uploadId: string, state: UploadState): Promise<void>;
   /**
-   * From now on this server goes on with what was saved under an id, and another that still holds it saves no more. Absent
-   * where servers share nothing.
+   * From now on this server goes on with what was saved under an id, if anything was, and another that still holds it saves
+   * no more. Absent where servers share nothing.
    */
   claim?(uploadId: string): Promise<void>;
   remove(uploadId: string): Promise<void>;

@@ -24,7 +24,7 @@ export interface PostgresUploadStoreOptions extends DatabaseOptions {
  * Keeps unfinished uploads on PostgreSQL, so that an upload begun on one server goes on at another. Uploads expire by the
  * database's clock, which is one for all servers; those that expire first give way when the room is full.
  *
- * An upload belongs to the server that saved it last, until another claims it: what the former saves from then on is
+ * An upload belongs to the server that claimed or saved it last, until another claims it: what the former saves from then on is
  * refused (`UPLOAD_IN_USE`), so that a client that lost its connection and came back elsewhere is not set back by its own
  * ghost.
  *
@@ -68,7 +68,7 @@ export async function openPostgresUploadStore(options: PostgresUploadStoreOption
     memoryBytes: 0,
     load: async (id) => {
       const [row] = await database.read<{ state: Buffer }>(
-        `SELECT state FROM ${table} WHERE upload_id = $1 AND expires_at > now()`,
+        `SELECT state FROM ${table} WHERE upload_id = $1 AND bytes > 0 AND expires_at > now()`,
         [id],
       );
       if (row === undefined) return undefined;
@@ -82,7 +82,17 @@ export async function openPostgresUploadStore(options: PostgresUploadStoreOption
       }
     },
     claim: async (id) => {
-      await run(`UPDATE ${table} SET owner = $2::uuid WHERE upload_id = $1 AND owner <> $2::uuid`, [id, owner]);
+      // A row without a state says whose it is, also before anything was saved, or after what was has expired.
+      await run(
+        `INSERT INTO ${table} AS old (upload_id, owner, state, bytes, expires_at)
+         VALUES ($1, $2::uuid, '', 0, now() + $3::float8 * interval '1 ms')
+         ON CONFLICT (upload_id) DO UPDATE SET owner = excluded.owner,
+           state = CASE WHEN old.expires_at > now() THEN old.state ELSE excluded.state END,
+           bytes = CASE WHEN old.expires_at > now() THEN old.bytes ELSE excluded.bytes END,
+           expires_at = CASE WHEN old.expires_at > now() THEN old.expires_at ELSE excluded.expires_at END
+         WHERE old.owner <> excluded.owner OR old.expires_at <= now()`,
+        [id, owner, expiryMs],
+      );
     },
     save: async (id, state) => {
       const encoded = Buffer.from(encodeUploadState(state));

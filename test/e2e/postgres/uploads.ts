@@ -67,6 +67,24 @@ export function testPostgresUploads(postgres: TestPostgres): void {
     t.is(await one.load(uploadId), undefined);
   });
 
+  test("a claim ends another server's right to save also where nothing was saved yet, or what was has expired", async (t) => {
+    const schema = await postgres.schema(t);
+    const [one, two] = [await open({ schema, expiryMs: 1500 }), await open({ schema })];
+    t.teardown(() => Promise.all([one.close(), two.close()]).then(() => {}));
+    const taken = { kind: "aborted", reason: "UPLOAD_IN_USE", message: /another server took over/ } as const;
+    const [fresh, old] = [`${uploadId}-fresh`, `${uploadId}-old`];
+    await one.save(old, createUploadState(1));
+    await until(async () => (await one.load(old)) === undefined, "it expires");
+    for (const id of [fresh, old]) {
+      await one.claim?.(id);
+      await two.claim?.(id);
+      t.is(await two.load(id), undefined);
+      await assertRefused(t, () => one.save(id, createUploadState(1)), taken);
+      await two.save(id, createUploadState(2));
+      t.deepEqual(await one.load(id), createUploadState(2));
+    }
+  });
+
   test("a damaged upload on PostgreSQL counts as none", async (t) => {
     const schema = await postgres.schema(t);
     const store = await open({ schema });
