@@ -53,7 +53,7 @@ export interface JobQueue {
   add(jobs: readonly NewJob[]): Promise<number>;
   /** Takes jobs for this worker; none if none waits now. */
   take(count: number): Promise<readonly TakenJob[]>;
-  /** Keeps jobs for {@link leaseMs} more. */
+  /** Keeps jobs for {@link leaseMs} more; those that another worker has by now are left to it, here and below. */
   extend(jobs: readonly TakenJob[]): Promise<void>;
   /** They are done, also those whose lease has ended; tells how many no other worker had completed before. */
   complete(jobs: readonly TakenJob[]): Promise<number>;
@@ -63,8 +63,9 @@ export interface JobQueue {
    * A job could not be done.
    *
    * @param isFinal whether trying again is useless; else it waits for a while and is taken again, a few times.
+   * @returns whether it is given up: by that word, or as its tries have run out.
    */
-  fail(job: TakenJob, message: string, isFinal: boolean): Promise<void>;
+  fail(job: TakenJob, message: string, isFinal: boolean): Promise<boolean>;
   counts(): Promise<JobCounts>;
   /** Jobs that were given up, in the order of their adding. */
   failures(limit: number): Promise<readonly FailedJob[]>;

@@ -114,8 +114,12 @@ function createQueue(
     expiredAt = Date.now();
     await boss.expire();
   };
-  const write = (sql: string, values: readonly (string | number | readonly string[])[]) =>
+  const write = (sql: string, values: readonly SqlValue[]) =>
     database.transaction(({ query }) => query<{ id: string }>(sql, values), { isRepeatable: true });
+
+  // The number of a try tells who has a job now from who had it before.
+  const isMine = "name = $1 AND (id, retry_count) IN (SELECT * FROM unnest($2::uuid[], $3::integer[]))";
+  const toMine = (jobs: readonly TakenJob[]): SqlValue[] => [name, toIds(jobs), jobs.map(({ attempt }) => attempt - 1)];
 
   return {
     description: `queue ${name} at postgres at ${database.place}`,
@@ -164,10 +168,7 @@ function createQueue(
     },
     extend: async (jobs) => {
       // pg-boss counts a lease from the start of the work, and has no call to renew it.
-      await write(
-        `UPDATE ${table} SET started_on = now() WHERE name = $1 AND id = ANY($2::uuid[]) AND state = 'active'`,
-        [name, toIds(jobs)],
-      );
+      await write(`UPDATE ${table} SET started_on = now() WHERE ${isMine} AND state = 'active'`, toMine(jobs));
     },
     complete: async (jobs) => {
       if (jobs.length === 0) return 0;
@@ -181,20 +182,27 @@ function createQueue(
     },
     release: async (jobs) => {
       await write(
-        `UPDATE ${table} SET state = 'created', started_on = NULL
-         WHERE name = $1 AND id = ANY($2::uuid[]) AND state = 'active'`,
-        [name, toIds(jobs)],
+        `UPDATE ${table} SET state = 'created', started_on = NULL WHERE ${isMine} AND state = 'active'`,
+        toMine(jobs),
       );
     },
-    fail: async (job, message, isFinal) => {
-      if (isFinal) {
-        await write(`UPDATE ${table} SET retry_limit = retry_count WHERE name = $1 AND id = ANY($2::uuid[])`, [
-          name,
-          [job.jobId],
-        ]);
-      }
-      await boss.fail(name, job.jobId, { message: message.slice(0, maxMessageCharacters) });
-    },
+    fail: (job, message, isFinal) =>
+      database.transaction(
+        async ({ query }) => {
+          const [mine] = await query<{ is_last: boolean }>(
+            `UPDATE ${table} SET retry_limit = CASE WHEN $4::boolean THEN retry_count ELSE retry_limit END
+             WHERE ${isMine} AND state < 'completed' RETURNING retry_count >= retry_limit AS is_last`,
+            [...toMine([job]), isFinal],
+          );
+          if (mine === undefined) return false;
+          const output = { message: message.slice(0, maxMessageCharacters) };
+          await boss.fail(name, job.jobId, output, {
+            db: { executeSql: async (sql, values) => ({ rows: [...(await query(sql, values))] }) },
+          });
+          return mine.is_last;
+        },
+        { isRepeatable: true },
+      ),
     counts: async () => {
       await expire();
       const rows = await database.read<{ state: string; count: number }>(

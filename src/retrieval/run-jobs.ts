@@ -19,7 +19,7 @@ export interface RunJobsOptions {
   /** Takes no further jobs; those under way are given up and handed back. */
   readonly signal?: AbortSignal | undefined;
   readonly onDone?: (job: TakenJob) => void;
-  readonly onFailed?: (job: TakenJob, error: ProbestreamError, isFinal: boolean) => void;
+  readonly onFailed?: (job: TakenJob, error: ProbestreamError, isGivenUp: boolean) => void;
 }
 
 /** Kinds of errors that another try may mend. */
@@ -57,9 +57,9 @@ export async function runJobs(
       if (signal.aborted) return queue.release([job]);
       const error = toProbestreamError(thrown);
       const isFinal = !passing.has(error.kind);
-      await queue.fail(job, error.message, isFinal);
-      failed += isFinal ? 1 : 0;
-      onFailed?.(job, error, isFinal);
+      const isGivenUp = await queue.fail(job, error.message, isFinal);
+      failed += isGivenUp ? 1 : 0;
+      onFailed?.(job, error, isGivenUp);
       return;
     }
     // Whoever was taken for dead may have been overtaken.

@@ -155,8 +155,8 @@ async function workAll(
       onDone: () => {
         mine++;
       },
-      onFailed: ({ location }, error, isFinal) => {
-        if (isFinal) failures.push({ file: toDisplayLocation(location), error });
+      onFailed: ({ location }, error, isGivenUp) => {
+        if (isGivenUp) failures.push({ file: toDisplayLocation(location), error });
       },
     });
   } finally {

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import test, { type ExecutionContext } from "ava";
 import { InvalidInputError, UnavailableError } from "../../../src/errors/probestream-error.js";
-import type { JobQueue } from "../../../src/retrieval/job-queue.js";
+import type { JobQueue, TakenJob } from "../../../src/retrieval/job-queue.js";
 import {
   openPostgresJobQueue,
   type PostgresJobQueueOptions,
@@ -10,6 +10,7 @@ import {
 import { runJobs } from "../../../src/retrieval/run-jobs.js";
 import { assertRefused } from "../../helpers/assert-refused.js";
 import type { TestPostgres } from "../../helpers/postgres-server.js";
+import { until } from "../../helpers/until.js";
 
 /** Registers the tests of the queue of jobs on PostgreSQL. */
 export function testPostgresJobs(postgres: TestPostgres): void {
@@ -81,8 +82,8 @@ export function testPostgresJobs(postgres: TestPostgres): void {
     await queue.add(toJobs(2));
     const [first, second] = await queue.take(2);
     if (first === undefined || second === undefined) throw t.fail("no jobs");
-    await queue.fail(first, "it is no model", true);
-    await queue.fail(second, "the network is gone", false);
+    t.true(await queue.fail(first, "it is no model", true));
+    t.false(await queue.fail(second, "the network is gone", false));
     t.deepEqual(await queue.counts(), { waiting: 1, running: 0, done: 0, failed: 1 });
     let [again] = await queue.take(1);
     // pg-boss waits a second at least.
@@ -91,7 +92,7 @@ export function testPostgresJobs(postgres: TestPostgres): void {
       [again] = await queue.take(1);
     }
     t.like(again, { location: second.location, attempt: 2 });
-    if (again !== undefined) await queue.fail(again, "the network is still gone", false);
+    if (again !== undefined) t.true(await queue.fail(again, "the network is still gone", false), "its tries ran out");
     t.deepEqual(
       (await queue.failures(10)).map(({ location, message }) => [location, message]).sort(),
       [
@@ -102,6 +103,39 @@ export function testPostgresJobs(postgres: TestPostgres): void {
     t.is((await queue.failures(1)).length, 1);
     t.is(await queue.retryFailed(), 2);
     t.is((await queue.take(5)).length, 2);
+  });
+
+  test("a job that was taken for its worker's death is no more that worker's to fail, release or keep", async (t) => {
+    const schema = await postgres.schema(t);
+    const options = { leaseMs: 1000, retryDelayMs: 0 };
+    const [slow, quick] = [await open(t, schema, options), await open(t, schema, options)];
+    await slow.add(toJobs(1));
+    const [before] = await slow.take(1);
+    let now: TakenJob | undefined;
+    await until(async () => {
+      [now] = await quick.take(1);
+      return now !== undefined;
+    }, "its lease ends");
+    if (before === undefined || now === undefined) throw t.fail("no job");
+    t.deepEqual([before.attempt, now.attempt], [1, 2]);
+    await slow.release([before]);
+    t.false(await slow.fail(before, "it is no model", true));
+    await slow.extend([before]);
+    t.like(await quick.counts(), { waiting: 0, running: 1, failed: 0 });
+    t.is(await quick.complete([now]), 1);
+  });
+
+  test("a job whose tries ran out counts as failed", async (t) => {
+    const queue = await open(t, await postgres.schema(t), { retryLimit: 0 });
+    await queue.add(toJobs(1));
+    const given: boolean[] = [];
+    const outcome = await runJobs(queue, {
+      work: async () => {
+        throw new UnavailableError("SOURCE_UNAVAILABLE", "gone");
+      },
+      onFailed: (_, __, isGivenUp) => given.push(isGivenUp),
+    });
+    t.deepEqual([outcome, given], [{ done: 0, failed: 1 }, [true]]);
   });
 
   test("workers go through a queue together, past one that died and jobs that fail", async (t) => {
