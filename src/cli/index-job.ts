@@ -3,6 +3,7 @@ import { InvalidInputError } from "../errors/probestream-error.js";
 import type { Json, NewJob } from "../retrieval/job-queue.js";
 import type { Scalar } from "../vectors/filter.js";
 import { isHttpUrl } from "../weights/http-url.js";
+import { toDisplayLocation } from "./display-location.js";
 import type { IndexTarget } from "./index-targets.js";
 import { type FactSources, toUserFacts, type UserFacts } from "./model-facts.js";
 
@@ -45,7 +46,9 @@ export function toNewJob(
 export function fromJob({ location, options = {} }: NewJob): IndexJob {
   const { id, metadata = {}, experts = [], base } = options;
   if (typeof id !== "string" || !isRecord(metadata) || !isTexts(experts)) {
-    throw new InvalidInputError("FIELD_INVALID", `the job for "${location}" is none of \`probestream index --queue\``);
+    // The message stays in the queue.
+    const message = `the job for "${toDisplayLocation(location)}" is none of \`probestream index --queue\``;
+    throw new InvalidInputError("FIELD_INVALID", message);
   }
   return {
     ...{ target: { location, id }, metadata, experts, base: typeof base === "string" ? base : undefined },

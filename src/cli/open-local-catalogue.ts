@@ -13,6 +13,7 @@ import type { OpenedCatalogue } from "./open-retrieval.js";
 import { openStore } from "./open-store.js";
 import { defaultStore, type RetrievalOptions } from "./retrieval-options.js";
 import { startTextEncoders } from "./start-text-encoders.js";
+import { toPlain } from "./table.js";
 
 /** Folder beside that of the experts that is taken for a text encoder where none is named. */
 const encoderName = "text-encoder";
@@ -34,7 +35,10 @@ export async function openLocalCatalogue(
       ? (await openLocalExperts(folder, [])).catalogue
       : noExperts;
   const encoders = needsTexts ? await startTextEncoders(await toEncoders(options), context) : [];
-  const store = await openStore(place).catch(async (error: unknown) => {
+  const onFault = (error: unknown): void => {
+    context.terminal.remark(toPlain(`the store: ${error instanceof Error ? error.message : String(error)}`));
+  };
+  const store = await openStore(place, onFault).catch(async (error: unknown) => {
     await dispose(encoders);
     throw error;
   });

@@ -1,4 +1,4 @@
-import type { ServerOptions } from "../rpc/server.js";
+import { reportToStderr, type ServerOptions } from "../rpc/server.js";
 import type { UploadStore } from "../search/upload-store.js";
 import type { VectorStore } from "../vectors/vector-store.js";
 import type { CommandContext } from "./command-context.js";
@@ -31,7 +31,7 @@ export async function openServed(
   let store: VectorStore | undefined;
   let uploads: UploadStore | undefined;
   try {
-    store = place === undefined ? undefined : await openStore(place);
+    store = place === undefined ? undefined : await openStore(place, (error) => reportToStderr("none", error));
     uploads = place === undefined || stateDir !== undefined ? undefined : await openUploads(place, uploadExpiry);
   } catch (error) {
     await stop();

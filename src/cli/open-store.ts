@@ -9,13 +9,14 @@ export function isPostgresUrl(place: string): boolean {
 /**
  * Opens the catalogue that `--store` names: a PostgreSQL database, or a folder, which is made if it is not there.
  *
+ * @param onFault hears of what goes wrong in the background: an index that could not be made.
  * @throws CommandError for a URL of another scheme; what opening throws.
  */
-export async function openStore(place: string): Promise<VectorStore> {
+export async function openStore(place: string, onFault: (error: unknown) => void): Promise<VectorStore> {
   // Each only when it is needed: to load both takes a quarter of a second.
   if (isPostgresUrl(place)) {
     const { openPostgresStore } = await import("../vectors/stores/postgres/open-postgres-store.js");
-    return openPostgresStore({ connectionString: place });
+    return openPostgresStore({ connectionString: place, onFault });
   }
   const [scheme] = /^[a-z][a-z0-9+.-]*:\/\//i.exec(place) ?? [];
   if (scheme !== undefined) throw usageError(`--store is a ${scheme} URL; it must be a folder or a postgres:// URL`);

@@ -309,7 +309,8 @@ function assertWindow(bytes: number): void {
   );
 }
 
-function reportToStderr(requestId: string, error: unknown): void {
+/** Writes a fault to stderr, as a line of JSON. */
+export function reportToStderr(requestId: string, error: unknown): void {
   const cause = error instanceof Error ? (error.stack ?? error.message) : String(error);
   const root = error instanceof Error && error.cause instanceof Error ? { cause: error.cause.stack } : {};
   process.stderr.write(
