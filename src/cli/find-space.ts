@@ -34,8 +34,7 @@ export function toFilterIn(
   filter: Filter | undefined,
 ): Filter | undefined {
   if (filter === undefined) return undefined;
-  const known = new Map(space.fields.map((field) => [field, []]));
-  return toSpaceFilter(filter, known, new Set(spaces.flatMap(({ fields }) => fields)));
+  return toSpaceFilter(filter, new Set(space.fields), new Set(spaces.flatMap(({ fields }) => fields)));
 }
 
 /** Name and short id of a space, for messages. */

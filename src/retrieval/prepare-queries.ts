@@ -1,7 +1,6 @@
 import { PreconditionError, ProbestreamError } from "../errors/probestream-error.js";
 import type { Expert } from "../experts/expert.js";
 import type { ScoreCalibration } from "../experts/score-calibration.js";
-import type { KnownFields } from "../vectors/field-value.js";
 import { type SoundQuery, toSoundQuery } from "./assert-query.js";
 import { mapSound, outcomeOf } from "./map-sound.js";
 import { createPacer } from "./pacer.js";
@@ -32,7 +31,7 @@ interface Shared {
   readonly images: ImagesBySpace;
   readonly calibrations: ReadonlyMap<string, ScoreCalibration | ProbestreamError | undefined>;
   /** Of spaces that share a query with a filter. */
-  readonly fields: ReadonlyMap<string, KnownFields>;
+  readonly fields: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
 /**
@@ -76,7 +75,7 @@ function toPrepared({ query, spaces }: Placed, shared: Shared, context: Retrieva
   const skipped: SkippedSpace[] = [];
   // A space without a model has nothing to say, and must not keep others from being merged.
   const searched = filled.length > 0 ? filled : spaces;
-  const elsewhere = new Set(searched.flatMap(({ info }) => [...(shared.fields.get(info.spaceId)?.keys() ?? [])]));
+  const elsewhere = new Set(searched.flatMap(({ info }) => [...(shared.fields.get(info.spaceId) ?? [])]));
   for (const space of searched) {
     const { spaceId, expertName } = space.info;
     try {
@@ -175,16 +174,18 @@ async function readCalibrations(
   return new Map(await Promise.all(read));
 }
 
-/** Fields of spaces that a filter goes to together with others. */
+/** Of the fields that filters name those there are, for spaces that a filter goes to together with others. */
 async function readFields(
   placed: readonly (Placed | ProbestreamError)[],
   { store }: RetrievalContext,
 ): Promise<Shared["fields"]> {
-  const ids = soundOf(placed).flatMap(({ query: { filter }, spaces }) => {
-    if (filter === undefined || spaces.length < 2 || fieldsOf(filter).size === 0) return [];
-    return spaces.map(({ info }) => info.spaceId);
-  });
-  return new Map(await Promise.all([...new Set(ids)].map(async (id) => [id, await store.fields(id)] as const)));
+  const wanted = new Map<string, Set<string>>();
+  for (const { query, spaces } of soundOf(placed)) {
+    if (query.filter === undefined || spaces.length < 2) continue;
+    for (const field of fieldsOf(query.filter)) for (const { info } of spaces) addTo(wanted, info.spaceId, field);
+  }
+  const found = [...wanted].map(async ([id, fields]) => [id, await store.hasFields(id, [...fields])] as const);
+  return new Map(await Promise.all(found));
 }
 
 function soundOf(items: readonly (Placed | ProbestreamError)[]): readonly Placed[] {

@@ -1,4 +1,4 @@
-import { isRecordField, type KnownFields } from "../vectors/field-value.js";
+import { isRecordField } from "../vectors/field-value.js";
 import type { Filter } from "../vectors/filter.js";
 
 /** Holds for every record. */
@@ -25,10 +25,10 @@ export function fieldsOf(filter: Filter): ReadonlySet<string> {
  * The filter of a query in one of its several spaces. A store refuses a field that no record of the space has; where the
  * records of another have it, a condition on it does not hold here, and `ne` does.
  *
- * @param known fields of this space.
- * @param elsewhere fields of all spaces of the query.
+ * @param known fields that the filter names and records of this space have.
+ * @param elsewhere those that records of any space of the query have.
  */
-export function toSpaceFilter(filter: Filter, known: KnownFields, elsewhere: ReadonlySet<string>): Filter {
+export function toSpaceFilter(filter: Filter, known: ReadonlySet<string>, elsewhere: ReadonlySet<string>): Filter {
   const convert = (node: Filter): Filter => {
     if ("not" in node) return { not: convert(node.not) };
     if ("and" in node) return { and: node.and.map(convert) };

@@ -117,8 +117,13 @@ export interface VectorStore {
    * `exact` finds all.
    */
   search(spaceId: string, queries: VectorQueries): Promise<readonly (readonly Hit[])[]>;
-  /** Fields of a space's metadata and claims, as filters name them, with the types of their values. */
+  /**
+   * Fields of a space's metadata and claims, as filters name them, with the types of their values. What other servers have
+   * written for some seconds may be missing.
+   */
   fields(spaceId: string): Promise<ReadonlyMap<string, readonly ("string" | "number" | "boolean")[]>>;
+  /** Which of these fields of metadata and claims a record of the space has; a look at few of them is quicker than at all. */
+  hasFields(spaceId: string, fields: readonly string[]): Promise<ReadonlySet<string>>;
   /** Gives back room that replaced and deleted records hold. Safe at any time, beside reads and writes. */
   compact(): Promise<void>;
   close(): Promise<void>;

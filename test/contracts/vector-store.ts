@@ -112,6 +112,9 @@ function testSpaces({ name, create }: VectorStoreContract): void {
     await store.ensureSpace({ ...one, width: 3 });
     t.deepEqual(await store.list(one.spaceId, { limit: 10 }), [], "one that is made again is empty");
     t.deepEqual([...(await store.fields(one.spaceId))], []);
+    const asked = ["meta.one", "meta.two", "claim.two", "none", "meta.\0"];
+    t.deepEqual([...(await store.hasFields(one.spaceId, asked))], []);
+    t.deepEqual([...(await store.hasFields(two.spaceId, asked))], ["meta.two"]);
     t.deepEqual(await store.search(one.spaceId, { vectors: Float32Array.of(1, 2, 3), k: 5 }), [[]]);
     t.is((await store.list(two.spaceId, { limit: 100 })).length, 20);
   });
@@ -129,6 +132,7 @@ function testSpaces({ name, create }: VectorStoreContract): void {
     await assertRefused(t, () => store.findByWeights(id, [toHash(1)]), missing);
     await assertRefused(t, () => store.search(id, { vectors, k: 1 }), missing);
     await assertRefused(t, () => store.fields(id), missing);
+    await assertRefused(t, () => store.hasFields(id, ["meta.one"]), missing);
   });
 }
 

@@ -77,6 +77,10 @@ export async function openLmdbStore(folder: string, options: LmdbStoreOptions = 
     findByWeights: (spaceId, hashes) => log.call("findByWeights", { spaceId, hashes }),
     search: (spaceId, queries) => search(searcher, spaceId, queries),
     fields: (spaceId) => log.call("fields", spaceId),
+    hasFields: async (spaceId, fields) => {
+      const known = await log.call("fields", spaceId);
+      return new Set(fields.filter((field) => known.has(field)));
+    },
     compact: async () => void (await log.call("compact", null)),
     snapshot: (target) => writeStoreFolder(resolve(target), async (file) => void (await log.call("snapshot", file))),
     close: async () => {

@@ -124,6 +124,10 @@ export function createMemoryStore(): VectorStore {
       });
     },
     fields: async (spaceId) => toFields(find(spaceId)),
+    hasFields: async (spaceId, fields) => {
+      const known = toFields(find(spaceId));
+      return new Set(fields.filter((field) => known.has(field)));
+    },
     compact: async () => {},
     close: async () => spaces.clear(),
   };

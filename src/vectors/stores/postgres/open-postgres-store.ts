@@ -176,6 +176,7 @@ function createStore(
       });
     },
     fields: (spaceId) => spaces.with(spaceId, fields.all),
+    hasFields: (spaceId, names) => spaces.with(spaceId, (space) => fields.having(space, names)),
     compact: async () => {
       for (const space of await spaces.withAll(async (all) => all)) {
         try {

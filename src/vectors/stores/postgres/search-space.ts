@@ -54,9 +54,12 @@ export async function searchSpace(
   database: Database,
   extensions: Extensions,
 ): Promise<readonly (readonly Hit[])[]> {
-  const { count, k, minCosine = Number.NEGATIVE_INFINITY, exact = false, filter, signal } = search;
-  signal?.throwIfAborted();
-  const mode: Mode = exact || !isIndexed ? { isExact: true } : await chooseMode(filter, space, database, signal);
+  const { count, k, minCosine = Number.NEGATIVE_INFINITY, exact = false, filter } = search;
+  search.signal?.throwIfAborted();
+  // Where one part fails, the others are of no use.
+  const stopping = new AbortController();
+  const signal = AbortSignal.any([stopping.signal, ...(search.signal === undefined ? [] : [search.signal])]);
+  const mode: Mode = exact || !isIndexed ? { isExact: true } : await chooseMode(filter, space, database, search.signal);
   const results = new Array<readonly NearRow[]>(count);
 
   const answer = async (queries: readonly number[], mode: Mode): Promise<void> => {
@@ -89,7 +92,12 @@ export async function searchSpace(
   // One iterator for all: each takes the next part that none has taken. Half of the connections are left to others.
   const rest = parts.values();
   const work = async (): Promise<void> => {
-    for (const part of rest) await answer(part, mode);
+    try {
+      for (const part of rest) await answer(part, mode);
+    } catch (error) {
+      stopping.abort(error);
+      throw error;
+    }
   };
   await Promise.all(Array.from({ length: Math.max(1, Math.floor(database.maxConnections / 2)) }, work));
   return results.map((rows) =>

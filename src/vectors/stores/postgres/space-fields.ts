@@ -1,22 +1,25 @@
 import { assertFilter } from "../../assert-filter.js";
+import { isStorableText } from "../../assert-text.js";
 import { type KnownFields, prefixes, type ScalarType } from "../../field-value.js";
 import type { Filter } from "../../filter.js";
 import type { Database } from "./database.js";
 import type { SpaceTable } from "./space-table.js";
 import { SqlValues } from "./sql-values.js";
 
-/** How long it is believed that a field that was there still is, in milliseconds. */
+/** How long what was seen of fields is believed, in milliseconds. */
 const trustMs = 5000;
 
 /** Says which fields the records of spaces have. */
 export interface SpaceFields {
-  /** All fields with their types, by a look at every record. */
+  /** All fields with their types, by a look at every record some seconds ago at most. */
   all(space: SpaceTable): Promise<KnownFields>;
   /**
    * The fields that a filter names, as far as a record has them; all, where one is missing, so that a message can list
    * them. Each costs a look into an index.
    */
   of(space: SpaceTable, filter: Filter | undefined): Promise<KnownFields>;
+  /** Which of these fields a record has. */
+  having(space: SpaceTable, fields: readonly string[]): Promise<ReadonlySet<string>>;
   /** Records of a space were replaced or deleted: what was known of it may be wrong. */
   forget(space: SpaceTable): void;
 }
@@ -32,8 +35,9 @@ class NamedFields extends Map<string, readonly ScalarType[]> {
 /** Creates {@link SpaceFields}. */
 export function createSpaceFields(database: Database): SpaceFields {
   const seen = new Map<number, Map<string, number>>();
+  const listings = new Map<number, { readonly at: number; readonly fields: Promise<KnownFields> }>();
 
-  const all = async ({ table }: SpaceTable): Promise<KnownFields> => {
+  const scan = async ({ table }: SpaceTable): Promise<KnownFields> => {
     const parts = Object.entries(prefixes).map(
       ([column, prefix]) =>
         `SELECT DISTINCT '${prefix}' || (pair).key AS field, jsonb_typeof((pair).value) AS type
@@ -43,6 +47,18 @@ export function createSpaceFields(database: Database): SpaceFields {
     const fields = new Map<string, ScalarType[]>();
     for (const { field, type } of rows) fields.set(field, [...(fields.get(field) ?? []), type]);
     return fields;
+  };
+
+  const all = (space: SpaceTable): Promise<KnownFields> => {
+    const { number } = space;
+    const known = listings.get(number);
+    if (known !== undefined && Date.now() - known.at < trustMs) return known.fields;
+    const listing = { at: Date.now(), fields: scan(space) };
+    listings.set(number, listing);
+    listing.fields.catch(() => {
+      if (listings.get(number) === listing) listings.delete(number);
+    });
+    return listing.fields;
   };
 
   const look = async ({ table }: SpaceTable, fields: readonly string[]): Promise<readonly string[]> => {
@@ -59,23 +75,30 @@ export function createSpaceFields(database: Database): SpaceFields {
     return (await database.read<{ field: string }>(parts.join(" UNION ALL "), values.all)).map(({ field }) => field);
   };
 
+  const having = async (space: SpaceTable, fields: readonly string[]): Promise<ReadonlySet<string>> => {
+    const now = Date.now();
+    const believed = seen.get(space.number) ?? new Map<string, number>();
+    const isBelieved = (field: string): boolean => now - (believed.get(field) ?? 0) <= trustMs;
+    const asked = fields.filter((field) => !isBelieved(field) && isStorableText(field));
+    const found = asked.length === 0 ? [] : await look(space, asked);
+    for (const field of found) believed.set(field, now);
+    seen.set(space.number, believed);
+    return new Set(fields.filter(isBelieved));
+  };
+
   return {
     all,
+    having,
     of: async (space, filter) => {
       if (filter === undefined) return new Map();
       const named = new NamedFields();
       assertFilter(filter, named);
-      const believed = seen.get(space.number) ?? new Map<string, number>();
-      const now = Date.now();
-      const asked = [...named.keys()].filter((field) => now - (believed.get(field) ?? 0) > trustMs);
-      if (asked.length === 0) return named;
-      const found = await look(space, asked);
-      for (const field of found) believed.set(field, now);
-      seen.set(space.number, believed);
-      return found.length === asked.length ? named : all(space);
+      const found = await having(space, [...named.keys()]);
+      return found.size === named.size ? named : all(space);
     },
     forget: ({ number }) => {
       seen.delete(number);
+      listings.delete(number);
     },
   };
 }
