@@ -6,7 +6,7 @@ import {
   type MessageInitShape,
   type MessageShape,
 } from "@bufbuild/protobuf";
-import type { Client, ClientWritableStream, ServiceError } from "@grpc/grpc-js";
+import type { Client, ClientWritableStream, Metadata, ServiceError } from "@grpc/grpc-js";
 import { AbortedError } from "../errors/probestream-error.js";
 import { fromStatus } from "./from-status.js";
 import { toMethodDefinition } from "./service-definition.js";
@@ -38,8 +38,14 @@ export interface ClientChannel {
  * Wraps a connection.
  *
  * @param deadlineMs how long a unary call may take, and a stream may stand still.
+ * @param createMetadata what goes along with each call.
  */
-export function createClientChannel(client: Client, target: string, deadlineMs: number): ClientChannel {
+export function createClientChannel(
+  client: Client,
+  target: string,
+  deadlineMs: number,
+  createMetadata: () => Metadata,
+): ClientChannel {
   return {
     target,
     unary: (method, request, signal) => {
@@ -51,6 +57,7 @@ export function createClientChannel(client: Client, target: string, deadlineMs: 
           requestSerialize,
           responseDeserialize,
           create(method.input, request),
+          createMetadata(),
           { deadline: Date.now() + deadlineMs },
           (error, response) => {
             signal?.removeEventListener("abort", cancel);
@@ -71,6 +78,7 @@ export function createClientChannel(client: Client, target: string, deadlineMs: 
         requestSerialize,
         responseDeserialize,
         create(method.input, request),
+        createMetadata(),
       );
       const cancel = (): void => call.cancel();
       signal?.addEventListener("abort", cancel, { once: true });
@@ -106,13 +114,20 @@ export function createClientChannel(client: Client, target: string, deadlineMs: 
       const cancel = (): void => call?.cancel();
       const still = createStillTimer(deadlineMs, cancel);
       const answer = new Promise<MessageShape<typeof method.output>>((resolve, reject) => {
-        call = client.makeClientStreamRequest(path, requestSerialize, responseDeserialize, (error, response) => {
-          isAnswered = true;
-          answered();
-          wake();
-          if (error !== null) reject(still.error(target) ?? fromStatus(error, target));
-          else if (response !== undefined) resolve(response);
-        });
+        const metadata = createMetadata();
+        call = client.makeClientStreamRequest(
+          path,
+          requestSerialize,
+          responseDeserialize,
+          metadata,
+          (error, response) => {
+            isAnswered = true;
+            answered();
+            wake();
+            if (error !== null) reject(still.error(target) ?? fromStatus(error, target));
+            else if (response !== undefined) resolve(response);
+          },
+        );
       });
       // It is waited for at the end; a failure before that shows at the next write.
       answer.catch(() => {});
