@@ -1,5 +1,5 @@
 import { ProbestreamError } from "../../../src/errors/probestream-error.js";
-import type { Duplicate, LabelScores, QueryHits } from "../../../src/retrieval/retrieval-port.js";
+import type { Duplicate, LabelScores } from "../../../src/retrieval/retrieval-port.js";
 import type { ProbestreamClient } from "../../../src/rpc/client.js";
 import type { ExpertInfo, ExpertList } from "../../../src/rpc/convert/expert.js";
 import type { ServerInfo } from "../../../src/rpc/convert/server-info.js";
@@ -11,7 +11,7 @@ import { isList } from "./is-list.js";
 import { type Model, toGivenModel, toModelId } from "./models.js";
 import type { ClassifyOptions, DuplicatesOptions, RetrieveOptions, Route, RouteOptions } from "./options.js";
 import { type ModelExample, type Query, toModelExample, toRetrievalQuery } from "./queries.js";
-import type { EmbedResult } from "./results.js";
+import { type Answer, type EmbedResult, toAnswer } from "./results.js";
 
 /** Bytes of a layer that are sent to ask where it belongs: messages have 4 MiB. */
 const maxRouteBytes = 3 * 1024 * 1024;
@@ -78,18 +78,19 @@ export class Client extends Catalogue {
   }
 
   /** Finds models that a query describes: a text, or more. */
-  retrieve(query: string | Query, options?: RetrieveOptions): Promise<QueryHits>;
+  retrieve(query: string | Query, options?: RetrieveOptions): Promise<Answer>;
   /** Answers many queries at once. */
   retrieve(
     queries: readonly (string | Query)[],
     options?: RetrieveOptions,
-  ): Promise<readonly (QueryHits | ProbestreamError)[]>;
+  ): Promise<readonly (Answer | ProbestreamError)[]>;
   async retrieve(
     given: string | Query | readonly (string | Query)[],
     { withRecords = false, signal }: RetrieveOptions = {},
-  ): Promise<QueryHits | readonly (QueryHits | ProbestreamError)[]> {
+  ): Promise<Answer | readonly (Answer | ProbestreamError)[]> {
     const queries = (isList(given) ? given : [given]).map(toRetrievalQuery);
-    const answers = await this.#port.retrieve(queries, { withRecords, signal });
+    const found = await this.#port.retrieve(queries, { withRecords, signal });
+    const answers = found.map((answer) => (answer instanceof ProbestreamError ? answer : toAnswer(answer)));
     return isList(given) ? answers : theOne(answers);
   }
 

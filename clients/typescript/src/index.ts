@@ -25,8 +25,6 @@ export type {
   Duplicate,
   LabelScore,
   LabelScores,
-  ModelHit,
-  QueryHits,
   SkippedSpace,
 } from "../../../src/retrieval/retrieval-port.js";
 export type { ExpertInfo, ExpertList, LayerInfo } from "../../../src/rpc/convert/expert.js";
@@ -37,7 +35,6 @@ export { readTexts, type Texts } from "../../../src/search/read-texts.js";
 export type { RouteCandidate } from "../../../src/search/route-model.js";
 export type { TreeMatch } from "../../../src/trees/tree-match.js";
 export type { Comparison, Filter, Scalar } from "../../../src/vectors/filter.js";
-export { encodeSafetensors } from "../../../src/weights/safetensors-writer.js";
 export type { Client } from "./client.js";
 export { type ConnectOptions, connect, defaultTarget, type Tls } from "./connect.js";
 export type { EmbedOptions, EmbedOutcome } from "./embed.js";
@@ -56,5 +53,12 @@ export type {
   Selection,
 } from "./options.js";
 export type { Example, ModelExample, Query } from "./queries.js";
-export { EmbedResult, type ExpertEmbedding, type ModelRecord, type NewModelRecord } from "./results.js";
+export {
+  type Answer,
+  EmbedResult,
+  type ExpertEmbedding,
+  type Hit,
+  type ModelRecord,
+  type NewModelRecord,
+} from "./results.js";
 export type { Tensor, Tensors } from "./tensors.js";

@@ -1,5 +1,11 @@
 import { InvalidInputError } from "../../../src/errors/probestream-error.js";
-import type { FullRecord, ModelRecord as StoredRecord } from "../../../src/retrieval/retrieval-port.js";
+import type {
+  FullRecord,
+  ModelHit,
+  QueryHits,
+  SkippedSpace,
+  ModelRecord as StoredRecord,
+} from "../../../src/retrieval/retrieval-port.js";
 import type { PortResult } from "../../../src/search/embed-port.js";
 import type { TreeMatch } from "../../../src/trees/tree-match.js";
 import type { Scalar } from "../../../src/vectors/filter.js";
@@ -128,4 +134,23 @@ export function fromRecord(record: NewModelRecord, nowMs: number): FullRecord {
     createdMs: created?.getTime() ?? nowMs,
     updatedMs: updated?.getTime() ?? nowMs,
   };
+}
+
+/** A model that fits a query. */
+export interface Hit extends Omit<ModelHit, "record"> {
+  /** Where it was asked for. */
+  readonly record?: ModelRecord | undefined;
+}
+
+/** The answer to one query. */
+export interface Answer {
+  /** The best first. */
+  readonly hits: readonly Hit[];
+  /** Spaces that were not searched, and why. */
+  readonly skipped: readonly SkippedSpace[];
+}
+
+/** An answer for the caller. */
+export function toAnswer({ hits, skipped }: QueryHits): Answer {
+  return { hits: hits.map(({ record, ...hit }) => ({ ...hit, record: record && toRecord(record) })), skipped };
 }
