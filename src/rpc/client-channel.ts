@@ -9,6 +9,7 @@ import {
 import type { Client, ClientWritableStream, Metadata, ServiceError } from "@grpc/grpc-js";
 import { AbortedError } from "../errors/probestream-error.js";
 import { fromStatus } from "./from-status.js";
+import { retryReads } from "./retry-reads.js";
 import { toMethodDefinition } from "./service-definition.js";
 
 /** Calls of a connection, with errors as our classes. */
@@ -34,40 +35,52 @@ export interface ClientChannel {
   ): Promise<MessageShape<O>>;
 }
 
-/**
- * Wraps a connection.
- *
- * @param deadlineMs how long a unary call may take, and a stream may stand still.
- * @param createMetadata what goes along with each call.
- */
+/** How calls are made. */
+export interface ChannelOptions {
+  /** How long a unary call may take, all attempts together, and a stream may stand still, in milliseconds. */
+  readonly deadlineMs: number;
+  /** Further attempts of calls that only read, where the server cannot be reached. */
+  readonly retries: number;
+  /** What goes along with each call. */
+  readonly createMetadata: () => Metadata;
+}
+
+/** Wraps a connection. */
 export function createClientChannel(
   client: Client,
   target: string,
-  deadlineMs: number,
-  createMetadata: () => Metadata,
+  { deadlineMs, retries, createMetadata }: ChannelOptions,
 ): ClientChannel {
   return {
     target,
-    unary: (method, request, signal) => {
+    unary: async <I extends DescMessage, O extends DescMessage>(
+      method: DescMethodUnary<I, O>,
+      request: MessageInitShape<I>,
+      signal?: AbortSignal,
+    ): Promise<MessageShape<O>> => {
       const { path, requestSerialize, responseDeserialize } = toMethodDefinition(method);
-      return new Promise((resolve, reject) => {
-        signal?.throwIfAborted();
-        const call = client.makeUnaryRequest(
-          path,
-          requestSerialize,
-          responseDeserialize,
-          create(method.input, request),
-          createMetadata(),
-          { deadline: Date.now() + deadlineMs },
-          (error, response) => {
-            signal?.removeEventListener("abort", cancel);
-            if (error !== null) reject(fromStatus(error, target));
-            else if (response !== undefined) resolve(response);
-          },
-        );
-        const cancel = (): void => call.cancel();
-        signal?.addEventListener("abort", cancel, { once: true });
-      });
+      const message = create(method.input, request);
+      const endMs = Date.now() + deadlineMs;
+      const attempt = (): Promise<MessageShape<O>> =>
+        new Promise((resolve, reject) => {
+          signal?.throwIfAborted();
+          const call = client.makeUnaryRequest(
+            path,
+            requestSerialize,
+            responseDeserialize,
+            message,
+            createMetadata(),
+            { deadline: endMs },
+            (error, response) => {
+              signal?.removeEventListener("abort", cancel);
+              if (error !== null) reject(fromStatus(error, target));
+              else if (response !== undefined) resolve(response);
+            },
+          );
+          const cancel = (): void => call.cancel();
+          signal?.addEventListener("abort", cancel, { once: true });
+        });
+      return retryReads(method, attempt, { retries, endMs, signal });
     },
 
     serverStreaming: async function* serverStreaming(method, request, signal) {

@@ -1,3 +1,4 @@
+import type { DescMethod } from "@bufbuild/protobuf";
 import { Client, credentials } from "@grpc/grpc-js";
 import { InternalError, type ProbestreamError } from "../errors/probestream-error.js";
 import { EmbeddingService } from "../gen/probestream/v1/embedding_service_pb.js";
@@ -18,6 +19,7 @@ import { toKind } from "./from-status.js";
 import { maxPlanManifests, type PlanningServer, toFittingManifest, toPlanBatches } from "./plan-manifest.js";
 import { remember } from "./remember.js";
 import { createRetrievalClient } from "./retrieval-client.js";
+import { retryReads } from "./retry-reads.js";
 
 /** Where and how to connect. */
 export interface ClientOptions {
@@ -32,6 +34,8 @@ export interface ClientOptions {
   readonly token?: string | undefined;
   /** How long a call other than an upload may take, in milliseconds. Default 60 s. */
   readonly deadlineMs?: number;
+  /** Further attempts of calls that only read, where the server cannot be reached. Uploads have their own. Default 0. */
+  readonly retries?: number | undefined;
 }
 
 /** A model that is to be routed. */
@@ -63,7 +67,13 @@ const maxReceiveBytes = 64 * 1024 * 1024;
  * @throws InvalidInputError `FIELD_INVALID` for keys and certificates that cannot be used, and for a token that would travel
  * in the clear.
  */
-export function connect({ target, tls, token, deadlineMs = defaultDeadlineMs }: ClientOptions): ProbestreamClient {
+export function connect({
+  target,
+  tls,
+  token,
+  deadlineMs = defaultDeadlineMs,
+  retries = 0,
+}: ClientOptions): ProbestreamClient {
   const createMetadata = toMetadataFactory(token, target, tls !== undefined);
   const channel = new Client(target, tls === undefined ? credentials.createInsecure() : toTlsCredentials(tls), {
     "grpc.max_receive_message_length": maxReceiveBytes,
@@ -77,15 +87,19 @@ export function connect({ target, tls, token, deadlineMs = defaultDeadlineMs }: 
     "grpc.per_rpc_retry_buffer_size": 0,
   });
 
-  const calls = createClientChannel(channel, target, deadlineMs, createMetadata);
+  const calls = createClientChannel(channel, target, { deadlineMs, retries, createMetadata });
   const { unary } = calls;
+  // Uploads make all of an attempt again by themselves.
+  const once = createClientChannel(channel, target, { deadlineMs, retries: 0, createMetadata });
+  const again = <T>(method: DescMethod, attempt: () => Promise<T>): Promise<T> =>
+    retryReads(method, attempt, { retries, endMs: Date.now() + deadlineMs });
 
   const listExperts = async (): Promise<ExpertList> => {
     const experts: ExpertInfo[] = [];
     const unusable: ExpertList["unusable"][number][] = [];
     let pageToken = "";
     do {
-      const page = await unary(ExpertService.method.listExperts, { pageSize: 1000, pageToken });
+      const page = await once.unary(ExpertService.method.listExperts, { pageSize: 1000, pageToken });
       experts.push(...page.experts.map(fromWireExpert));
       if (pageToken === "") unusable.push(...page.unusable.map(fromWireUnusable));
       pageToken = page.nextPageToken;
@@ -93,7 +107,10 @@ export function connect({ target, tls, token, deadlineMs = defaultDeadlineMs }: 
     return { experts, unusable };
   };
   const list = remember(listExperts, freshForMs);
-  const info = remember(async () => fromServerInfo(await unary(ServerService.method.getServerInfo, {})), freshForMs);
+  const info = remember(
+    async () => fromServerInfo(await once.unary(ServerService.method.getServerInfo, {})),
+    freshForMs,
+  );
   const server: PlanningServer = {
     maxManifestTensors: async () => (await info.recent()).limits.maxManifestTensors,
     experts: async () => (await list.recent()).experts,
@@ -107,7 +124,7 @@ export function connect({ target, tls, token, deadlineMs = defaultDeadlineMs }: 
       const fitted = await unlessAborted(fitting, signal);
       const answers: (ModelPlan | ProbestreamError)[] = [];
       for (const manifests of toPlanBatches(fitted.filter((one) => "manifest" in one))) {
-        const { plans } = await unary(EmbeddingService.method.planEmbedding, { manifests }, signal);
+        const { plans } = await once.unary(EmbeddingService.method.planEmbedding, { manifests }, signal);
         for (const { outcome } of plans) {
           if (outcome.case === "planned") answers.push(fromPlannedModel(outcome.value));
           else if (outcome.case === "error") answers.push(fromModelError(outcome.value, toKind(outcome.value.code)));
@@ -125,13 +142,13 @@ export function connect({ target, tls, token, deadlineMs = defaultDeadlineMs }: 
       return fromRouteResponse(await unary(ExpertService.method.routeModel, asked, signal));
     },
     ...createRetrievalClient(calls, async () => (await info.recent()).limits),
-    listExperts: list.fresh,
+    listExperts: () => again(ExpertService.method.listExperts, list.fresh),
     getExpert: async (expert) => {
       const { expert: found } = await unary(ExpertService.method.getExpert, { expert });
       if (found === undefined) throw new InternalError("INTERNAL", `${target} answered without an expert`);
       return fromWireExpert(found);
     },
-    serverInfo: info.fresh,
+    serverInfo: () => again(ServerService.method.getServerInfo, info.fresh),
     close: async () => channel.close(),
   };
 }

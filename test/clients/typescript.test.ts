@@ -124,3 +124,24 @@ test("keys that are paths, tokens in the clear and tokens that no header can hol
   refused({ token: "secret" }, /unencrypted, for all to read; connect with tls/);
   refused({ token: "se\ncret", tls: true }, /characters that a header cannot hold/);
 });
+
+test("a call that reads waits for a server that is not there yet, one that writes does not", async (t) => {
+  const folder = await createTemporaryFolder(t);
+  const options = { catalogue: openCatalogue(folder), backend: "plain", workerCount: 1 } as const;
+  const first = await startServer(options);
+  const { port } = first;
+  await first.close(0);
+  const client = connect(`127.0.0.1:${port}`);
+  t.teardown(() => client.close());
+  await t.throwsAsync(client.delete("anything"), { message: /cannot be reached/ });
+  const waiting = client.serverInfo();
+  const second = await startServer({ ...options, port });
+  t.teardown(() => second.close(0));
+  t.is((await waiting).backends.length > 0, true);
+
+  const hasty = connect("127.0.0.1:1", { retries: 0 });
+  t.teardown(() => hasty.close());
+  const begin = Date.now();
+  await t.throwsAsync(hasty.serverInfo(), { message: /cannot be reached/ });
+  t.true(Date.now() - begin < 1000);
+});

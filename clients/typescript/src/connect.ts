@@ -6,6 +6,9 @@ import { Client } from "./client.js";
 /** Where a server listens if nothing else is said. */
 export const defaultTarget = "127.0.0.1:50051";
 
+/** 3: with their pauses, 1.4 to 2.8 seconds, in which a server is started anew. */
+const defaultRetries = 3;
+
 /** How to connect. */
 export interface ConnectOptions {
   /** True for TLS with the system's authorities, or contents of PEM files. Default plaintext. */
@@ -14,6 +17,8 @@ export interface ConnectOptions {
   readonly token?: string | undefined;
   /** Milliseconds that a call other than an upload may take. Default 60,000. */
   readonly deadlineMs?: number | undefined;
+  /** Further attempts of calls that only read, where the server cannot be reached. Uploads have their own. Default 3. */
+  readonly retries?: number | undefined;
 }
 
 /** Contents of PEM files. */
@@ -33,10 +38,11 @@ export interface Tls {
  * @throws InvalidInputError `FIELD_INVALID` for keys that cannot be used, and for a token that would travel in the clear.
  */
 export function connect(target: string = defaultTarget, options: ConnectOptions = {}): Client {
-  const { tls = false, token, deadlineMs } = options;
+  const { tls = false, token, deadlineMs, retries = defaultRetries } = options;
   return new Client(
     connectTo({
       target,
+      retries,
       ...(tls !== false && { tls: tls === true ? {} : toClientTls(tls) }),
       ...(token !== undefined && { token }),
       ...(deadlineMs !== undefined && { deadlineMs }),
