@@ -75,7 +75,8 @@ test("of one model the error is thrown, of several it stands in its place, whate
   const good = join(folder, "example/models/jazz-lora-1.safetensors");
   const bad: readonly { readonly model: Model; readonly message: RegExp }[] = [
     { model: join(folder, "missing.safetensors"), message: /There is no file/ },
-    { model: {} as Model, message: /an object with nothing; give path, url, bytes/ },
+    { model: {} as Model, message: /given as an object with nothing; give a path or URL, bytes/ },
+    { model: 42 as unknown as Model, message: /given as number; give a path or URL/ },
     { model: new Uint8Array(4), message: /"model \d in memory"/ },
     {
       model: { arrays: { a: { shape: [2], data: new Uint16Array(2) } } },

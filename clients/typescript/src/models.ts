@@ -59,6 +59,7 @@ export function toGivenModel(model: Model, place: number): GivenModel {
   if (model instanceof Uint8Array) {
     return { source: { name: `model ${place} in memory`, bytes: model }, id: undefined, index: undefined };
   }
+  if (typeof model !== "object" || model === null) throw noModel(model === null ? "null" : typeof model);
   const { id, index } = model;
   return { source: toSource(model, id ?? `model ${place} in memory`), id, index };
 }
@@ -70,8 +71,12 @@ function toSource(model: ModelSource, name: string): string | ModelContent {
   if ("arrays" in model && model.arrays !== undefined) {
     return { name, tensors: toTensorData(model.arrays), metadata: model.metadata };
   }
-  const message = `a model is given as an object with ${Object.keys(model).join(", ") || "nothing"}; give path, url, bytes (a Uint8Array) or arrays`;
-  throw new InvalidInputError("FIELD_INVALID", message);
+  throw noModel(`an object with ${Object.keys(model).join(", ") || "nothing"}`);
+}
+
+function noModel(given: string): InvalidInputError {
+  const message = `a model is given as ${given}; give a path or URL, bytes (a Uint8Array), or an object with path, url, bytes or arrays`;
+  return new InvalidInputError("FIELD_INVALID", message);
 }
 
 /** What a model is called where it has no name of its own: the end of its location. */
