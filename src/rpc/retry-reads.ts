@@ -27,7 +27,7 @@ export interface RetryOptions {
 /**
  * Makes a call, and makes it again where the server could not be reached or is about to stop, if it only reads.
  *
- * @throws what the last attempt threw; the signal's reason.
+ * @throws what the last attempt threw; the signal's reason if it stops a pause.
  */
 export async function retryReads<T>(
   method: DescMethod,
@@ -38,10 +38,9 @@ export async function retryReads<T>(
     try {
       return await attempt();
     } catch (error) {
-      signal?.throwIfAborted();
       // A random part, lest many clients of a server that comes back come all at once.
       const pauseMs = firstPauseMs * 2 ** failures++ * (0.5 + Math.random() / 2);
-      const isOver = failures > retries || Date.now() + pauseMs >= endMs;
+      const isOver = failures > retries || Date.now() + pauseMs >= endMs || signal?.aborted === true;
       if (isOver || changing.has(method) || !mayPass(error)) throw error;
       await sleep(pauseMs, undefined, { signal }).catch(() => signal?.throwIfAborted());
     }

@@ -1,5 +1,7 @@
 import { execFile } from "node:child_process";
+import { once } from "node:events";
 import { copyFile, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import test from "ava";
@@ -113,6 +115,16 @@ test("of one model the error is thrown, of several it stands in its place, whate
     throw new Error("my listener");
   };
   await t.throwsAsync(client.embed(good, { onProgress: complaint }), { message: "my listener" });
+  const stopped = AbortSignal.abort(new Error("too late"));
+  await t.throwsAsync(client.findDuplicates("a", { signal: stopped }), { message: "too late" });
+  const silent = createServer((socket) => t.teardown(() => void socket.destroy())).listen(0, "127.0.0.1");
+  await once(silent, "listening");
+  t.teardown(() => void silent.close());
+  const waiting = connect(`127.0.0.1:${(silent.address() as AddressInfo).port}`);
+  t.teardown(() => waiting.close());
+  const soon = new AbortController();
+  setTimeout(() => soon.abort(new Error("no more")), 50);
+  await t.throwsAsync(waiting.retrieve("jazz", { signal: soon.signal }), { message: "no more" });
   await t.throwsAsync(client.embed(good, { texts: [[1, 2], [3]] }), { message: /text vector 1 has 1 numbers/ });
 });
 

@@ -68,7 +68,7 @@ export class Client extends Catalogue {
       };
       const { answer, bytesRead } = await routeFile(
         file,
-        (prefixes) => this.#port.route({ ...question, prefixes }, signal),
+        (prefixes) => stoppedBy(signal, this.#port.route({ ...question, prefixes }, signal)),
         { maxBytes: maxRouteBytes, signal },
       );
       return { decision: answer.decision, candidates: answer.candidates, bytesSent: bytesRead };
@@ -89,7 +89,7 @@ export class Client extends Catalogue {
     { withRecords = false, signal }: RetrieveOptions = {},
   ): Promise<Answer | readonly (Answer | ProbestreamError)[]> {
     const queries = (isList(given) ? given : [given]).map(toRetrievalQuery);
-    const found = await this.#port.retrieve(queries, { withRecords, signal });
+    const found = await stoppedBy(signal, this.#port.retrieve(queries, { withRecords, signal }));
     const answers = found.map((answer) => (answer instanceof ProbestreamError ? answer : toAnswer(answer)));
     return isList(given) ? answers : theOne(answers);
   }
@@ -105,16 +105,13 @@ export class Client extends Catalogue {
     given: ModelExample | readonly ModelExample[],
     { labels, experts, mode, top, signal }: ClassifyOptions = {},
   ): Promise<LabelScores | readonly (LabelScores | ProbestreamError)[]> {
-    const answers = await this.#port.classify(
-      {
-        models: (isList(given) ? given : [given]).map(toModelExample),
-        ...(labels !== undefined && { labels }),
-        ...(experts !== undefined && { experts }),
-        mode,
-        top,
-      },
-      signal,
-    );
+    const question = {
+      models: (isList(given) ? given : [given]).map(toModelExample),
+      ...(labels !== undefined && { labels }),
+      ...(experts !== undefined && { experts }),
+      ...{ mode, top },
+    };
+    const answers = await stoppedBy(signal, this.#port.classify(question, signal));
     return isList(given) ? answers : theOne(answers);
   }
 
@@ -129,7 +126,8 @@ export class Client extends Catalogue {
     given: string | readonly string[],
     { experts = [], ...rest }: DuplicatesOptions = {},
   ): Promise<readonly Duplicate[] | readonly (readonly Duplicate[] | ProbestreamError)[]> {
-    const answers = await this.#port.findDuplicates([given].flat(), { ...rest, experts });
+    const asked = this.#port.findDuplicates([given].flat(), { ...rest, experts });
+    const answers = await stoppedBy(rest.signal, asked);
     return isList(given) ? answers : theOne(answers);
   }
 
@@ -151,6 +149,16 @@ export class Client extends Catalogue {
   /** Ends all calls. */
   async close(): Promise<void> {
     await this.#port.close();
+  }
+}
+
+/** A call whose signal stopped it throws the signal's reason, whatever the connection made of that. */
+async function stoppedBy<T>(signal: AbortSignal | undefined, call: Promise<T>): Promise<T> {
+  try {
+    return await call;
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw error;
   }
 }
 
