@@ -1,11 +1,15 @@
 import { type Bench, parseBenchOptions } from "./bench-options.js";
 import { calibration } from "./calibration.js";
+import { clients } from "./clients.js";
 import { discoveryScale } from "./discovery-scale.js";
 import { duplicates } from "./duplicates.js";
 import { heritage } from "./heritage.js";
+import { indexQueue } from "./index-queue.js";
 import { ingest } from "./ingest.js";
+import { localProbing } from "./local-probing.js";
 import { memory } from "./memory.js";
 import { models } from "./models.js";
+import { postgres } from "./postgres.js";
 import { projection } from "./projection.js";
 import { resume } from "./resume.js";
 import { retrieveLoad } from "./retrieve-load.js";
@@ -18,15 +22,20 @@ import { stores } from "./stores.js";
 import { trainingOptions } from "./training-options.js";
 import { trees } from "./trees.js";
 import { worker } from "./worker.js";
+import { zooRetrieval } from "./zoo-retrieval.js";
 
 const benches = {
   calibration,
+  clients,
   "discovery-scale": discoveryScale,
   heritage,
   duplicates,
+  "index-queue": indexQueue,
   ingest,
+  "local-probing": localProbing,
   memory,
   models,
+  postgres,
   projection,
   resume,
   "retrieve-load": retrieveLoad,
@@ -39,6 +48,7 @@ const benches = {
   "training-options": trainingOptions,
   trees,
   worker,
+  "zoo-retrieval": zooRetrieval,
 } satisfies Record<string, Bench>;
 
 /** Runs one bench by name; the exit code is 1 if something that it wanted was not met. */

@@ -1,4 +1,5 @@
 import { CommanderError } from "commander";
+import type { CommandContext } from "./command-context.js";
 import { readEnvironment } from "./environment.js";
 import { exitCodes, toExitCode } from "./exit-codes.js";
 import { abortOnInterrupt, abortOnParentsWord, Interruption } from "./interrupt.js";
@@ -11,22 +12,33 @@ import { openTerminal } from "./terminal.js";
 /** The output's reader has gone: there is nobody to tell. */
 class OutputClosed extends Error {}
 
-/** Runs the command line and returns the exit code. */
+/** Runs the command line of this process and returns the exit code. */
 export async function runCommandLine(words: readonly string[]): Promise<number> {
+  const controller = new AbortController();
+  const terminal = openTerminal(() => controller.abort(new OutputClosed()));
+  const release = isServerProcess ? abortOnParentsWord(controller) : abortOnInterrupt(controller);
+  try {
+    return await runWords(words, { terminal, environment: readEnvironment(), signal: controller.signal });
+  } finally {
+    release();
+  }
+}
+
+/** Runs a command and returns its exit code; what goes wrong is told, and not thrown. */
+export async function runWords(
+  words: readonly string[],
+  context: Pick<CommandContext, "terminal" | "environment" | "signal">,
+): Promise<number> {
+  const { terminal, environment, signal } = context;
   // Valid before and after the command's name, so it is taken out before commander looks.
   const isDebug = words.includes("--debug");
-  const controller = new AbortController();
-  const { signal } = controller;
-  const terminal = openTerminal(() => controller.abort(new OutputClosed()));
-  const environment = readEnvironment();
-  const release = isServerProcess ? abortOnParentsWord(controller) : abortOnInterrupt(controller);
   let exitCode: number = exitCodes.success;
   const exit = (code: number): void => {
     exitCode = code;
   };
   try {
     const own = words.filter((word) => word !== "--debug");
-    const program = await createProgram({ terminal, environment, isDebug, signal, exit }, own);
+    const program = await createProgram({ ...context, isDebug, exit }, own);
     await program.parseAsync(own, { from: "user" });
     return exitCode;
   } catch (error) {
@@ -37,8 +49,6 @@ export async function runCommandLine(words: readonly string[]): Promise<number> 
     if (isDebug) for (const line of toStackLines(error)) terminal.remark(line);
     if (signal.reason instanceof Interruption) return signal.reason.exitCode;
     return error instanceof CommanderError ? exitCodes.usage : toExitCode(error);
-  } finally {
-    release();
   }
 }
 

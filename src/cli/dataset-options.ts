@@ -15,7 +15,10 @@ export function addDatasetOptions(command: Command): Command {
     .option("--labels <file>", "CSV or JSON lines that say each model's label, in place of --label-key")
     .option("--separator <text>", "between the labels of one model")
     .option("--split-key <key>", "metadata key that holds a model's split (default: split)")
-    .option("--text-encoder <folder>", "model.onnx and tokenizer.json that encode the labels' texts, for zero-shot")
+    .option(
+      "--text-encoder <place>",
+      "folder of an ONNX model and tokenizer.json, or Hugging Face id, that encodes the labels' texts, for zero-shot",
+    )
     .option("--prompt <text>", "what is encoded, with {} for the label (default: {})")
     .option("--texts <file>", "vectors of the labels' texts, in place of --text-encoder")
     .option("--cache <folder>", "where packed layers are kept (default: .probestream beside the expert)");

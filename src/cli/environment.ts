@@ -1,23 +1,62 @@
+import { homedir } from "node:os";
+import { join } from "node:path";
+
 /** What the environment says; nothing else of the package reads it. */
 export interface Environment {
   /** `HOST:PORT` of the server. */
   readonly server: string;
   /** Token of Hugging Face. */
   readonly hubToken: string | undefined;
+  readonly hub: HubEnvironment;
+  /** Folder where probes of servers' experts are kept. */
+  readonly probesFolder: string;
   readonly useColor: boolean;
+}
+
+/** Where models of the Hugging Face Hub are, by the variables that its own tools read. */
+export interface HubEnvironment {
+  /** Address of the Hub, or of a mirror; absent for huggingface.co. */
+  readonly endpoint: string | undefined;
+  readonly cacheFolder: string;
+  /** The Hub is not to be asked. */
+  readonly isOffline: boolean;
 }
 
 /** Server where neither `--server` nor `PROBESTREAM_SERVER` says another, and where `serve` listens. */
 export const defaultAddress = "127.0.0.1:50051";
 
-/** Reads `PROBESTREAM_SERVER`, `HF_TOKEN` and `NO_COLOR`; empty ones count as absent. */
+/**
+ * Reads `PROBESTREAM_SERVER`, `NO_COLOR`, `HF_TOKEN`, `XDG_CACHE_HOME`, and what {@link readHubEnvironment} reads; empty ones
+ * count as absent.
+ */
 export function readEnvironment(): Environment {
-  const { PROBESTREAM_SERVER, HF_TOKEN, NO_COLOR } = process.env;
+  const { PROBESTREAM_SERVER, HF_TOKEN, NO_COLOR, XDG_CACHE_HOME } = process.env;
   return {
     server: PROBESTREAM_SERVER || defaultAddress,
     hubToken: HF_TOKEN || undefined,
+    hub: readHubEnvironment(),
+    probesFolder: inHome(join(XDG_CACHE_HOME || "~/.cache", "probestream", "probes")),
     useColor: !NO_COLOR && process.stderr.isTTY === true,
   };
+}
+
+/**
+ * Reads `HF_ENDPOINT`, `HF_HUB_OFFLINE`, and `HF_HUB_CACHE`, else `HF_HOME`, else `XDG_CACHE_HOME`.
+ *
+ * @see https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables
+ */
+export function readHubEnvironment(): HubEnvironment {
+  const { HF_ENDPOINT, HF_HUB_OFFLINE = "", HF_HUB_CACHE, HF_HOME, XDG_CACHE_HOME } = process.env;
+  const home = HF_HOME || join(XDG_CACHE_HOME || "~/.cache", "huggingface");
+  return {
+    endpoint: HF_ENDPOINT || undefined,
+    cacheFolder: inHome(HF_HUB_CACHE || join(home, "hub")),
+    isOffline: /^(?:1|on|yes|true)$/i.test(HF_HUB_OFFLINE),
+  };
+}
+
+function inHome(path: string): string {
+  return path.replace(/^~(?=\/|$)/, homedir());
 }
 
 /** What the processes of one server share. Their command line is the first one's, so it reaches them by this way. */

@@ -2,6 +2,7 @@ import { type Expert, manifestName } from "../experts/expert.js";
 import { readScoreCalibration } from "../experts/score-calibration-file.js";
 import { scanDataset } from "../training/datasets/scan-dataset.js";
 import type { KnownModels } from "./calibrate-scores.js";
+import type { CommandContext } from "./command-context.js";
 import { usageError } from "./exit-codes.js";
 import { readExpertTexts } from "./expert-texts.js";
 import { assertTextOptions, type TextOptions } from "./label-texts.js";
@@ -24,8 +25,9 @@ export async function readKnownModels(
   expert: Expert,
   paths: readonly string[],
   options: KnownModelsOptions,
-  signal: AbortSignal,
+  context: CommandContext,
 ): Promise<KnownModels | undefined> {
+  const { signal } = context;
   const { labelKey, labels, texts, textEncoder, splitKey } = options;
   const hasTexts = texts !== undefined || textEncoder !== undefined;
   if (labelKey === undefined && labels === undefined) {
@@ -58,5 +60,5 @@ export async function readKnownModels(
   }
   if (!hasTexts || expert.objective === "classification") return { models };
   const all = [...new Set([...expert.labels, ...[...models.values()].flatMap((model) => model.labels)])];
-  return { models, texts: await readExpertTexts(expert, all, options, signal) };
+  return { models, texts: await readExpertTexts(expert, all, options, context) };
 }

@@ -1,6 +1,8 @@
-import { openTextEncoder } from "../text/open-text-encoder.js";
 import type { LabelTexts } from "../training/to-train-data.js";
+import type { CommandContext } from "./command-context.js";
 import { usageError } from "./exit-codes.js";
+import { openEncoderByName } from "./open-encoder-by-name.js";
+import { toTextRemarks } from "./text-remarks.js";
 import { readTexts } from "./texts-file.js";
 
 /** The options that say where labels' texts come from. */
@@ -30,20 +32,20 @@ export function assertTextOptions({ texts, textEncoder, prompt }: TextOptions): 
   if (prompt?.includes("{}") === false) throw usageError(`--prompt: "${prompt}" has no {} for the label to stand in`);
 }
 
-/** Reads the vectors of all labels from a file, or encodes their texts. */
+/** Reads the vectors of all labels from a file, or encodes their texts; remarks on those that were cut or say nothing. */
 export async function readLabelTexts(
   { texts, textEncoder, prompt = "{}" }: TextOptions,
   labels: readonly string[],
-  signal: AbortSignal,
+  context: CommandContext,
 ): Promise<EncodedLabels> {
+  const { signal, terminal } = context;
   if (texts !== undefined) return { texts: await readTexts(texts, signal) };
-  const encoder = await openTextEncoder(textEncoder ?? "");
+  const encoder = await openEncoderByName(textEncoder ?? "", context, { cacheBytes: 0 });
   try {
-    const vectors = await encoder.encode(
-      labels.map((label) => prompt.replaceAll("{}", () => label)),
-      { signal },
-    );
-    return { texts: { labels, vectors }, text: { encoder: encoder.identity, prompt } };
+    const prompts = labels.map((label) => prompt.replaceAll("{}", () => label));
+    const encoded = await encoder.encode(prompts, { signal });
+    for (const remark of toTextRemarks(encoded, prompts)) terminal.remark(remark);
+    return { texts: { labels, vectors: encoded }, text: { encoder: encoder.identity, prompt } };
   } finally {
     await encoder.dispose();
   }

@@ -4,11 +4,14 @@ import type { CommandContext } from "./command-context.js";
 
 const help = `
 Environment: PROBESTREAM_SERVER (HOST:PORT of the server), HF_TOKEN (token of Hugging Face,
-sent there only), NO_COLOR.
+sent there only), HF_HUB_CACHE or HF_HOME (where its models are kept), HF_HUB_OFFLINE, HF_ENDPOINT,
+NO_COLOR.
 
 First steps:
   $ probestream inspect lora.safetensors                 what is in the file?
   $ probestream embed lora.safetensors --local --experts experts/
+  $ probestream index models/ --local --experts experts/ keep models where they can be found
+  $ probestream search "pixel art" --local               and find them
   $ probestream serve --experts experts/ &               the same, over the network
   $ probestream embed models/ --texts labels.safetensors
 
@@ -29,6 +32,41 @@ const commands: readonly CommandEntry[] = [
     name: "embed",
     summary: "say what models do, from their weights",
     load: async () => (await import("./commands/embed.js")).addEmbed,
+  },
+  {
+    name: "index",
+    summary: "put models into a catalogue, where they can be searched",
+    load: async () => (await import("./commands/index-models.js")).addIndex,
+  },
+  {
+    name: "search",
+    summary: "find models in words, by example, or both",
+    load: async () => (await import("./commands/search.js")).addSearch,
+  },
+  {
+    name: "similar",
+    summary: "find models that do what a model does",
+    load: async () => (await import("./commands/similar.js")).addSimilar,
+  },
+  {
+    name: "classify",
+    summary: "say which labels fit models",
+    load: async () => (await import("./commands/classify.js")).addClassify,
+  },
+  {
+    name: "catalogue",
+    summary: "look after the models that were indexed",
+    load: async () => (await import("./commands/catalogue.js")).addCatalogue,
+  },
+  {
+    name: "work",
+    summary: "index models from a queue, beside other workers",
+    load: async () => (await import("./commands/work.js")).addWork,
+  },
+  {
+    name: "export",
+    summary: "write a catalogue to files, for other programs or to import again",
+    load: async () => (await import("./commands/export.js")).addExport,
   },
   {
     name: "inspect",

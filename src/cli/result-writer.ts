@@ -55,9 +55,16 @@ export function createJsonWriter({ textLabels, top }: WriterOptions): ResultWrit
 }
 
 /** An error as a line of JSON. */
-export function toErrorJson(file: string, { reason, kind, message, facts }: ProbestreamError): string {
+export function toErrorJson(file: string, error: ProbestreamError): string {
+  return JSON.stringify({ file, ...toErrorFields(error) });
+}
+
+/** An error as the field of an object of JSON. */
+export function toErrorFields({ reason, kind, message, facts }: ProbestreamError): {
+  readonly error: Readonly<Record<string, unknown>>;
+} {
   const shown = Object.fromEntries(Object.entries(facts).map(([key, value]) => [key, toJsonValue(value)]));
-  return JSON.stringify({ file, error: { reason, kind, message, facts: shown } });
+  return { error: { reason, kind, message, facts: shown } };
 }
 
 /** A table that is written while results come; errors are left to the summary. */

@@ -16,6 +16,10 @@ export interface ServeOptions {
   readonly experts: string;
   readonly listen: Address;
   readonly stateDir?: string;
+  /** Folder or URL of the catalogue. */
+  readonly store?: string;
+  /** Folders or ids of text encoders. */
+  readonly textEncoder?: readonly string[];
   readonly processes: number;
   readonly workers?: number;
   readonly memoryBudget?: number;

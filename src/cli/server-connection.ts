@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { expertNotFound, findExpert } from "../experts/catalogue.js";
 import type { ProbestreamClient } from "../rpc/client.js";
 import { CommandError, exitCodes, usageError } from "./exit-codes.js";
 import { parseTarget } from "./option-values.js";
@@ -39,6 +40,35 @@ export async function connectToServer(options: ConnectionOptions, fallback: stri
   } catch (error) {
     await client.close();
     throw error;
+  }
+}
+
+/** Connects. An expert's name that is wrong for one model is wrong for all: better said once, before anything is read. */
+export async function connectToExperts(
+  options: ConnectionOptions,
+  fallback: string,
+  wanted: readonly string[],
+): Promise<ProbestreamClient> {
+  const client = await connectToServer(options, fallback);
+  try {
+    await assertHasExperts(client, options.server ?? fallback, wanted);
+    return client;
+  } catch (error) {
+    await client.close();
+    throw error;
+  }
+}
+
+/** Guards that a server has experts of these names. */
+export async function assertHasExperts(
+  client: Pick<ProbestreamClient, "listExperts">,
+  target: string,
+  wanted: readonly string[],
+): Promise<void> {
+  const { experts } = wanted.length === 0 ? { experts: [] } : await client.listExperts();
+  for (const word of wanted) {
+    if (findExpert(experts, word) !== undefined) continue;
+    throw expertNotFound(word, `on the server ${target}; it has`, experts);
   }
 }
 

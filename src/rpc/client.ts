@@ -1,6 +1,6 @@
 import { Client, type ClientWritableStream, credentials, type ServiceError } from "@grpc/grpc-js";
 import type { Matrix } from "../compute/compute-backend.js";
-import { AbortedError, InternalError, type ProbestreamError } from "../errors/probestream-error.js";
+import { InternalError, type ProbestreamError } from "../errors/probestream-error.js";
 import {
   EmbeddingService,
   EmbedModelRequestSchema,
@@ -10,13 +10,14 @@ import { ExpertService } from "../gen/probestream/v1/expert_service_pb.js";
 import { ServerService } from "../gen/probestream/v1/server_service_pb.js";
 import type { RetrievalPort } from "../retrieval/retrieval-port.js";
 import type { EmbedPort, ModelPlan, PlanRequest, PortAnswer, PortStream } from "../search/embed-port.js";
+import type { ProbingServer } from "../search/probing/probing-server.js";
 import type { RouteAnswer, RouteRequest } from "../search/route-model.js";
 import type { IndexFacts } from "../vectors/index-facts.js";
 import { createClientChannel } from "./client-channel.js";
-import { fromModelEmbedding } from "./convert/embedding.js";
 import { fromModelError } from "./convert/error.js";
 import { type ExpertInfo, type ExpertList, fromWireExpert, fromWireUnusable } from "./convert/expert.js";
 import { toFloatBytes } from "./convert/matrix.js";
+import { fromModelOutcome } from "./convert/model-outcome.js";
 import { toIndexRequest } from "./convert/model-record.js";
 import { fromPlannedModel } from "./convert/plan.js";
 import { fromRouteResponse, toRouteRequest } from "./convert/route.js";
@@ -25,6 +26,7 @@ import { toWireRange } from "./convert/tensor.js";
 import { encodeChunk } from "./encode-chunk.js";
 import { fromStatus, toKind } from "./from-status.js";
 import { maxPlanManifests, type PlanningServer, toFittingManifest, toPlanBatches } from "./plan-manifest.js";
+import { createProbingClient } from "./probing-client.js";
 import { remember } from "./remember.js";
 import { createRetrievalClient } from "./retrieval-client.js";
 import { encodeMessage, toMethodDefinition } from "./service-definition.js";
@@ -46,8 +48,11 @@ export interface ClientOptions {
 /** A model that is to be routed. */
 export interface RouteQuestion extends PlanRequest, Pick<RouteRequest, "hints" | "prefixes"> {}
 
-/** A connection to a server: it embeds, and searches and keeps the server's catalogue of models. */
-export interface ProbestreamClient extends EmbedPort, RetrievalPort {
+/**
+ * A connection to a server: it embeds, what is streamed to it or was projected here (`createProbingPort`), and searches and
+ * keeps the server's catalogue of models.
+ */
+export interface ProbestreamClient extends EmbedPort, ProbingServer, RetrievalPort {
   /** All experts of the server, and folders of its catalogue that hold none. */
   listExperts(): Promise<ExpertList>;
   /** Says which expert would serve a model, from its manifest and what is known of its layer's first rows. */
@@ -63,6 +68,12 @@ const freshForMs = 10_000;
 
 /** Longest answer taken: text scores of a whole stream. */
 const maxReceiveBytes = 64 * 1024 * 1024;
+
+/**
+ * Bytes that a server may send ahead. HTTP/2's own 64 KiB would take 64 round trips for the probes of a layer of 4,096 ×
+ * 4,096: 3.6 s at 20 ms.
+ */
+const receiveWindowBytes = 1024 * 1024;
 
 /** Connects to a server. Nothing is sent until the first call. */
 export function connect({ target, tls, deadlineMs = defaultDeadlineMs }: ClientOptions): ProbestreamClient {
@@ -81,6 +92,7 @@ export function connect({ target, tls, deadlineMs = defaultDeadlineMs }: ClientO
       "grpc.keepalive_time_ms": 60_000,
       "grpc.keepalive_timeout_ms": 20_000,
       "grpc.per_rpc_retry_buffer_size": 0,
+      "grpc-node.flow_control_window": receiveWindowBytes,
     },
   );
 
@@ -131,6 +143,7 @@ export function connect({ target, tls, deadlineMs = defaultDeadlineMs }: ClientO
       const asked = toRouteRequest(fitted.manifest, request);
       return fromRouteResponse(await unary(ExpertService.method.routeModel, asked, signal));
     },
+    ...createProbingClient(calls, async () => (await info.recent()).limits),
     ...createRetrievalClient(calls, async () => (await info.recent()).limits),
     listExperts: list.fresh,
     serverInfo: info.fresh,
@@ -240,14 +253,6 @@ function encodeHeader(
 function toAnswer({ results, stoppedEarly }: EmbedModelResponse): PortAnswer {
   return {
     stoppedEarly,
-    results: results.map(({ modelId, outcome }) => ({
-      modelId,
-      outcome:
-        outcome.case === "embedding"
-          ? fromModelEmbedding(outcome.value)
-          : outcome.case === "error"
-            ? fromModelError(outcome.value, toKind(outcome.value.code))
-            : new AbortedError("FOOTER_MISSING", "the server answered without a result"),
-    })),
+    results: results.map((result) => ({ modelId: result.modelId, outcome: fromModelOutcome(result) })),
   };
 }

@@ -150,6 +150,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   addService(server, EmbeddingService, {
     planEmbedding: toUnaryHandler(embedding.planEmbedding, report),
     embedModel: toClientStreamingHandler(embedding.embedModel, report),
+    getProbes: toServerStreamingHandler(embedding.getProbes, report),
+    embedProjection: toUnaryHandler(embedding.embedProjection, report),
   });
   addService(server, ExpertService, {
     listExperts: toUnaryHandler(experts.listExperts, report),

@@ -1,4 +1,4 @@
-import { PreconditionError } from "../errors/probestream-error.js";
+import { AbortedError, PreconditionError } from "../errors/probestream-error.js";
 import type { ModelState } from "./embed-messages.js";
 import type { UploadStore } from "./upload-store.js";
 
@@ -15,7 +15,7 @@ export interface UploadTicket {
   close(upload: "unfinished" | "complete"): void;
 }
 
-/** Knows which uploads are under way in this process. */
+/** Knows which uploads are under way in this process, and hears from the store that another one has taken one over. */
 export interface UploadRegistry {
   /**
    * Takes an upload over. A stream that still holds it is told: a client that lost its connection comes back before the
@@ -80,6 +80,7 @@ export function createUploadRegistry(store: UploadStore, onError: (error: unknow
       let state: ModelState | undefined;
       try {
         state = await find(uploadId, fingerprint);
+        if (state !== undefined) await store.claim?.(uploadId);
       } catch (error) {
         if (holders.get(uploadId) === holder) holders.delete(uploadId);
         throw error;
@@ -88,12 +89,7 @@ export function createUploadRegistry(store: UploadStore, onError: (error: unknow
     },
   };
 
-  function createTicket(
-    uploadId: string,
-    fingerprint: string,
-    holder: { settled: Promise<void> },
-    hasState: boolean,
-  ): UploadTicket {
+  function createTicket(uploadId: string, fingerprint: string, holder: Holder, hasState: boolean): UploadTicket {
     let next: ModelState | undefined;
     let saving = false;
     // Small models are never saved: there is nothing to remove either.
@@ -106,7 +102,16 @@ export function createUploadRegistry(store: UploadStore, onError: (error: unknow
         const state = next;
         next = undefined;
         stored = true;
-        await store.save(uploadId, { fingerprint, state });
+        try {
+          await store.save(uploadId, { fingerprint, state });
+        } catch (error) {
+          if (!(error instanceof AbortedError)) throw error;
+          // Its client has come back to another server, which goes on with it.
+          if (isHolder()) {
+            holders.delete(uploadId);
+            holder.onTakenOver();
+          }
+        }
       }
     };
     const run = (work: () => Promise<void>): void => {

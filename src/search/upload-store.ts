@@ -4,7 +4,13 @@ import type { UploadState } from "./upload-state.js";
 export interface UploadStore {
   /** The last state saved under an id, unless it expired or was crowded out. */
   load(uploadId: string): Promise<UploadState | undefined>;
+  /** @throws AbortedError `UPLOAD_IN_USE` if another server has claimed it. */
   save(uploadId: string, state: UploadState): Promise<void>;
+  /**
+   * From now on this server goes on with what was saved under an id, and another that still holds it saves no more. Absent
+   * where servers share nothing.
+   */
+  claim?(uploadId: string): Promise<void>;
   remove(uploadId: string): Promise<void>;
   /**
    * The upload is complete. What was saved of it is kept for {@link answerGraceMs} more, so that a client that the answer

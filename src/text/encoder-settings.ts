@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { InvalidInputError } from "../errors/probestream-error.js";
+import { InvalidInputError, NotFoundError } from "../errors/probestream-error.js";
 import { encoderFiles, isObject, readOptionalJson } from "./encoder-files.js";
 
 /** How a text's vector is made of those of its tokens: their mean, the first's, the last's, or the end-of-text token's. */
@@ -26,7 +26,8 @@ type Json = Readonly<Record<string, unknown>>;
  * Reads `config.json`, and what sentence-transformers writes, where they are there. Without them it is the tokenizer that
  * tells a tower of CLIP, by its `<|startoftext|>`, and tokens are pooled by their mean.
  *
- * @throws InvalidInputError `FIELD_INVALID` for a way of pooling that is not known; CorruptDataError `CORRUPT` for a file
+ * @throws InvalidInputError `FIELD_INVALID` for a way of pooling that is not known; NotFoundError `FILE_NOT_FOUND` if
+ * `modules.json` names a way of pooling that is not there; CorruptDataError `CORRUPT` for a file
  * that is no JSON; what reading throws.
  */
 export async function readEncoderSettings(folder: string, hasClipTokens: boolean): Promise<EncoderSettings> {
@@ -35,15 +36,19 @@ export async function readEncoderSettings(folder: string, hasClipTokens: boolean
   const modules = await readModules(folder);
   const sentence = toObject(await readOptionalJson(folder, encoderFiles.sentenceConfig));
   const family = toFamily(config, hasClipTokens);
-  const poolingName = modules.find(({ type }) => type === "Pooling")?.path ?? "1_Pooling";
-  const poolingPath = join(poolingName, "config.json");
-  const found = toObject(await readOptionalJson(folder, poolingPath));
+  const step = modules.find(({ type }) => type === "Pooling")?.path;
+  const poolingPath = step === undefined ? encoderFiles.pooling : join(step, "config.json");
+  const found = await readOptionalJson(folder, poolingPath);
+  if (found === undefined && step !== undefined) {
+    const message = `There is no file "${join(folder, poolingPath)}", of which modules.json speaks; it says how tokens are pooled`;
+    throw new NotFoundError("FILE_NOT_FOUND", message, { path: join(folder, poolingPath) });
+  }
   const missingStep = modules.find(({ type }) => !["Transformer", "Pooling", "Normalize"].includes(type))?.type;
   const sentenceTokens = toCount(sentence["max_seq_length"]);
   const positions = toCount(text["max_position_embeddings"] ?? config["max_position_embeddings"]);
   return {
     family,
-    pooling: toPooling(found, join(folder, poolingPath)) ?? (family === "clip" ? "end" : "mean"),
+    pooling: toPooling(toObject(found), join(folder, poolingPath)) ?? (family === "clip" ? "end" : "mean"),
     isNormalized: modules.some(({ type }) => type === "Normalize"),
     ...(sentenceTokens !== undefined && { sentenceTokens }),
     ...(positions !== undefined && { positions }),

@@ -36,7 +36,7 @@ export class HttpAttempt {
   }
 
   /** The body of an answer as it comes, cut at the end of the range. */
-  async *pieces({ response, begin, end }: RangeAnswer): AsyncGenerator<Uint8Array, void, undefined> {
+  async *pieces({ response, begin, end }: Omit<RangeAnswer, "state">): AsyncGenerator<Uint8Array, void, undefined> {
     if (response.body === null || end === begin) return discardBody(response);
     const reader = response.body.getReader();
     let left = end - begin;

@@ -1,7 +1,7 @@
-import { LimitExceededError, UnavailableError } from "../errors/probestream-error.js";
+import { LimitExceededError } from "../errors/probestream-error.js";
 import { HttpAttempt } from "./http-attempt.js";
 import type { FileState, HttpFile } from "./http-file.js";
-import { TransientFailure, waitBeforeRetry } from "./http-retry.js";
+import { type RetryRule, recover } from "./http-retry.js";
 
 /** How often and how patiently a download is tried. */
 export interface DownloadOptions {
@@ -34,22 +34,25 @@ export const PREFIX_BYTES = 131_072;
  */
 export const MAX_WHOLE_FILE_BYTES = 1_048_576;
 
+/** The rule of options, with defaults for what they leave out. */
+export function toRetryRule({ maxAttempts, firstDelayMs }: DownloadOptions): RetryRule {
+  return { maxAttempts: maxAttempts ?? DEFAULT_MAX_ATTEMPTS, firstDelayMs: firstDelayMs ?? DEFAULT_FIRST_DELAY_MS };
+}
+
 /** 64 KiB: an attempt that brought this many bytes counts as a success, so that long downloads survive many breaks. */
-const PROGRESS_BYTES = 65_536;
+export const PROGRESS_BYTES = 65_536;
 
 /** Downloads ranges of one file, through failures that pass. */
 export class HttpDownloader {
   readonly #file: HttpFile;
   readonly #name: string;
-  readonly #maxAttempts: number;
-  readonly #firstDelayMs: number;
+  readonly #rule: RetryRule;
   readonly #idleMs: number;
 
   constructor(file: HttpFile, name: string, options: DownloadOptions) {
     this.#file = file;
     this.#name = name;
-    this.#maxAttempts = options.maxAttempts ?? DEFAULT_MAX_ATTEMPTS;
-    this.#firstDelayMs = options.firstDelayMs ?? DEFAULT_FIRST_DELAY_MS;
+    this.#rule = toRetryRule(options);
     this.#idleMs = options.idleMs ?? DEFAULT_IDLE_MS;
   }
 
@@ -59,7 +62,7 @@ export class HttpDownloader {
       try {
         return await this.#readPrefixOnce(signal);
       } catch (error) {
-        await this.#recover(error, failures, signal);
+        await recover(error, failures, this.#rule, this.#name, signal);
       }
     }
   }
@@ -81,19 +84,9 @@ export class HttpDownloader {
         }
       } catch (error) {
         failures = at - start >= PROGRESS_BYTES ? 1 : failures + 1;
-        await this.#recover(error, failures, signal);
+        await recover(error, failures, this.#rule, this.#name, signal);
       }
     }
-  }
-
-  /** Waits if another attempt may help; throws otherwise. */
-  async #recover(error: unknown, failures: number, signal: AbortSignal | undefined): Promise<void> {
-    signal?.throwIfAborted();
-    if (!(error instanceof TransientFailure)) throw error;
-    if (failures < this.#maxAttempts) return waitBeforeRetry(error, failures, this.#firstDelayMs, signal);
-    const message = `${this.#name} could not be read: ${error.message}, ${failures} times in a row. Try again later.`;
-    const facts = { url: this.#name, attempts: failures };
-    throw new UnavailableError("SOURCE_UNAVAILABLE", message, facts, { cause: error });
   }
 
   async #readPrefixOnce(signal: AbortSignal | undefined): Promise<{ prefix: Uint8Array; state: FileState }> {

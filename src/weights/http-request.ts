@@ -75,7 +75,8 @@ export async function discardBody(response: Response): Promise<void> {
   await response.body?.cancel().catch(() => {});
 }
 
-async function fetchOnce(fetch: Fetch, url: URL, init: RequestInit): Promise<Response> {
+/** Makes one request; failures of the network become {@link TransientFailure}. */
+export async function fetchOnce(fetch: Fetch, url: URL, init: RequestInit): Promise<Response> {
   try {
     return await fetch(url, init);
   } catch (cause) {
@@ -85,11 +86,17 @@ async function fetchOnce(fetch: Fetch, url: URL, init: RequestInit): Promise<Res
   }
 }
 
-function isRedirect(status: number): boolean {
+/** Whether an answer sends its reader elsewhere. */
+export function isRedirect(status: number): boolean {
   return status === 301 || status === 302 || status === 303 || status === 307 || status === 308;
 }
 
-function toRedirectTarget(location: string, from: URL): URL {
+/**
+ * Where a redirect leads, without credentials.
+ *
+ * @throws InvalidInputError `FIELD_INVALID` if it leads nowhere, or from https to http.
+ */
+export function toRedirectTarget(location: string, from: URL): URL {
   const target = URL.canParse(location, from.href) ? new URL(location, from.href) : undefined;
   if (target === undefined || !isHttpUrl(target.href)) {
     throw new InvalidInputError(

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { UnavailableError } from "../errors/probestream-error.js";
 
 /** A failure that may pass: the request can be made again. Never leaves this room. */
 export class TransientFailure extends Error {
@@ -45,4 +46,35 @@ export async function waitBeforeRetry(
     signal?.throwIfAborted();
     throw cause;
   }
+}
+
+/** How often and how patiently something is tried. */
+export interface RetryRule {
+  /** Attempts in a row that may fail. */
+  readonly maxAttempts: number;
+  /** Milliseconds before the second attempt; later ones wait longer. */
+  readonly firstDelayMs: number;
+}
+
+/**
+ * Waits if another attempt may help; throws otherwise.
+ *
+ * @param failures attempts in a row that have failed.
+ * @param name of what is read, for the message.
+ * @throws UnavailableError `SOURCE_UNAVAILABLE` once all attempts failed; the reason of `signal`; `error` if it is no
+ * {@link TransientFailure}.
+ */
+export async function recover(
+  error: unknown,
+  failures: number,
+  { maxAttempts, firstDelayMs }: RetryRule,
+  name: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  signal?.throwIfAborted();
+  if (!(error instanceof TransientFailure)) throw error;
+  if (failures < maxAttempts) return waitBeforeRetry(error, failures, firstDelayMs, signal);
+  const message = `${name} could not be read: ${error.message}, ${failures} times in a row. Try again later.`;
+  const facts = { url: name, attempts: failures };
+  throw new UnavailableError("SOURCE_UNAVAILABLE", message, facts, { cause: error });
 }

@@ -3,10 +3,24 @@ import test from "ava";
 import { runCli } from "./run-cli.js";
 
 for (const [command, ...mentions] of [
-  ["embed", "--server", "--local", "--texts", "--json", "--out", "--concurrency", "Exit codes"],
+  ["embed", "--server", "--local", "--private", "--texts", "--json", "--out", "--concurrency", "Exit codes"],
+  ["index", "--list", "--meta", "--metadata", "--again", "--skip-copies", "--fill", "--local", "Exit codes"],
+  ["search", "--like", "--unlike", "--where", "--per-base", "--local", "./probestream-store", "Exit codes"],
+  ["catalogue", "spaces", "list", "get", "set", "delete", "duplicates", "switch", "drop", "import"],
+  ["work", "--queue", "--status", "--retry", "--wait", "--local", "Exit codes"],
   ["inspect", "--experts", "--all", "--json", "Exit codes"],
   ["experts", "--server", "--experts", "--json"],
-  ["serve", "--listen", "--state-dir", "--processes", "--memory-budget", "--receive-window", "--grace"],
+  [
+    "serve",
+    "--listen",
+    "--store",
+    "--text-encoder",
+    "--state-dir",
+    "--processes",
+    "--memory-budget",
+    "--receive-window",
+    "--grace",
+  ],
 ] as const) {
   test(`\`${command} --help\` explains the options and shows examples`, async (t) => {
     const { code, stdout, stderr } = await runCli([command, "--help"]);

@@ -103,7 +103,7 @@ test("labels are encoded by a text encoder, which the expert names, and the best
   await writeWordEncoder(join(cwd, "other"), { words, vectors: vectors.map((value) => -value), width: 16 });
   const wrong = await runCli(["eval", "auto/mine", "models", "--text-encoder", "other"], { cwd });
   t.is(wrong.code, 2);
-  t.regex(wrong.stderr, /--text-encoder: its model\.onnx is [0-9a-f]{12}…, the expert was trained with/);
+  t.regex(wrong.stderr, /--text-encoder: its ONNX model is [0-9a-f]{12}…, the expert was trained with/);
   for (const [more, message] of [
     [["--texts", "texts.safetensors"], /one of the two; both are there/],
     [["--prompt", "about"], /has no \{\}/],

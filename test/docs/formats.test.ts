@@ -8,6 +8,7 @@ import { makeExample } from "../../scripts/example.js";
 import { openCatalogue } from "../../src/experts/catalogue.js";
 import { parseExpertManifest } from "../../src/experts/expert-manifest.js";
 import { readTexts } from "../../src/search/read-texts.js";
+import { writeWordEncoder } from "../../src/text/write-word-encoder.js";
 import { readLabelFile } from "../../src/training/datasets/read-label-file.js";
 import { readTensors } from "../../src/weights/safetensors-file.js";
 import { encodeSafetensors } from "../../src/weights/safetensors-writer.js";
@@ -154,6 +155,13 @@ test("the JavaScript sample writes texts that are read", async (t) => {
   const texts = await readTexts(join(folder, "texts.safetensors"));
   t.deepEqual(texts.labels, labels);
   t.is(texts.vectors.columns, 32);
+});
+
+test("the JavaScript sample encodes texts, and says which is unknown", async (t) => {
+  const folder = await createUserFolder(t);
+  const words = ["pictures", "of", "birds"];
+  await writeWordEncoder(join(folder, "text-encoder"), { words, vectors: new Float32Array(12).fill(1), width: 4 });
+  t.is(await runSnippet(folder, findBlock(blocks, "js", "startTextEncoder")), "4 8 [] [ 1 ]\n");
 });
 
 const embed = ["embed", "--local", "--experts", "example/experts", "--texts", "example/texts.safetensors"];

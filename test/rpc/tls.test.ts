@@ -1,5 +1,4 @@
-import { execFileSync } from "node:child_process";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
@@ -7,6 +6,7 @@ import { ProbestreamError } from "../../src/errors/probestream-error.js";
 import { connect } from "../../src/rpc/client.js";
 import type { ServerTls } from "../../src/rpc/server.js";
 import { assertRefused } from "../helpers/assert-refused.js";
+import { hasOpenssl, writeCertificates } from "../helpers/certificates.js";
 import { startTestServer } from "../helpers/rpc-server.js";
 
 /** A certificate with its key. */
@@ -23,15 +23,8 @@ interface Certificates {
   readonly stranger: Pair;
 }
 
-const openssl = ((): string | undefined => {
-  try {
-    return execFileSync("openssl", ["version"], { encoding: "utf8" });
-  } catch {
-    return undefined;
-  }
-})();
-const secure = openssl === undefined ? test.skip : test;
-const reason = openssl === undefined ? " (skipped: openssl is not installed)" : "";
+const secure = hasOpenssl ? test : test.skip;
+const reason = hasOpenssl ? "" : " (skipped: openssl is not installed)";
 
 let made: Promise<Certificates> | undefined;
 
@@ -43,36 +36,12 @@ function certificates(): Promise<Certificates> {
 
 async function makeCertificates(): Promise<Certificates> {
   const folder = await mkdtemp(join(tmpdir(), "probestream-tls-"));
-  const run = (...args: readonly string[]): void => {
-    execFileSync("openssl", args, { cwd: folder, stdio: "ignore" });
-  };
-  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
   const read = async (name: string): Promise<Pair> => ({
     certificate: await readFile(join(folder, `${name}.pem`)),
     privateKey: await readFile(join(folder, `${name}.key`)),
   });
   try {
-    for (const name of ["ca", "stranger"]) {
-      run(
-        "req",
-        "-x509",
-        "-days",
-        "1",
-        ...key,
-        "-subj",
-        `/CN=${name}`,
-        "-keyout",
-        `${name}.key`,
-        "-out",
-        `${name}.pem`,
-      );
-    }
-    await writeFile(join(folder, "names"), "subjectAltName=IP:127.0.0.1,DNS:localhost\n");
-    for (const name of ["server", "client"]) {
-      run("req", ...key, "-subj", `/CN=${name}`, "-keyout", `${name}.key`, "-out", `${name}.csr`);
-      const signed = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "names"];
-      run("x509", "-req", "-days", "1", "-in", `${name}.csr`, ...signed, "-out", `${name}.pem`);
-    }
+    await writeCertificates(folder);
     const { certificate: authority } = await read("ca");
     return { authority, server: await read("server"), client: await read("client"), stranger: await read("stranger") };
   } finally {

@@ -91,3 +91,12 @@ test("a way of pooling that is unknown, or two at once, are refused", async (t) 
     });
   }
 });
+
+test("a way of pooling that modules.json names must be there", async (t) => {
+  const folder = await writeFolder(t, { "modules.json": toModules(["Transformer", "Pooling"]) });
+  await assertRefused(t, () => readEncoderSettings(folder, false), {
+    kind: "not-found",
+    reason: "FILE_NOT_FOUND",
+    message: `There is no file "${join(folder, "1_Pooling/config.json")}", of which modules.json speaks; it says how tokens are pooled`,
+  });
+});

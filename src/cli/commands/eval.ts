@@ -97,7 +97,7 @@ async function evaluate(
   if (options.json !== true) for (const line of toScanLines(dataset)) await terminal.print(line);
   if (dataset.models.length === 0) throw usageError(`no model in ${folder} has a label ${toPlace(source)}`);
   const labelled = [...new Set(dataset.models.flatMap((model) => model.labels))];
-  const texts = objective === "zeroshot" ? await readExpertTexts(expert, labelled, options, signal) : undefined;
+  const texts = objective === "zeroshot" ? await readExpertTexts(expert, labelled, options, context) : undefined;
   const cache = options.cache ?? join(dirname(resolve(expertFolder)), ".probestream");
   const [layers] = await openLayers(dataset, [expert.layer], cache, context);
   if (layers === undefined) return exitCodes.unusable;

@@ -58,7 +58,7 @@ export function addExpertsCalibrate(experts: Command, context: CommandContext): 
       if (tree === "" || parent === "") throw usageError("--tree and --parent must not be empty");
       const own = tree ?? basename(resolve(folder));
       if (parent === own) throw usageError(`--parent: a tree cannot have grown from itself ("${own}")`);
-      const known = await readKnownModels(await describeExpert(folder, context.signal), paths, options, context.signal);
+      const known = await readKnownModels(await describeExpert(folder, context.signal), paths, options, context);
       const { locations, failures: unreadable } = await findLocations(paths, context.signal);
       const names = { name: own, ...(parent !== undefined && { parent }) };
       const {

@@ -11,7 +11,9 @@ import { defaultAddress, readProcessSettings } from "../environment.js";
 import { type CommandError, exitCodes, toExitCode, usageError } from "../exit-codes.js";
 import { listExperts } from "../expert-summary.js";
 import { defaultExpertsFolder } from "../local-experts.js";
-import { formatAddress, parseAddress, parseBackend, parseCount } from "../option-values.js";
+import { openServed } from "../open-served.js";
+import { isPostgresUrl } from "../open-store.js";
+import { collectWord, formatAddress, parseAddress, parseBackend, parseCount } from "../option-values.js";
 import { endWithParent, isServerProcess, runProcesses, tellParent } from "../processes.js";
 import { type ServeOptions, toGraceMs, toServerOptions } from "../serve-options.js";
 import { formatBytes, parseSize } from "../size.js";
@@ -26,6 +28,8 @@ An expert folder that is added while it runs is served at once.
 Examples:
   $ probestream serve --experts experts/
       on this machine, port 50051
+  $ probestream serve --experts experts/ --store models.store --text-encoder encoders/clip-text
+      keeps what \`probestream index\` brings, and finds it in words
   $ probestream serve --experts experts/ --listen 0.0.0.0:50051 --tls-cert cert.pem --tls-key key.pem
       for others too; add --tls-client-ca ca.pem to let only known clients in
   $ probestream serve --experts experts/ --processes 8 --state-dir /var/lib/probestream
@@ -45,7 +49,19 @@ export function addServe(program: Command, context: CommandContext): void {
         .argParser(parseAddress)
         .default(parseAddress(defaultAddress), defaultAddress),
     )
-    .option("--state-dir <folder>", "keep unfinished uploads here (default: in memory)")
+    .option(
+      "--store <place>",
+      "keep a catalogue of models: a folder, made if it is not there, or postgres://USER@HOST/NAME",
+    )
+    .option(
+      "--text-encoder <place>",
+      "folder or Hugging Face id of the text encoder that an expert names, to search in words; repeatable",
+      collectWord,
+    )
+    .option(
+      "--state-dir <folder>",
+      "keep unfinished uploads here (default: in memory, or in the PostgreSQL database of --store)",
+    )
     .option("--processes <n>", "server processes on the port; each takes in about 0.5 GB/s", parseCount, 1)
     .option(
       "--workers <n>",
@@ -80,15 +96,16 @@ export function addServe(program: Command, context: CommandContext): void {
     });
 }
 
-async function serveAlone(options: ServeOptions, { terminal, signal }: CommandContext): Promise<void> {
-  const server = await start(options);
+async function serveAlone(options: ServeOptions, context: CommandContext): Promise<void> {
+  const { terminal, signal } = context;
+  const { server, close } = await start(options, context);
   const address = formatAddress(server);
   await terminal.print(`listening on ${address} (pid ${process.pid}, ${await describe(server)})`);
   remarkBackends(server.embedder, terminal.remark);
   await remarkUnusable(server.embedder.catalogue, terminal.remark);
   await untilAborted(signal);
   remarkShutdown(options, terminal.remark);
-  await server.close(toGraceMs(options));
+  await close(toGraceMs(options));
 }
 
 function remarkShutdown(options: ServeOptions, remark: (line: string) => void): void {
@@ -118,15 +135,18 @@ async function serveFromProcesses(options: ServeOptions, { terminal, signal }: C
   });
 }
 
-async function serveAsProcess(options: ServeOptions, { signal }: CommandContext): Promise<void> {
+async function serveAsProcess(options: ServeOptions, context: CommandContext): Promise<void> {
+  const { signal } = context;
   const { port, stateDir } = readProcessSettings();
   const listen = { host: options.listen.host, port };
   const release = endWithParent();
   try {
-    const server = await start({ ...options, listen, stateDir });
+    // The folder that the first process made is of no use where all servers share a database.
+    const isShared = options.stateDir === undefined && isPostgresUrl(options.store ?? "");
+    const { server, close } = await start({ ...options, listen, ...(!isShared && { stateDir }) }, context);
     await tellParent({ type: "listening", description: await describe(server) });
     await untilAborted(signal);
-    await server.close(toGraceMs(options));
+    await close(toGraceMs(options));
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     await tellParent({ type: "failed", message, exitCode: toExitCode(error) });
@@ -135,15 +155,37 @@ async function serveAsProcess(options: ServeOptions, { signal }: CommandContext)
   process.disconnect?.();
 }
 
-async function start(options: ServeOptions): Promise<RunningServer> {
+/** A server with all that it works with. */
+interface Started {
+  readonly server: RunningServer;
+  readonly close: (graceMs: number) => Promise<void>;
+}
+
+async function start(options: ServeOptions, context: CommandContext): Promise<Started> {
   const serverOptions = await toServerOptions(options);
   // Throws where there is no such folder: better now than at the first call.
   await serverOptions.catalogue.list();
-  const server = await startServer(serverOptions);
-  const { budgetBytes, streamBytes } = server.embedder.memory;
-  if (streamBytes <= budgetBytes) return server;
-  await server.close(0);
-  throw tooLittleMemory(server.embedder.memory);
+  const served = await openServed(options, context);
+  try {
+    const { store, encoders, uploads } = served;
+    const server = await startServer({ ...serverOptions, store, encoders, ...(uploads !== undefined && { uploads }) });
+    const { budgetBytes, streamBytes } = server.embedder.memory;
+    if (streamBytes > budgetBytes) {
+      await server.close(0);
+      throw tooLittleMemory(server.embedder.memory);
+    }
+    return {
+      server,
+      close: async (graceMs) => {
+        await server.close(graceMs);
+        await served.close();
+      },
+    };
+  } catch (error) {
+    await served.uploads?.close().catch(() => {});
+    await served.close();
+    throw error;
+  }
 }
 
 function tooLittleMemory({ budgetBytes, streamBytes, stream }: MemoryPlan): CommandError {

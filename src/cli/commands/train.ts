@@ -32,8 +32,9 @@ like. --separator splits a text into several labels; lists in brackets are split
 Of kohya's ss_tag_frequency come the tags at least half as frequent as the most frequent.
 
 A zero-shot expert (the default) needs to know what labels mean: --text-encoder, a folder
-with model.onnx and tokenizer.json, or --texts, a safetensors file with a vector for each
-label, its names in the metadata "labels". A classification expert needs neither.
+with an ONNX model and tokenizer.json or the id of such a model on the Hugging Face Hub
+(Xenova/clip-vit-base-patch32), or --texts, a safetensors file with a vector for each label,
+its names in the metadata "labels". A classification expert needs neither.
 
 Splits come from --labels, from the headers (--split-key) or from folders called train,
 val, test, val_holdout and test_holdout; where a model has none, all are made: a fifth of
@@ -149,7 +150,7 @@ async function train(folder: string, options: TrainOptions, context: CommandCont
   const rules = await toRules(dataset, options, context);
   if (options.dryRun === true) return hasUnusable(dataset) ? exitCodes.someFailed : exitCodes.success;
   const labels = [...new Set(dataset.models.flatMap((model) => model.labels))];
-  const encoded = objective === "zeroshot" ? await readLabelTexts(options, labels, signal) : undefined;
+  const encoded = objective === "zeroshot" ? await readLabelTexts(options, labels, context) : undefined;
   const cache = options.cache ?? join(dirname(resolve(options.out)), ".probestream");
   const layers = await openLayers(dataset, rules, cache, context);
   try {

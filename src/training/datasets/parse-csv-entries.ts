@@ -7,24 +7,26 @@ const mostMalformed = 100;
 
 const [lineFeed, carriageReturn] = [0x0a, 0x0d];
 
+/** Names the columns by the cells of the first line. @throws InvalidInputError if they are not those that are needed. */
+export type ToColumns = (cells: readonly string[]) => readonly string[];
+
 /**
  * Reads a CSV file (RFC 4180: commas, quotes doubled inside quotes; lines end in LF, CRLF or CR) whose first line names
- * the columns: `path` and one of `label`, `labels` and `text`, others as they come. Empty lines are skipped. A malformed
- * line costs nothing but itself: reading goes on with the next.
+ * the columns. Empty lines are skipped. A malformed line costs nothing but itself: reading goes on with the next.
  *
  * Memory: the entries, besides the bytes.
  *
  * @param bytes UTF-8 without a byte order mark.
- * @throws InvalidInputError `FIELD_INVALID` if the first line does not name such columns, or more than 100 lines are
- * malformed.
+ * @throws InvalidInputError `FIELD_INVALID` if the file is empty, or more than 100 lines are malformed; what `toColumns`
+ * throws.
  */
-export function parseCsvEntries(bytes: Uint8Array): LabelEntries {
+export function parseCsvEntries(bytes: Uint8Array, toColumns: ToColumns): LabelEntries {
   const entries: LabelEntry[] = [];
   const malformed: MalformedLine[] = [];
   let names: readonly string[] | undefined;
   const take = (cells: readonly string[], line: number): void => {
     if (cells.every((cell) => cell.trim() === "")) return;
-    if (names === undefined) names = toNames(cells);
+    if (names === undefined) names = toColumns(cells);
     else if (cells.length === names.length) {
       const fields = new Map(names.map((name, column) => [name, cells[column]]));
       entries.push({ line, fields });
@@ -78,7 +80,12 @@ function toReason({ code }: CsvError): string {
   return code;
 }
 
-function toNames(cells: readonly string[]): readonly string[] {
+/**
+ * The columns of a label file: `path` and one of `label`, `labels` and `text`, others as they come; in lower case.
+ *
+ * @throws InvalidInputError `FIELD_INVALID` if they are not there.
+ */
+export function toLabelColumns(cells: readonly string[]): readonly string[] {
   const names = cells.map((cell) => cell.trim().toLowerCase());
   const columns = names.filter((name) => labelFields.some((field) => field === name));
   if (names.filter((name) => name === "path").length === 1 && columns.length === 1) return names;

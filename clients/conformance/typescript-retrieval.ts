@@ -1,0 +1,249 @@
+import { fromJson, type JsonValue } from "@bufbuild/protobuf";
+import { ProbestreamError } from "../../src/errors/probestream-error.js";
+import { FilterSchema } from "../../src/gen/probestream/v1/catalogue_service_pb.js";
+import type {
+  Example,
+  FullRecord,
+  ModelRecord,
+  RecordSelection,
+  RetrievalQuery,
+} from "../../src/retrieval/retrieval-port.js";
+import type { ProbestreamClient } from "../../src/rpc/client.js";
+import { fromWireFilter } from "../../src/rpc/convert/filter.js";
+import type { Filter, Scalar } from "../../src/vectors/filter.js";
+import type { Json, JsonObject } from "./conformance-case.js";
+
+/** An error as drivers write it down. */
+export type ToError = (error: ProbestreamError) => JsonObject;
+
+interface WrittenExample {
+  readonly text?: string;
+  readonly model_id?: string;
+  readonly representation?: { readonly space_id: string; readonly values: readonly number[] };
+}
+
+interface WrittenQuery {
+  readonly positives?: readonly WrittenExample[];
+  readonly negatives?: readonly WrittenExample[];
+  readonly k?: number;
+  readonly filter?: JsonObject;
+  readonly experts?: readonly string[];
+  readonly min_score?: number;
+  readonly min_cosine?: number;
+}
+
+interface WrittenRecord {
+  readonly model_id: string;
+  readonly representation: readonly number[];
+  readonly metadata?: Readonly<Record<string, Scalar>>;
+}
+
+interface Args {
+  readonly queries: readonly WrittenQuery[];
+  readonly with_records?: boolean;
+  readonly models: readonly WrittenExample[];
+  readonly labels?: readonly string[];
+  readonly experts?: readonly string[];
+  readonly mode?: string;
+  readonly top?: number;
+  readonly min_cosine?: number;
+  readonly k?: number;
+  readonly model_ids?: readonly string[];
+  readonly weights_hashes?: readonly string[];
+  readonly spaces?: readonly string[];
+  readonly with_representations?: boolean;
+  readonly space?: string;
+  readonly filter?: JsonObject;
+  readonly page_size?: number;
+  readonly model_id: string;
+  readonly set?: Readonly<Record<string, Scalar>>;
+  readonly remove?: readonly string[];
+  readonly records: readonly WrittenRecord[];
+  readonly space_id: string;
+  readonly expert_name?: string;
+  readonly fill?: boolean;
+  readonly serve?: readonly string[];
+  readonly retire?: readonly string[];
+}
+
+/** The verbs of retrieval and of the catalogue, as cases name them. */
+export function createRetrievalVerbs(
+  toError: ToError,
+): Readonly<Record<string, (client: ProbestreamClient, args: JsonObject) => Promise<Json>>> {
+  const verbs: Readonly<Record<string, (client: ProbestreamClient, args: Args) => Promise<Json>>> = {
+    retrieve: async (client, { queries, with_records: withRecords = false }) => {
+      const answers = await client.retrieve(queries.map(toQuery), { withRecords });
+      return {
+        answers: answers.map((answer) => {
+          if (answer instanceof ProbestreamError) return { error: toError(answer) };
+          const hits = answer.hits.map(({ modelId, spaceId, cosine, score, record }) => ({
+            model_id: modelId,
+            space_id: spaceId,
+            cosine,
+            ...(score !== undefined && { score }),
+            ...(record !== undefined && { record: toRecord(record) }),
+          }));
+          const skipped = answer.skipped.map(({ spaceId, expertName, error }) => ({
+            space_id: spaceId,
+            expert_name: expertName,
+            error: toError(error),
+          }));
+          return { hits, skipped };
+        }),
+      };
+    },
+    classify: async (client, { models, labels, experts, mode, top }) => {
+      const answers = await client.classify({
+        models: models.map(toExample).flatMap((example) => ("text" in example ? [] : [example])),
+        ...(labels !== undefined && { labels }),
+        ...(experts !== undefined && { experts }),
+        ...(mode !== undefined && { mode: mode === "one_of_many" ? "one-of-many" : "any-of-many" }),
+        top,
+      });
+      return {
+        answers: answers.map((answer) =>
+          answer instanceof ProbestreamError
+            ? { error: toError(answer) }
+            : {
+                space_id: answer.spaceId,
+                labels: answer.labels.map((label) => ({ ...label })),
+                calibrated: answer.isCalibrated,
+              },
+        ),
+      };
+    },
+    find_duplicates: async (client, { model_ids: ids = [], min_cosine: minCosine, k, experts = [] }) => {
+      const answers = await client.findDuplicates(ids, { minCosine, k, experts });
+      return {
+        answers: answers.map((answer) => {
+          if (answer instanceof ProbestreamError) return { error: toError(answer) };
+          const duplicates = answer.map(({ modelId, spaceId, cosine, hasSameWeights }) => ({
+            model_id: modelId,
+            space_id: spaceId,
+            cosine,
+            same_weights: hasSameWeights,
+          }));
+          return { duplicates };
+        }),
+      };
+    },
+    spaces: async (client) => {
+      const { store, spaces } = await client.listSpaces();
+      return {
+        store,
+        spaces: spaces.map(({ spaceId, expertName, width, state, count, isExpertPresent }) => ({
+          space_id: spaceId,
+          expert_name: expertName,
+          width,
+          state,
+          model_count: count,
+          expert_present: isExpertPresent,
+        })),
+      };
+    },
+    get: async (client, { model_ids: modelIds = [], weights_hashes: weightsHashes = [], spaces = [] }) => ({
+      records: (await client.getModels({ modelIds, weightsHashes, spaces })).map(toFullRecord),
+    }),
+    list: async (client, args) => {
+      const records: ModelRecord[] = [];
+      let pageToken = "";
+      do {
+        const page = await client.listModels({ ...toSelection(args), pageSize: args.page_size, pageToken });
+        records.push(...page.records);
+        pageToken = page.nextPageToken;
+      } while (pageToken !== "");
+      return { records: records.map(toRecord) };
+    },
+    update: async (client, { model_id: id, set = {}, remove = [] }) => {
+      const patch = { ...set, ...Object.fromEntries(remove.map((name) => [name, null])) };
+      return { records: (await client.updateModel(id, patch)).map(toRecord) };
+    },
+    delete: async (client, { model_ids: ids = [], space }) => ({
+      deleted_count: await client.deleteModels(ids, space),
+    }),
+    export: async (client, args) => {
+      const records: JsonObject[] = [];
+      for await (const batch of client.exportModels(toSelection(args))) records.push(...batch.map(toFullRecord));
+      return { records };
+    },
+    import_records: async (client, { records, space_id: spaceId, expert_name: expertName = "", fill = false }) => ({
+      imported_count: await client.importModels({ spaceId, expertName, fill }, oneBatch(records)),
+    }),
+    switch_spaces: async (client, { serve = [], retire = [] }) => {
+      await client.switchSpaces({ serve, retire });
+      return {};
+    },
+    drop_space: async (client, { space_id: space }) => {
+      await client.dropSpace(space);
+      return {};
+    },
+  };
+  return Object.fromEntries(
+    Object.entries(verbs).map(([name, verb]) => [
+      name,
+      (client: ProbestreamClient, args: JsonObject) => verb(client, args as unknown as Args),
+    ]),
+  );
+}
+
+async function* oneBatch(records: readonly WrittenRecord[]): AsyncGenerator<readonly FullRecord[]> {
+  const now = Date.now();
+  yield records.map(({ model_id: id, representation, metadata = {} }) => ({
+    id,
+    spaceId: "",
+    vector: Float32Array.from(representation),
+    weightsHash: "",
+    fileHash: "",
+    tree: "",
+    base: "",
+    metadata,
+    claims: {},
+    createdMs: now,
+    updatedMs: now,
+  }));
+}
+
+function toSelection({ space, filter }: Args): RecordSelection {
+  return { space, filter: toFilter(filter) };
+}
+
+function toFilter(filter: JsonObject | undefined): Filter | undefined {
+  return filter === undefined ? undefined : fromWireFilter(fromJson(FilterSchema, filter as JsonValue));
+}
+
+function toQuery(query: WrittenQuery): RetrievalQuery {
+  const { positives = [], negatives = [], k, filter, experts, min_score: minScore, min_cosine: minCosine } = query;
+  return {
+    positives: positives.map(toExample),
+    negatives: negatives.map(toExample),
+    ...(k !== undefined && { k }),
+    filter: toFilter(filter),
+    ...(experts !== undefined && { experts }),
+    minScore,
+    minCosine,
+  };
+}
+
+function toExample({ text, model_id: modelId, representation }: WrittenExample): Example {
+  if (text !== undefined) return { text };
+  if (modelId !== undefined) return { modelId };
+  const { space_id: spaceId = "", values = [] } = representation ?? {};
+  return { spaceId, representation: Float32Array.from(values) };
+}
+
+function toRecord({ id, spaceId, weightsHash, fileHash, tree, base, metadata, claims }: ModelRecord): JsonObject {
+  return {
+    model_id: id,
+    space_id: spaceId,
+    weights_hash: weightsHash,
+    file_hash: fileHash,
+    tree,
+    base,
+    metadata: { ...metadata },
+    claims: { ...claims },
+  };
+}
+
+function toFullRecord(record: FullRecord): JsonObject {
+  return { ...toRecord(record), representation: [...record.vector] };
+}

@@ -1,0 +1,302 @@
+"""The client: one object per server."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union, overload
+
+import numpy.typing as npt
+
+from probestream.catalogue import Catalogue
+from probestream.connection import Connection, Tls
+from probestream.convert import (
+    to_answer,
+    to_candidates,
+    to_classification,
+    to_decision,
+    to_duplicates,
+    to_expert,
+    to_matrix,
+    to_server_info,
+)
+from probestream.errors import ProbestreamError, from_model_error
+from probestream.gen.v1 import (
+    expert_service_pb2,
+    expert_service_pb2_grpc,
+    retrieval_service_pb2,
+    retrieval_service_pb2_grpc,
+    server_service_pb2,
+    server_service_pb2_grpc,
+)
+from probestream.models import Example, Index, Model, Query, Texts, to_examples, to_query
+from probestream.results import Answer, Classification, Duplicates, EmbedResult, Expert, Experts, Route, ServerInfo
+from probestream.sources.open_model import is_one_model, open_model
+from probestream.stopping import Stop
+from probestream.upload.embed_models import embed_models
+from probestream.upload.manifest import to_manifest
+from probestream.upload.progress import Progress
+
+#: Where a server listens if nothing else is said.
+DEFAULT_TARGET = "127.0.0.1:50051"
+
+#: Bytes of a layer that `route` sends at most: messages have 4 MiB.
+_ROUTE_BYTES = 3 * 1024 * 1024
+
+_MODES = {
+    None: retrieval_service_pb2.CLASSIFY_MODE_UNSPECIFIED,
+    "one_of_many": retrieval_service_pb2.CLASSIFY_MODE_ONE_OF_MANY,
+    "any_of_many": retrieval_service_pb2.CLASSIFY_MODE_ANY_OF_MANY,
+}
+
+
+def connect(
+    target: str = DEFAULT_TARGET,
+    *,
+    tls: Union[bool, Tls, None] = None,
+    token: Optional[str] = None,
+    timeout: float = 60.0,
+) -> "Client":
+    """Connects to a server. Nothing is sent until the first call.
+
+    Args:
+        target: `HOST:PORT`.
+        tls: True for TLS with the authorities that grpcio brings, or `Tls(...)` with files; None for plaintext.
+        token: sent with every call as `authorization: Bearer …`. Beyond this machine only over TLS.
+        timeout: seconds that a call other than an upload may take.
+    """
+    return Client(Connection(target, tls, token, timeout))
+
+
+class Client(Catalogue):
+    """A connection to a server. Close it, or use it in a `with`. May be used by several threads.
+
+    Every method raises `ProbestreamError`. Of a batch, items that were refused carry their error as `error` instead.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self._experts = expert_service_pb2_grpc.ExpertServiceStub(connection.channel)
+        self._retrieval = retrieval_service_pb2_grpc.RetrievalServiceStub(connection.channel)
+        self._server = server_service_pb2_grpc.ServerServiceStub(connection.channel)
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends all calls."""
+        self._connection.close()
+
+    @overload
+    def embed(self, models: Union[str, bytes, Mapping[str, Any], Model], **options: Any) -> EmbedResult: ...
+
+    @overload
+    def embed(self, models: Iterable[Any], **options: Any) -> List[EmbedResult]: ...
+
+    def embed(self, models: Any, **options: Any) -> Any:
+        """Streams models to the server and returns their representations.
+
+        Args:
+            models: one model: a path or URL of a safetensors file or an index of shards, or a folder with one; the
+                bytes of a safetensors file; arrays of NumPy or PyTorch by name; a module of PyTorch; a `Model` with a
+                name. Or several, in any iterable.
+            options: those of `embed_iter`.
+
+        Returns:
+            Of one model its result; its error is raised. Of several a list of results in their order, each with its
+            embeddings or its error.
+        """
+        if isinstance(models, Model) or is_one_model(models):
+            ((_, result),) = list(self.embed_iter([models], **options))
+            if result.error is not None:
+                raise result.error
+            return result
+        found: Dict[int, EmbedResult] = dict(self.embed_iter(models, **options))
+        return [found[at] for at in sorted(found)]
+
+    def embed_iter(
+        self,
+        models: Iterable[Any],
+        *,
+        experts: Sequence[str] = (),
+        texts: Union[Texts, "npt.ArrayLike", None] = None,
+        index: Union[Index, bool, None] = None,
+        progress: Optional[Callable[[Progress], None]] = None,
+        cancel: Optional[threading.Event] = None,
+        timeout: Optional[float] = None,
+        headers: Optional[Mapping[str, str]] = None,
+        concurrency: int = 4,
+        retries: int = 6,
+        local: bool = False,
+        probes: Optional[str] = None,
+    ) -> Iterator[Tuple[int, EmbedResult]]:
+        """Like `embed`, for as many models as there are: yields (place, result) as they are done, not in order.
+
+        Args:
+            models: any iterable; it is read in another thread, as far ahead as it takes.
+            experts: by name or space id; none: the weights choose, or the only one that fits serves.
+            texts: text vectors to compare representations with, one per row.
+            index: True or an `Index`: puts models into the server's catalogue.
+            progress: hears of every change, from other threads; what it raises ends the call.
+            cancel: ends the call with the code CANCELLED when it is set. Ctrl-C does as well.
+            timeout: seconds for all of it; None: as long as it takes.
+            headers: sent to the servers of URLs, a token say. `HF_TOKEN` is sent to Hugging Face by itself.
+            concurrency: streams at once.
+            retries: further attempts after a failure that may pass, as long as none of them gets on.
+            local: projects here, with NumPy: the weights never leave this process, only sums of them do, some 64 KiB,
+                and names, shapes, metadata and a digest. Results have no tree, and experts of Model Trees must be
+                named.
+            probes: with `local`, the folder where experts' probes are kept once they are fetched; None:
+                `probestream/probes` in the user's cache folder.
+        """
+        names = [experts] if isinstance(experts, str) else list(experts)
+        matrix = None if texts is None else to_matrix(texts.vectors if isinstance(texts, Texts) else texts)
+        return embed_models(
+            self._connection,
+            models,
+            experts=names,
+            texts=matrix,
+            index=Index() if index is True else index or None,
+            progress=progress,
+            headers=headers or {},
+            concurrency=concurrency,
+            retries=retries,
+            stop=Stop(cancel, timeout),
+            local=local,
+            probes=probes,
+        )
+
+    def route(self, model: Any, *, experts: Sequence[str] = (), headers: Optional[Mapping[str, str]] = None) -> Route:
+        """Says which expert would serve a model, by as little of its layer as it takes. Commits nothing."""
+        given = model if isinstance(model, Model) else Model(model)
+        stop = Stop(timeout=self._connection.timeout)
+        opened = open_model(given.source, given.id or "model", headers or {}, stop)
+        try:
+            manifest = to_manifest(self._connection, opened, given.id or opened.location[-200:], "", experts, stop)
+            request = expert_service_pb2.RouteModelRequest(manifest=manifest)
+            answer = self._connection.unary(self._experts.RouteModel, request, stop=stop)
+            sent = 0
+            for is_whole in (False, True):
+                if answer.decision != expert_service_pb2.ROUTE_DECISION_UNDECIDED or not answer.tensors:
+                    break
+                lengths = [item.end_byte - item.begin_byte for item in answer.tensors]
+                before = sum(lengths[:-1])
+                last = min(lengths[-1] if is_whole else answer.prefix_bytes, _ROUTE_BYTES - before)
+                if last <= 0 or before + last <= sent:
+                    break
+                lengths[-1] = last
+                sent = before + last
+                del request.prefixes[:]
+                for item, length in zip(answer.tensors, lengths):
+                    pieces = opened.stream(item.tensor.name, item.begin_byte, item.begin_byte + length, 1 << 20, stop)
+                    request.prefixes.add(tensor=item.tensor.name, data=b"".join(bytes(piece) for piece in pieces))
+                answer = self._connection.unary(self._experts.RouteModel, request, stop=stop)
+            return Route(to_decision(answer), to_candidates(answer.candidates), sent)
+        finally:
+            opened.close()
+
+    @overload
+    def retrieve(  # type: ignore[overload-overlap]
+        self, queries: Union[str, Query], *, with_records: bool = False
+    ) -> Answer: ...
+
+    @overload
+    def retrieve(self, queries: Iterable[Union[str, Query]], *, with_records: bool = False) -> List[Answer]: ...
+
+    def retrieve(self, queries: Any, *, with_records: bool = False) -> Any:
+        """Finds models that fit.
+
+        Args:
+            queries: a text or a `Query`; or any number of them, which travel together.
+            with_records: whether hits bring their models' records.
+
+        Returns:
+            Of one query its answer; its error is raised. Of several a list, each with its hits or its error.
+        """
+        if isinstance(queries, (str, Query)):
+            (answer,) = self.retrieve([queries], with_records=with_records)
+            return _unless_error(answer)
+        answers: List[Answer] = []
+        for batch in self._split(map(to_query, queries)):
+            request = retrieval_service_pb2.BatchRetrieveRequest(queries=batch, with_records=with_records)
+            answers.extend(map(to_answer, self._connection.unary(self._retrieval.BatchRetrieve, request).answers))
+        return answers
+
+    def classify(
+        self,
+        models: Union[Example, Sequence[Example]],
+        labels: Sequence[str] = (),
+        *,
+        experts: Sequence[str] = (),
+        mode: Optional[str] = None,
+        top: int = 0,
+    ) -> List[Classification]:
+        """Says how well labels fit each of some models.
+
+        Args:
+            models: `Stored(id)`, results of `embed`, or (space id, numbers).
+            labels: to choose from; none: the expert's label bank.
+            experts: to ask, where a model is known to several.
+            mode: "one_of_many", "any_of_many", or None for what the expert was trained for.
+            top: labels per model; 0: all.
+        """
+        if mode not in _MODES:
+            raise ProbestreamError("FIELD_INVALID", f"mode is {mode!r}; it can be one_of_many or any_of_many")
+        answers: List[Classification] = []
+        for batch in self._split(to_examples(models)):
+            request = retrieval_service_pb2.ClassifyRequest(
+                models=batch, labels=labels, experts=experts, mode=_MODES[mode], top=top
+            )
+            answers.extend(map(to_classification, self._connection.unary(self._retrieval.Classify, request).answers))
+        return answers
+
+    def find_duplicates(
+        self,
+        model_ids: Iterable[str],
+        *,
+        min_cosine: Optional[float] = None,
+        k: int = 0,
+        experts: Sequence[str] = (),
+    ) -> List[Duplicates]:
+        """Finds models that are nearly the same as others: per model those whose cosine reaches a bound (0.999)."""
+        answers: List[Duplicates] = []
+        for batch in self._split([model_ids] if isinstance(model_ids, str) else model_ids):
+            request = retrieval_service_pb2.FindDuplicatesRequest(
+                model_ids=batch, min_cosine=min_cosine, k=k, experts=experts
+            )
+            answers.extend(map(to_duplicates, self._connection.unary(self._retrieval.FindDuplicates, request).answers))
+        return answers
+
+    def experts(self) -> Experts:
+        """All experts of the server, and folders of its catalogue that hold none."""
+        found: List[Expert] = []
+        unusable: Dict[str, ProbestreamError] = {}
+        token = ""
+        while True:
+            request = expert_service_pb2.ListExpertsRequest(page_size=1000, page_token=token)
+            page = self._connection.unary(self._experts.ListExperts, request)
+            found.extend(map(to_expert, page.experts))
+            if token == "":
+                unusable = {one.name: from_model_error(one.error) for one in page.unusable}
+            token = page.next_page_token
+            if token == "":
+                return Experts(found, unusable)
+
+    def get_expert(self, expert: str) -> Expert:
+        """One expert by name, space id or an unambiguous prefix of it."""
+        request = expert_service_pb2.GetExpertRequest(expert=expert)
+        return to_expert(self._connection.unary(self._experts.GetExpert, request).expert)
+
+    def server_info(self) -> ServerInfo:
+        """What the server is and what it allows."""
+        return to_server_info(
+            self._connection.unary(self._server.GetServerInfo, server_service_pb2.GetServerInfoRequest())
+        )
+
+
+def _unless_error(answer: Answer) -> Answer:
+    if answer.error is not None:
+        raise answer.error
+    return answer

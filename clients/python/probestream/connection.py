@@ -1,0 +1,213 @@
+"""The channel: how calls are made, ended and tried again."""
+
+from __future__ import annotations
+
+import functools
+import os
+import random
+import re
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any, Callable, Iterable, Iterator, List, Optional, Tuple, TypeVar, Union
+
+import grpc
+
+from probestream.errors import ProbestreamError, from_rpc_error
+from probestream.gen.v1 import server_service_pb2, server_service_pb2_grpc
+from probestream.stopping import POLL_SECONDS, Stop
+
+T = TypeVar("T")
+
+#: Version of this package, as pyproject.toml has it.
+VERSION = "0.1.0"
+
+#: Longest answer taken: text scores of a whole stream.
+MAX_RECEIVE_BYTES = 64 * 1024 * 1024
+
+_ATTEMPTS = 4
+_FIRST_PAUSE = 0.2
+_LIMITS_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Tls:
+    """Keys and certificates, each as PEM bytes or the path of a PEM file."""
+
+    #: Authorities that the server's certificate may be of; None for those that grpcio brings.
+    authority: Union[bytes, str, "os.PathLike[str]", None] = None
+    #: This client's certificate, where the server wants one (mTLS).
+    certificate: Union[bytes, str, "os.PathLike[str]", None] = None
+    #: Its private key.
+    private_key: Union[bytes, str, "os.PathLike[str]", None] = None
+    #: Name that the server's certificate has, where it is not that of the target.
+    server_name: Optional[str] = None
+
+
+class Connection:
+    """A channel to one server."""
+
+    def __init__(self, target: str, tls: Union[bool, Tls, None], token: Optional[str], timeout: float) -> None:
+        self.target = target
+        self.timeout = timeout
+        host = re.sub(r":\d+$", "", re.sub(r"^[a-z]+:(?:///?)?", "", target)).strip("[]")
+        is_near = target.startswith("unix:") or host in ("localhost", "::1") or host.startswith("127.")
+        options: List[Tuple[str, Any]] = [
+            ("grpc.max_receive_message_length", MAX_RECEIVE_BYTES),
+            # Uploads are resumed by their ids, and other calls that are safe are made again below.
+            ("grpc.enable_retries", 0),
+            # A server whose machine is gone answers nothing, not even with an error.
+            ("grpc.keepalive_time_ms", 60_000),
+            ("grpc.keepalive_timeout_ms", 20_000),
+            ("grpc.initial_reconnect_backoff_ms", 200),
+            ("grpc.min_reconnect_backoff_ms", 1000),
+            ("grpc.max_reconnect_backoff_ms", 10_000),
+            ("grpc.primary_user_agent", f"probestream-python/{VERSION}"),
+            # grpcio heeds http_proxy, even for 127.0.0.1.
+            *([("grpc.enable_http_proxy", 0)] if is_near else []),
+        ]
+        self.metadata: Tuple[Tuple[str, str], ...] = ()
+        if token is not None:
+            if not tls and not is_near:
+                message = f"a token would go to {target} unencrypted, for all to read; connect with tls=True"
+                raise ProbestreamError("FIELD_INVALID", message, {"target": target})
+            self.metadata = (("authorization", f"Bearer {token}"),)
+        if tls:
+            given = tls if isinstance(tls, Tls) else Tls()
+            if given.server_name is not None:
+                options.append(("grpc.ssl_target_name_override", given.server_name))
+            self.channel = grpc.secure_channel(target, _to_credentials(given), options)
+        else:
+            self.channel = grpc.insecure_channel(target, options)
+        self._limits: Optional[Tuple[float, server_service_pb2.Limits]] = None
+
+    def unary(
+        self,
+        method: Any,
+        request: Any,
+        *,
+        timeout: Optional[float] = None,
+        stop: Optional[Stop] = None,
+        safe: bool = True,
+    ) -> Any:
+        """Makes a call and waits for its answer.
+
+        Args:
+            method: of a stub.
+            timeout: seconds for all attempts; None for those of the connection.
+            stop: what may end the wait.
+            safe: whether the call may be made again where the server could not be reached.
+        """
+        stop = stop or Stop()
+        seconds = self.timeout if timeout is None else timeout
+        if stop.remaining is not None:
+            seconds = min(seconds, stop.remaining)
+        deadline = time.monotonic() + seconds
+        failures = 0
+        while True:
+            left = max(0.001, deadline - time.monotonic())
+            call = functools.partial(method.future, request, timeout=left, metadata=self.metadata)
+            try:
+                return self.wait(call, stop)
+            except ProbestreamError as error:
+                failures += 1
+                pause = _FIRST_PAUSE * 2 ** (failures - 1) * (0.5 + random.random() / 2)
+                late = time.monotonic() + pause >= deadline
+                if not safe or not _may_pass(error) or failures == _ATTEMPTS or late:
+                    raise
+                stop.pause(pause)
+
+    def wait(self, start: Callable[[], Any], stop: Stop) -> Any:
+        """Starts a call and waits for its answer; cancels it when the wait ends in another way."""
+        stop.check()
+        done = threading.Event()
+        call = start()
+        call.add_done_callback(lambda _: done.set())
+        try:
+            while not done.wait(POLL_SECONDS):
+                stop.check()
+        except BaseException:
+            call.cancel()
+            raise
+        return result_of(call, self.target, stop)
+
+    def stream(self, method: Any, request: Any, timeout: Optional[float], stop: Stop) -> Iterator[Any]:
+        """Messages of a call that answers with many."""
+        stop.check()
+        call = method(request, timeout=timeout, metadata=self.metadata)
+        forget = stop.on_stop(call.cancel)
+        try:
+            yield from call
+        except grpc.RpcError as error:
+            stop.check()
+            raise from_rpc_error(error, self.target) from error
+        finally:
+            forget()
+            call.cancel()
+
+    def limits(self, stop: Optional[Stop] = None) -> server_service_pb2.Limits:
+        """What the server allows, as it said a minute ago at most."""
+        known = self._limits
+        if known is None or time.monotonic() - known[0] > _LIMITS_SECONDS:
+            stub = server_service_pb2_grpc.ServerServiceStub(self.channel)
+            request = server_service_pb2.GetServerInfoRequest()
+            # Uploads, which bring a stop, make all of an attempt again by themselves.
+            answer = self.unary(stub.GetServerInfo, request, stop=stop, safe=stop is None)
+            known = (time.monotonic(), answer.limits)
+            self._limits = known
+        return known[1]
+
+    def close(self) -> None:
+        """Ends all calls."""
+        self.channel.close()
+
+
+def result_of(call: Any, target: str, stop: Stop) -> Any:
+    """The answer of a call that is done, or its error."""
+    try:
+        return call.result()
+    except grpc.FutureCancelledError:
+        stop.check()
+        raise ProbestreamError("", f"the call to {target} was cancelled", code=grpc.StatusCode.CANCELLED) from None
+    except grpc.RpcError as error:
+        stop.check()
+        raise from_rpc_error(error, target) from error
+
+
+def batches(items: Iterable[T], size: int) -> Iterator[List[T]]:
+    """Items in lists of `size` at most; one empty list if there are none."""
+    batch: List[T] = []
+    count = 0
+    for item in items:
+        if len(batch) == size:
+            yield batch
+            batch = []
+        batch.append(item)
+        count += 1
+    if batch or count == 0:
+        yield batch
+
+
+def _may_pass(error: ProbestreamError) -> bool:
+    return error.code is grpc.StatusCode.UNAVAILABLE and error.reason in ("SOURCE_UNAVAILABLE", "SHUTTING_DOWN", "")
+
+
+def _to_credentials(tls: Tls) -> grpc.ChannelCredentials:
+    if (tls.certificate is None) != (tls.private_key is None):
+        raise ProbestreamError("FIELD_INVALID", "certificate and private_key belong together: give both, or neither")
+    return grpc.ssl_channel_credentials(
+        root_certificates=_read_pem(tls.authority, "authority"),
+        private_key=_read_pem(tls.private_key, "private_key"),
+        certificate_chain=_read_pem(tls.certificate, "certificate"),
+    )
+
+
+def _read_pem(pem: Union[bytes, str, "os.PathLike[str]", None], what: str) -> Optional[bytes]:
+    if pem is None or isinstance(pem, bytes):
+        return pem
+    try:
+        with open(pem, "rb") as file:
+            return file.read()
+    except OSError as error:
+        message = f"{what}: {pem} cannot be read: {error.strerror}"
+        raise ProbestreamError("FILE_NOT_FOUND", message, {"path": pem}) from error

@@ -1,0 +1,1 @@
+"""Uploads: plans, streams, and what is done when they break."""

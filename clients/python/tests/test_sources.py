@@ -1,0 +1,189 @@
+"""Files, URLs and arrays, without a server."""
+
+import http.server
+import json
+import os
+import struct
+import tempfile
+import threading
+import unittest
+
+import numpy as np
+
+from probestream import ProbestreamError
+from probestream.sources.array_model import ArrayModel
+from probestream.sources.open_model import open_model
+from probestream.stopping import Stop
+
+
+def encode(tensors, metadata=None):
+    """A safetensors file of float32 arrays."""
+    header, at = {} if metadata is None else {"__metadata__": metadata}, 0
+    for name, array in tensors.items():
+        header[name] = {"dtype": "F32", "shape": list(array.shape), "data_offsets": [at, at + array.nbytes]}
+        at += array.nbytes
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + b"".join(array.tobytes() for array in tensors.values())
+
+
+ARRAYS = {"a": np.arange(60_000, dtype="<f4").reshape(300, 200), "b": np.ones((2, 3), "<f4")}
+
+
+def read(model, name, begin, end, chunk_bytes=1000):
+    return b"".join(bytes(piece) for piece in model.stream(name, begin, end, chunk_bytes, Stop()))
+
+
+class FileTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+
+    def write(self, name, data):
+        path = os.path.join(self.folder, name)
+        with open(path, "wb") as file:
+            file.write(data)
+        return path
+
+    def assert_refused(self, reason, source):
+        with self.assertRaises(ProbestreamError) as caught:
+            open_model(source, "model", {}, Stop()).close()
+        self.assertEqual(caught.exception.reason, reason, str(caught.exception))
+
+    def test_ranges_are_read_at_every_chunk_size(self):
+        path = self.write("a.safetensors", encode(ARRAYS, {"made": "here"}))
+        model = open_model(path, "", {}, Stop())
+        self.addCleanup(model.close)
+        self.assertEqual(dict(model.metadata), {"made": "here"})
+        expected = ARRAYS["a"].tobytes()
+        for chunk_bytes in (7, 1000, 240_000, 10**6):
+            self.assertEqual(read(model, "a", 800, 239_000, chunk_bytes), expected[800:239_000])
+
+    def test_files_that_are_cut_are_refused_wherever_they_are_cut(self):
+        whole = encode({"b": ARRAYS["b"]})
+        for length in range(len(whole)):
+            with self.subTest(length):
+                self.assert_refused("HEADER_MALFORMED", whole[:length])
+
+    def test_headers_that_lie_are_refused(self):
+        def with_header(header, data=b"\0" * 8):
+            text = json.dumps(header).encode() if isinstance(header, dict) else header
+            return struct.pack("<Q", len(text)) + text + data
+
+        entry = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
+        self.assertEqual(list(open_model(with_header({"a": entry}), "", {}, Stop()).tensors), ["a"])
+        for header in (
+            {"a": {**entry, "shape": [3]}},
+            {"a": {**entry, "shape": [-2]}},
+            {"a": {**entry, "shape": [True, 2]}},
+            {"a": {**entry, "data_offsets": [8, 0]}},
+            {"a": {**entry, "data_offsets": [0, 4]}, "b": {**entry, "data_offsets": [2, 8]}},
+            {"a": {**entry, "more": 1}},
+            {"a": entry, "__metadata__": {"x": 1}},
+            b'{"a": ' + json.dumps(entry).encode() + b', "a": ' + json.dumps(entry).encode() + b"}",
+            {"a\ud800": entry},
+            b"[" * 100_000,
+        ):
+            self.assert_refused("HEADER_MALFORMED", with_header(header))
+
+    def test_other_formats_are_refused_with_a_way_out(self):
+        for name, data in {"m.safetensors": b"\x80\x02}q\0.", "m.bin": b"", "m.pt": b"PK\x03\x04" + b"\0" * 99}.items():
+            self.assert_refused("FORMAT_REFUSED", self.write(name, data))
+
+    def test_the_scale_of_an_adapter_travels_with_it(self):
+        path = self.write("adapter_model.safetensors", encode({"b": ARRAYS["b"]}))
+        self.write("adapter_config.json", b'{"r": 8}')
+        model = open_model(path, "", {}, Stop())
+        self.addCleanup(model.close)
+        self.assertEqual(model.metadata["peft.adapter_config"], '{"r": 8}')
+
+    def test_a_folder_of_several_models_names_them(self):
+        for name in ("x.safetensors", "y.safetensors"):
+            self.write(name, encode({"b": ARRAYS["b"]}))
+        self.assert_refused("FIELD_INVALID", self.folder)
+
+    def test_a_file_that_is_written_to_meanwhile_is_told(self):
+        path = self.write("a.safetensors", encode(ARRAYS))
+        model = open_model(path, "", {}, Stop())
+        self.addCleanup(model.close)
+        os.utime(path, (1, 1))
+        with self.assertRaises(ProbestreamError) as caught:
+            read(model, "a", 0, 1000)
+        self.assertEqual(caught.exception.reason, "CORRUPT")
+
+    def test_arrays_are_looked_at_when_they_are_wanted(self):
+        model = ArrayModel({"a": ARRAYS["a"], "turned": ARRAYS["a"].T}, "arrays")
+        view = next(model.stream("a", 0, 1000, 1000, Stop()))
+        self.assertTrue(np.shares_memory(np.frombuffer(view, "<f4"), ARRAYS["a"]))
+        self.assertEqual(read(model, "turned", 0, 240_000), ARRAYS["a"].T.tobytes())
+        with self.assertRaises(ProbestreamError):
+            ArrayModel({"a": "text"}, "arrays")
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Serves ranges of one file, with faults."""
+
+    data = encode(ARRAYS)
+    seen = []
+    cut = 0
+    etag = '"1"'
+
+    def do_GET(self):
+        Handler.seen.append((self.path, self.headers.get("authorization")))
+        if self.path == "/moved":
+            self.send_response(302)
+            self.send_header("location", f"http://localhost:{self.server.server_port}/file")
+            self.end_headers()
+            return
+        begin, last = map(int, self.headers["range"][len("bytes=") :].split("-"))
+        part = self.data[begin : last + 1]
+        self.send_response(206)
+        self.send_header("content-range", f"bytes {begin}-{begin + len(part) - 1}/{len(self.data)}")
+        self.send_header("content-length", str(len(part)))
+        self.send_header("etag", Handler.etag)
+        self.end_headers()
+        if Handler.cut > 0 and begin > 0:
+            Handler.cut -= 1
+            part = part[: len(part) // 2]
+        self.wfile.write(part)
+        self.close_connection = True
+
+    def log_message(self, *_):
+        pass
+
+
+class UrlTest(unittest.TestCase):
+    def setUp(self):
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        self.origin = f"http://127.0.0.1:{server.server_port}"
+        Handler.seen, Handler.cut, Handler.etag = [], 0, '"1"'
+
+    def open(self, path, headers=None):
+        model = open_model(self.origin + path, "", headers or {}, Stop())
+        self.addCleanup(model.close)
+        return model
+
+    def test_only_what_is_wanted_is_read_and_breaks_are_gone_over(self):
+        model = self.open("/file")
+        Handler.cut = 2
+        self.assertEqual(read(model, "a", 0, 240_000, 100_000), ARRAYS["a"].tobytes())
+        self.assertEqual(Handler.cut, 0)
+        self.assertIsNotNone(model.identity)
+
+    def test_a_token_is_not_sent_on_to_another_server(self):
+        self.open("/moved", {"Authorization": "Bearer secret"})
+        self.assertEqual(Handler.seen, [("/moved", "Bearer secret"), ("/file", None)])
+
+    def test_a_file_that_changes_meanwhile_is_told(self):
+        model = self.open("/file")
+        Handler.etag = '"2"'
+        with self.assertRaises(ProbestreamError) as caught:
+            read(model, "a", 200_000, 240_000)
+        self.assertEqual(caught.exception.reason, "CORRUPT")
+
+
+if __name__ == "__main__":
+    unittest.main()

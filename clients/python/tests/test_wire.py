@@ -1,0 +1,103 @@
+"""What goes over the wire, without a server."""
+
+import pickle
+import threading
+import unittest
+
+import grpc
+
+from probestream import Filter, ProbestreamError, field
+from probestream.digests import SEGMENT_BYTES, UploadDigest
+from probestream.errors import _read_error_info
+from probestream.gen.v1 import catalogue_service_pb2, embedding_service_pb2
+from probestream.sources.model import TensorInfo
+from probestream.stopping import Stop
+from probestream.upload.embed_stream import encode_chunk
+from probestream.upload.manifest import select_tensors
+
+
+class WireTest(unittest.TestCase):
+    def test_chunks_are_encoded_as_the_generated_code_does(self):
+        for index in (0, 1, 127, 128, 70_000):
+            for offset in (0, 1, 2**31, 2**40 + 5):
+                for length in (1, 127, 128, 20_000):
+                    data = bytes(length)
+                    found = encode_chunk(index, offset, memoryview(data))
+                    chunk = embedding_service_pb2.EmbedModelChunk(tensor_index=index, offset=offset, data=data)
+                    self.assertEqual(found, embedding_service_pb2.EmbedModelRequest(chunk=chunk).SerializeToString())
+
+    def test_a_digest_does_not_depend_on_how_bytes_are_cut(self):
+        data = memoryview(bytes(range(256)) * 40_000)
+        digests = set()
+        for size in (1_000_003, SEGMENT_BYTES, len(data)):
+            digest = UploadDigest()
+            for at in range(0, len(data), size):
+                digest.update(data[at : at + size])
+            digest.end_range()
+            digests.add(digest.finish())
+        self.assertEqual(len(digests), 1)
+
+    def test_filters_are_joined_as_they_are_written(self):
+        found = (field("meta.a") == True) & (field("meta.b") > 2) & ~field("base").exists()  # noqa: E712
+        kinds = [part.WhichOneof("kind") for part in getattr(found.wire, "and").filters]
+        self.assertEqual(kinds, ["condition", "condition", "not"])
+        (value,) = getattr(found.wire, "and").filters[0].condition.values
+        self.assertEqual(value.WhichOneof("kind"), "truth")
+        either = field("id").is_in(["a", "b"]) | (field("id") != "c")
+        self.assertEqual(len(getattr(either.wire, "or").filters), 2)
+        with self.assertRaises(TypeError):
+            bool(field("id") == "a")
+        with self.assertRaises(ProbestreamError):
+            _ = field("id") == float("nan")
+        self.assertIsInstance(either, Filter)
+        self.assertEqual(catalogue_service_pb2.Filter.FromString(either.wire.SerializeToString()), either.wire)
+
+    def test_errors_survive_a_process_pool(self):
+        error = ProbestreamError("NON_FINITE", "a NaN", {"row": 3}, grpc.StatusCode.INVALID_ARGUMENT)
+        again = pickle.loads(pickle.dumps(error))
+        self.assertEqual(
+            (again.reason, again.code, again.metadata, str(again)), (error.reason, error.code, {"row": "3"}, "a NaN")
+        )
+
+    def test_details_that_are_cut_or_foreign_are_passed_over(self):
+        info = b"\x0a\x06FORMAT\x1a\x08\x0a\x01a\x12\x03b c"
+        url = b"type.googleapis.com/google.rpc.ErrorInfo"
+        packed_any = b"\x0a" + bytes([len(url)]) + url + b"\x12" + bytes([len(info)]) + info
+        packed = b"\x08\x03\x12\x01x\x1a" + bytes([len(packed_any)]) + packed_any
+        self.assertEqual(_read_error_info(packed), ("FORMAT", {"a": "b c"}))
+        for length in range(len(packed)):
+            self.assertIsNone(_read_error_info(packed[:length]))
+
+    def test_a_manifest_is_cut_down_to_what_an_expert_may_read(self):
+        names = [
+            "model.layers.1.mlp.gate.weight",
+            "model.layers.1.mlp.gate.weight_scale_inv",
+            "model.layers.1.mlp.gate_proj.weight",
+            "model.layers.11.mlp.gate.weight",
+            "lora_unet_down_blocks_0_attentions_0_proj_in.lora_down.weight",
+            "base_model.model.layers.1.mlp.gate.lora_A.weight",
+        ]
+        tensors = {name: TensorInfo(name, "F32", (1,)) for name in names}
+        found = [tensor.name for tensor in select_tensors(tensors, ["model.layers.1.mlp.gate"])]
+        # More than the expert reads, never less.
+        self.assertEqual(found, [names[0], names[1], names[2], names[5]])
+
+
+class StopTest(unittest.TestCase):
+    def test_the_first_reason_counts_and_wakes_all(self):
+        event, woken = threading.Event(), []
+        stop = Stop(event)
+        stop.on_stop(lambda: woken.append(1))
+        stop.check()
+        event.set()
+        with self.assertRaises(ProbestreamError) as caught:
+            stop.check()
+        self.assertEqual((caught.exception.code, woken), (grpc.StatusCode.CANCELLED, [1]))
+        stop.stop(ValueError())
+        self.assertIs(stop.reason, caught.exception)
+        stop.on_stop(lambda: woken.append(2))
+        self.assertEqual(woken, [1, 2])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,76 @@
+import { toCount, toFailedLines } from "./embed-report.js";
+import { type Failure, toFailureLines } from "./failures.js";
+import { formatRate } from "./progress.js";
+import { formatBytes } from "./size.js";
+import { toPlain } from "./table.js";
+
+/** What `index` did so far; changes while it runs. */
+export interface IndexTally {
+  /** Models found. */
+  readonly total: number;
+  indexed: number;
+  /** Bytes of the layers of those indexed. */
+  bytes: number;
+  /** Models that were there already, and those of them whose metadata was changed. */
+  there: number;
+  changed: number;
+  /** Copies left out, and copies indexed: what is the same as what. */
+  readonly skippedCopies: Copy[];
+  readonly copies: Copy[];
+  readonly failures: Failure[];
+}
+
+/** A model with the same weights as another. */
+export interface Copy {
+  readonly id: string;
+  readonly copyOf: string;
+}
+
+/** Copies that are named. */
+const copiesShown = 3;
+
+/** Lines that say what became of all models, unless only failures are to be told. */
+export function toIndexLines(
+  tally: IndexTally,
+  seconds: number,
+  { isQuiet, isDebug }: { readonly isQuiet: boolean; readonly isDebug: boolean },
+  unreadable: readonly Failure[],
+): string[] {
+  return [
+    ...(isQuiet ? [] : toSummary(tally, seconds)),
+    ...toFailedLines(tally.failures, isDebug),
+    ...(unreadable.length === 0
+      ? []
+      : [`${toCount(unreadable.length, "path")} could not be read:`, ...toFailureLines(unreadable, isDebug)]),
+  ];
+}
+
+function toSummary(tally: IndexTally, seconds: number): string[] {
+  const { total, indexed, bytes, there, changed, copies, skippedCopies } = tally;
+  if (total === 0) return ["no model was found"];
+  const rates =
+    indexed === 0
+      ? ""
+      : ` in ${seconds.toFixed(1)} s (${formatRate(indexed / seconds)} models/s, ${formatBytes(bytes / seconds)}/s)`;
+  const facts = [
+    ...(there > 0 ? [`${there} there already`] : []),
+    ...(changed > 0 ? [`${changed} of them with other metadata now`] : []),
+    ...(skippedCopies.length > 0 ? [`${toCopies(skippedCopies.length)} left out`] : []),
+  ];
+  return [
+    `${indexed} of ${toCount(total, "model")} indexed${rates}${facts.map((fact) => `, ${fact}`).join("")}`,
+    ...toCopyLines("the same weights under two names", copies),
+    ...toCopyLines("left out", skippedCopies),
+  ];
+}
+
+function toCopies(count: number): string {
+  return count === 1 ? "1 copy" : `${count} copies`;
+}
+
+function toCopyLines(what: string, copies: readonly Copy[]): string[] {
+  if (copies.length === 0) return [];
+  const shown = copies.slice(0, copiesShown).map(({ id, copyOf }) => `${id} = ${copyOf}`);
+  const more = copies.length > copiesShown ? `, and ${copies.length - copiesShown} more (--json names all)` : "";
+  return [toPlain(`${what}: ${shown.join(", ")}${more}`)];
+}

@@ -1,0 +1,98 @@
+import { access } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { type Catalogue, expertNotFound } from "../experts/catalogue.js";
+import { createIndexer } from "../retrieval/create-indexer.js";
+import { createRetrieval } from "../retrieval/create-retrieval.js";
+import type { EmbedPort } from "../search/embed-port.js";
+import { type Embedder, startEmbedder } from "../search/embedder.js";
+import { createLocalPort } from "../search/local-port.js";
+import type { TextEncoder } from "../text/text-encoder.js";
+import type { CommandContext } from "./command-context.js";
+import { defaultExpertsFolder, openLocalExperts } from "./local-experts.js";
+import type { OpenedCatalogue } from "./open-retrieval.js";
+import { openStore } from "./open-store.js";
+import { defaultStore, type RetrievalOptions } from "./retrieval-options.js";
+import { startTextEncoders } from "./start-text-encoders.js";
+
+/** Folder beside that of the experts that is taken for a text encoder where none is named. */
+const encoderName = "text-encoder";
+
+/**
+ * Opens a store in this process, with experts and text encoders where there are any: to list a catalogue takes neither.
+ *
+ * @param needsTexts whether there are texts to encode; to start a text encoder takes longer than to search.
+ * @throws CommandError if --experts holds no usable expert; what opening throws.
+ */
+export async function openLocalCatalogue(
+  options: RetrievalOptions,
+  needsTexts: boolean,
+  context: CommandContext,
+): Promise<OpenedCatalogue> {
+  const { experts: folder, store: place = defaultStore } = options;
+  const catalogue =
+    folder !== undefined || (await exists(defaultExpertsFolder))
+      ? (await openLocalExperts(folder, [])).catalogue
+      : noExperts;
+  const encoders = needsTexts ? await startTextEncoders(await toEncoders(options), context) : [];
+  const store = await openStore(place).catch(async (error: unknown) => {
+    await dispose(encoders);
+    throw error;
+  });
+  const started = new Map<string, Promise<Started>>();
+  const startOne = async (words: readonly string[]): Promise<Started> => {
+    const { catalogue: experts, wanted } = await openLocalExperts(folder, words);
+    const embedder = await startEmbedder({ catalogue: experts, indexer: createIndexer(store) });
+    return { embedder, port: createLocalPort(embedder), experts: wanted };
+  };
+  return {
+    catalogue: createRetrieval({ store, catalogue, encoders }),
+    embedder: (words) => {
+      const key = JSON.stringify(words);
+      const one = started.get(key) ?? startOne(words);
+      started.set(key, one);
+      return one;
+    },
+    close: async () => {
+      for (const outcome of await Promise.allSettled(started.values())) {
+        if (outcome.status === "fulfilled") await outcome.value.embedder.close();
+      }
+      await dispose(encoders);
+      await store.close();
+    },
+  };
+}
+
+/** What embeds for some experts. */
+interface Started {
+  readonly embedder: Embedder;
+  readonly port: EmbedPort;
+  readonly experts: readonly string[];
+}
+
+const noExperts: Catalogue = {
+  list: async () => ({ experts: [], unusable: [] }),
+  recent: async () => [],
+  get: async (reference) => {
+    throw expertNotFound(reference, "in the catalogue; it has", []);
+  },
+};
+
+async function toEncoders({
+  textEncoder,
+  experts = defaultExpertsFolder,
+}: RetrievalOptions): Promise<readonly string[]> {
+  if (textEncoder !== undefined) return textEncoder;
+  const beside = join(dirname(experts), encoderName);
+  return (await exists(beside)) ? [beside] : [];
+}
+
+async function dispose(encoders: readonly TextEncoder[]): Promise<void> {
+  await Promise.all(encoders.map((encoder) => encoder.dispose()));
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}

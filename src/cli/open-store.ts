@@ -1,0 +1,24 @@
+import type { VectorStore } from "../vectors/vector-store.js";
+import { usageError } from "./exit-codes.js";
+
+/** Whether a place is a PostgreSQL database, and no folder. */
+export function isPostgresUrl(place: string): boolean {
+  return /^postgres(?:ql)?:\/\//i.test(place);
+}
+
+/**
+ * Opens the catalogue that `--store` names: a PostgreSQL database, or a folder, which is made if it is not there.
+ *
+ * @throws CommandError for a URL of another scheme; what opening throws.
+ */
+export async function openStore(place: string): Promise<VectorStore> {
+  // Each only when it is needed: to load both takes a quarter of a second.
+  if (isPostgresUrl(place)) {
+    const { openPostgresStore } = await import("../vectors/stores/postgres/open-postgres-store.js");
+    return openPostgresStore({ connectionString: place });
+  }
+  const [scheme] = /^[a-z][a-z0-9+.-]*:\/\//i.exec(place) ?? [];
+  if (scheme !== undefined) throw usageError(`--store is a ${scheme} URL; it must be a folder or a postgres:// URL`);
+  const { openLmdbStore } = await import("../vectors/stores/lmdb.js");
+  return openLmdbStore(place);
+}
