@@ -6,6 +6,7 @@ import { duplicates } from "./duplicates.js";
 import { heritage } from "./heritage.js";
 import { indexQueue } from "./index-queue.js";
 import { ingest } from "./ingest.js";
+import { localProbing } from "./local-probing.js";
 import { memory } from "./memory.js";
 import { models } from "./models.js";
 import { postgres } from "./postgres.js";
@@ -31,6 +32,7 @@ const benches = {
   duplicates,
   "index-queue": indexQueue,
   ingest,
+  "local-probing": localProbing,
   memory,
   models,
   postgres,

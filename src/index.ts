@@ -22,6 +22,7 @@ export type { ExpertArchitecture, ProbexArchitecture } from "./experts/architect
 export { type Catalogue, openCatalogue } from "./experts/catalogue.js";
 export { type Checkpoint, type CheckpointShape, describeCheckpoint, readCheckpoint } from "./experts/checkpoint.js";
 export { describeExpert, type Expert, type LoadedExpert, loadExpert } from "./experts/expert.js";
+export type { ExpertProbes, ProbeTensor } from "./experts/expert-probes.js";
 export { createHead, type Head } from "./experts/head.js";
 export { type Dtype, dtypeBytes } from "./linalg/dtype.js";
 export { widen } from "./linalg/widen.js";
@@ -74,6 +75,9 @@ export { type Embedder, type EmbedderOptions, startEmbedder } from "./search/emb
 export { defaultLimits, type EmbedLimits } from "./search/limits.js";
 export { createLocalPort } from "./search/local-port.js";
 export type { ModelIndexer } from "./search/model-indexer.js";
+export { createProbingPort, type ProbingPortOptions } from "./search/probing/create-probing-port.js";
+export type { ProbingServer } from "./search/probing/probing-server.js";
+export type { ProjectedModel, ProjectedTarget, ProjectionBatch } from "./search/probing/projected-model.js";
 export { readTexts, type Texts } from "./search/read-texts.js";
 export { type AskRoute, type RoutedFile, routeFile } from "./search/route-file.js";
 export { type RouteAnswer, type RouteCandidate, type RouteRequest, routeModel } from "./search/route-model.js";

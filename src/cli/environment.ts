@@ -8,6 +8,8 @@ export interface Environment {
   /** Token of Hugging Face. */
   readonly hubToken: string | undefined;
   readonly hub: HubEnvironment;
+  /** Folder where probes of servers' experts are kept. */
+  readonly probesFolder: string;
   readonly useColor: boolean;
 }
 
@@ -24,15 +26,16 @@ export interface HubEnvironment {
 export const defaultAddress = "127.0.0.1:50051";
 
 /**
- * Reads `PROBESTREAM_SERVER`, `NO_COLOR`, `HF_TOKEN`, and what {@link readHubEnvironment} reads; empty ones count as
- * absent.
+ * Reads `PROBESTREAM_SERVER`, `NO_COLOR`, `HF_TOKEN`, `XDG_CACHE_HOME`, and what {@link readHubEnvironment} reads; empty ones
+ * count as absent.
  */
 export function readEnvironment(): Environment {
-  const { PROBESTREAM_SERVER, HF_TOKEN, NO_COLOR } = process.env;
+  const { PROBESTREAM_SERVER, HF_TOKEN, NO_COLOR, XDG_CACHE_HOME } = process.env;
   return {
     server: PROBESTREAM_SERVER || defaultAddress,
     hubToken: HF_TOKEN || undefined,
     hub: readHubEnvironment(),
+    probesFolder: inHome(join(XDG_CACHE_HOME || "~/.cache", "probestream", "probes")),
     useColor: !NO_COLOR && process.stderr.isTTY === true,
   };
 }
@@ -47,9 +50,13 @@ export function readHubEnvironment(): HubEnvironment {
   const home = HF_HOME || join(XDG_CACHE_HOME || "~/.cache", "huggingface");
   return {
     endpoint: HF_ENDPOINT || undefined,
-    cacheFolder: (HF_HUB_CACHE || join(home, "hub")).replace(/^~(?=\/|$)/, homedir()),
+    cacheFolder: inHome(HF_HUB_CACHE || join(home, "hub")),
     isOffline: /^(?:1|on|yes|true)$/i.test(HF_HUB_OFFLINE),
   };
+}
+
+function inHome(path: string): string {
+  return path.replace(/^~(?=\/|$)/, homedir());
 }
 
 /** What the processes of one server share. Their command line is the first one's, so it reaches them by this way. */

@@ -16,6 +16,7 @@ export interface IndexOptions extends RetrievalOptions {
   readonly hashFiles?: boolean;
   readonly concurrency: number;
   readonly json?: boolean;
+  readonly private?: boolean;
   readonly quiet?: boolean;
   readonly header?: Readonly<Record<string, string>>;
   readonly token?: string;

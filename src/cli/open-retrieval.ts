@@ -2,6 +2,7 @@ import type { RetrievalPort } from "../retrieval/retrieval-port.js";
 import type { EmbedPort } from "../search/embed-port.js";
 import type { CommandContext } from "./command-context.js";
 import { openLocalCatalogue } from "./open-local-catalogue.js";
+import { openPrivatePort } from "./private-port.js";
 import { assertRetrievalOptions, type RetrievalOptions } from "./retrieval-options.js";
 import { assertHasExperts, connectToServer } from "./server-connection.js";
 
@@ -20,25 +21,31 @@ export interface OpenedCatalogue {
 /**
  * Connects to a server, or opens a store in this process.
  *
- * With `needsTexts`, text encoders are started in this process; a server has its own.
+ * With `needsTexts`, text encoders are started in this process; a server has its own. With `isPrivate`, this process projects
+ * for a server, which gets no weights.
  *
  * @throws CommandError for options that do not go together; what connecting and opening throw.
  */
 export async function openCatalogueOf(
   options: RetrievalOptions,
   context: CommandContext,
-  { needsTexts = false }: { readonly needsTexts?: boolean } = {},
+  { needsTexts = false, isPrivate = false }: { readonly needsTexts?: boolean; readonly isPrivate?: boolean } = {},
 ): Promise<OpenedCatalogue> {
   assertRetrievalOptions(options);
   if (options.local === true) return openLocalCatalogue(options, needsTexts, context);
   const fallback = context.environment.server;
   const client = await connectToServer(options, fallback);
+  let port: EmbedPort = client;
   return {
     catalogue: client,
     embedder: async (experts) => {
       await assertHasExperts(client, options.server ?? fallback, experts);
-      return { port: client, experts };
+      if (isPrivate && port === client) port = await openPrivatePort(client, context.environment);
+      return { port, experts };
     },
-    close: () => client.close(),
+    close: async () => {
+      if (port !== client) await port.close();
+      await client.close();
+    },
   };
 }

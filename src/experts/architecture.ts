@@ -12,6 +12,20 @@ export interface ProbexArchitecture {
 /** How an expert turns a layer into the responses that its encoder reads; `kind` tells the architectures apart. */
 export type ExpertArchitecture = ProbexArchitecture;
 
+/**
+ * Kind and version of each architecture's accumulator, as the contract has them: what projects a layer, and what that sums up
+ * to. A change of either is another version.
+ */
+const accumulators = { probex: "probex/1" } as const satisfies Record<ExpertArchitecture["kind"], string>;
+
+/** The accumulators that this version knows. */
+export const accumulatorIds: readonly string[] = Object.values(accumulators);
+
+/** Which accumulator projects for an expert. */
+export function toAccumulatorId({ kind }: ExpertArchitecture): string {
+  return accumulators[kind];
+}
+
 /** Accumulators keep two sums, the one that is read and the one that is written, and hand out a copy as their state. */
 const copiesPerSum = 3;
 

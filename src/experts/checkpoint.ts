@@ -108,6 +108,26 @@ export async function readCheckpointHead(
   return { objective, u, v, encoder: { weight }, head, digest };
 }
 
+/**
+ * Reads a state dict as {@link readCheckpoint} does, with the same digest and the same checks, and keeps U and V alone.
+ *
+ * Memory: U and V as float32, a piece of the file and its numbers.
+ */
+export async function readCheckpointProbes(
+  path: string,
+  objective: Objective,
+  signal?: AbortSignal,
+): Promise<CheckpointShape & Pick<Checkpoint, "u" | "v">> {
+  const keepProbes = (extent: Extent, name: string): Placed =>
+    probeNames.has(name) ? { ...extent, values: new Float32Array(extent.rows * extent.columns) } : extent;
+  const { parameters, digest } = await streamParameters(path, objective, keepProbes, signal);
+  const { u, v, weight, headWeight } = parameters;
+  return { objective, u: toKept(u), v: toKept(v), encoder: { weight }, head: { weight: headWeight }, digest };
+}
+
+/** U and V. */
+const probeNames: ReadonlySet<string> = new Set(["probes.weight", "shared_probe_proj.weight"]);
+
 function toKept({ rows, columns, values = new Float32Array(0) }: Placed): Matrix {
   return { rows, columns, values };
 }

@@ -3,7 +3,7 @@ import { readFile, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { InvalidInputError, LimitExceededError, NotFoundError } from "../errors/probestream-error.js";
 import type { LayerSpec } from "../weights/layer.js";
-import type { ExpertArchitecture } from "./architecture.js";
+import { type ExpertArchitecture, toAccumulatorId } from "./architecture.js";
 import {
   type Checkpoint,
   type CheckpointShape,
@@ -12,8 +12,10 @@ import {
   type Objective,
   readCheckpoint,
   readCheckpointHead,
+  readCheckpointProbes,
 } from "./checkpoint.js";
 import { type ExpertManifest, maxManifestBytes, parseExpertManifest } from "./expert-manifest.js";
+import type { ExpertProbes } from "./expert-probes.js";
 
 /** One expert as a catalogue knows it: everything but the parameters. */
 export interface Expert {
@@ -88,6 +90,21 @@ export async function loadExpertHead(
   const manifest = await readExpertManifest(folder);
   const checkpoint = await readCheckpointHead(join(folder, manifest.weights), manifest.objective, signal);
   return { expert: toExpert(folder, manifest, checkpoint), head: checkpoint.head };
+}
+
+/**
+ * Reads an expert folder as {@link loadExpert} does, parameters included, and keeps what projects a layer: U and V.
+ */
+export async function loadExpertProbes(folder: string, signal?: AbortSignal): Promise<ExpertProbes> {
+  const manifest = await readExpertManifest(folder);
+  const checkpoint = await readCheckpointProbes(join(folder, manifest.weights), manifest.objective, signal);
+  const { spaceId, name, layer, architecture } = toExpert(folder, manifest, checkpoint);
+  const { u, v } = checkpoint;
+  const tensors = [
+    { name: "u", ...u },
+    { name: "v", ...v },
+  ];
+  return { spaceId, name, layer, accumulator: toAccumulatorId(architecture), tensors };
 }
 
 function toExpert(folder: string, manifest: ExpertManifest, checkpoint: CheckpointShape): Expert {

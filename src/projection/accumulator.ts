@@ -23,6 +23,17 @@ export interface Accumulator {
   state(): Promise<StatePart[]>;
   /** Goes on from {@link state}. */
   restore(parts: readonly StatePart[]): Promise<void>;
+  /**
+   * What the whole layer summed up to, by the names that the accumulator's kind has for it: all that another process needs to
+   * finish it, and no weights.
+   */
+  total(): Promise<StatePart[]>;
+  /**
+   * Takes the {@link total} of a whole layer that was projected elsewhere, by a stranger perhaps.
+   *
+   * @throws InvalidInputError `FIELD_INVALID` where a part is missing or unknown, `DUPLICATE`, `SHAPE_MISMATCH`, `NON_FINITE`.
+   */
+  adopt(parts: readonly StatePart[]): Promise<void>;
   /** What did the arithmetic so far; a backend may stand there once for each sum. */
   uses(): readonly BackendUse[];
   /** The responses of the layer to the probes, in the order in which the expert's encoder reads them. */

@@ -14,6 +14,7 @@ import type { Accumulator, LayerMatrices, Projector, StatePart } from "./accumul
 import { assertFinite } from "./assert-finite.js";
 import { takeNumbers, toScaled } from "./row-scale.js";
 import type { StoredMatrix } from "./stored-matrix.js";
+import { takeParts } from "./take-parts.js";
 
 /** U and V as the authors' state dict stores them. */
 export interface Probes {
@@ -88,6 +89,15 @@ function createDenseAccumulator(product: Product, matrices: LayerMatrices, trans
       await restorePart("sum", sum, parts);
       scale = parts.find(({ name }) => name === "scale")?.values.slice();
     },
+    total: async () => {
+      const part = await toPart("z", sum, weight);
+      return [transposed ? { name: "z", ...transpose(part) } : part];
+    },
+    adopt: async (parts) => {
+      const [rows, columns] = transposed ? [sum.columns, sum.rows] : [sum.rows, sum.columns];
+      const [values = none] = takeParts(parts, [{ name: "z", rows, columns }], weight.name);
+      await sum.restore(transposed ? transpose({ rows, columns, values }).values : values);
+    },
     // h is probe-major (index u·r_V + v): Zᵀ row by row, which is what a transposed layer has summed up to.
     uses: () => sum.uses(),
     finish: async () => {
@@ -110,20 +120,33 @@ function createLoraAccumulator(
   const vb = up.open({ rows: upMatrix.rowCount, columns: rank });
   const au = down.open({ rows: rank, columns: downMatrix.columnCount });
   let alpha: Float32Array | undefined;
+  const sums = async (): Promise<StatePart[]> => [
+    await toPart("vb", vb, upMatrix),
+    await toPart("au", au, downMatrix),
+    ...(alpha === undefined ? [] : [toColumn("alpha", alpha)]),
+  ];
   return {
     add: async (role, block) => {
       if (role === "lora-alpha") alpha = takeNumbers(alpha, matrixOf(matrices, role), block);
       else await (role === "lora-up" ? addFinite(vb, upMatrix, block) : addFinite(au, downMatrix, block));
     },
-    state: async () => [
-      await toPart("vb", vb, upMatrix),
-      await toPart("au", au, downMatrix),
-      ...(alpha === undefined ? [] : [toColumn("alpha", alpha)]),
-    ],
+    state: sums,
     restore: async (parts) => {
       await restorePart("vb", vb, parts);
       await restorePart("au", au, parts);
       alpha = parts.find(({ name }) => name === "alpha")?.values.slice();
+    },
+    total: sums,
+    adopt: async (parts) => {
+      const wanted = [
+        { name: "vb", rows: vb.rows, columns: vb.columns },
+        { name: "au", rows: au.rows, columns: au.columns },
+        ...(matrices["lora-alpha"] === undefined ? [] : [{ name: "alpha", rows: 1, columns: 1 }]),
+      ];
+      const [up = none, down = none, scale] = takeParts(parts, wanted, upMatrix.name);
+      await vb.restore(up);
+      await au.restore(down);
+      alpha = scale?.slice();
     },
     uses: () => [...vb.uses(), ...au.uses()],
     finish: async () => {
@@ -190,6 +213,8 @@ function tooLarge(name: string): InvalidInputError {
     { tensor: name },
   );
 }
+
+const none = new Float32Array(0);
 
 /** Exponent bits of a float32: all set in infinities and NaN, and in nothing else. */
 const exponentBits = 0x7f800000;

@@ -1,4 +1,4 @@
-import { LimitExceededError } from "../errors/probestream-error.js";
+import { InternalError, LimitExceededError } from "../errors/probestream-error.js";
 
 /**
  * Takes bytes for what `what` names, as long as a batch runs or an expert's head is kept, and gives a function that gives them
@@ -7,8 +7,8 @@ import { LimitExceededError } from "../errors/probestream-error.js";
 export type Admit = (bytes: number, what: string, kind: "batch" | "head") => () => void;
 
 /**
- * Bounds what batches take: each has its memory reserved before it begins, and few run at a time. Small ones have places of
- * their own, so that a lone query does not wait behind thousands.
+ * Bounds what batches take: each has its memory reserved before it begins, and few run at a time. Those of a size have
+ * places of their own, so that a lone query does not wait behind thousands.
  */
 export interface BatchGate {
   /**
@@ -27,8 +27,8 @@ export interface GateLimits {
 /** Bytes of any batch, however small. */
 const leastBytes = 64 * 1024;
 
-/** Bytes of a small batch, at most: of some 40 queries for ten models each. */
-const smallBytes = 512 * 1024;
+/** Bytes of a batch of each size, at most: of some 40 queries for ten models each, of some 300, of any number. */
+const sizes = [512 * 1024, 4 * 1024 * 1024, Number.POSITIVE_INFINITY] as const;
 
 /** Batches that share places. */
 interface Lane {
@@ -38,8 +38,7 @@ interface Lane {
 
 /** Creates a gate that nobody has passed. */
 export function createBatchGate({ batchesAtOnce, maxWaitingBatches }: GateLimits, admit: Admit): BatchGate {
-  const small: Lane = { running: 0, waiting: new Set() };
-  const large: Lane = { running: 0, waiting: new Set() };
+  const lanes = sizes.map((maxBytes) => ({ maxBytes, running: 0, waiting: new Set<() => void>() }));
 
   const enter = async (lane: Lane, what: string, signal: AbortSignal | undefined): Promise<void> => {
     const { waiting } = lane;
@@ -82,7 +81,8 @@ export function createBatchGate({ batchesAtOnce, maxWaitingBatches }: GateLimits
   return {
     run: async (bytes, what, signal, work) => {
       signal?.throwIfAborted();
-      const lane = bytes <= smallBytes ? small : large;
+      const lane = lanes.find(({ maxBytes }) => bytes <= maxBytes) ?? lanes[0];
+      if (lane === undefined) throw new InternalError("INTERNAL", "the gate has no lane");
       const release = admit(Math.max(bytes, leastBytes), what, "batch");
       try {
         await enter(lane, what, signal);

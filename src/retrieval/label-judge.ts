@@ -130,8 +130,13 @@ function rank(
   cosines: Float32Array | undefined,
 ): readonly LabelScore[] {
   const by = probabilities ?? cosines ?? new Float64Array(labels.length);
+  // Probabilities of labels that surely fit are all 1.
+  const then = cosines ?? by;
   const order = Array.from(labels.keys()).sort(
-    (a, b) => (by[b] as number) - (by[a] as number) || compareText(labels[a] ?? "", labels[b] ?? ""),
+    (a, b) =>
+      (by[b] as number) - (by[a] as number) ||
+      (then[b] as number) - (then[a] as number) ||
+      compareText(labels[a] ?? "", labels[b] ?? ""),
   );
   return order.map((index) => ({
     label: labels[index] ?? "",

@@ -11,9 +11,9 @@ export interface RetrievalLimits {
   readonly maxClaimBytes: number;
   /** Most bytes of one record's metadata, names and values, in UTF-8. */
   readonly maxMetadataBytes: number;
-  /** Batches computed at a time, large ones and small ones each; others wait. */
+  /** Batches computed at a time, those of a size each; others wait. */
   readonly batchesAtOnce: number;
-  /** Batches that may wait, large ones and small ones each; more are refused. */
+  /** Batches that may wait, those of a size each; more are refused. */
   readonly maxWaitingBatches: number;
 }
 
@@ -26,8 +26,8 @@ export const defaultRetrievalLimits: RetrievalLimits = {
   // Titles, licences and tag lists are shorter; the training logs that some tools put there take megabytes.
   maxClaimBytes: 4096,
   maxMetadataBytes,
-  // Two that search while two others are encoded or merged.
-  batchesAtOnce: 4,
+  // One that is searched while another is encoded or merged.
+  batchesAtOnce: 2,
   maxWaitingBatches: 256,
 };
 

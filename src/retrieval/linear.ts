@@ -4,7 +4,9 @@ import { dot } from "./unit-vectors.js";
 
 /** weight·x + bias; sums are float64. */
 export function applyLinear({ weight, bias }: Linear, x: Float32Array): Float32Array {
-  return Float32Array.from({ length: weight.rows }, (_, row) => dot(rowOf(weight, row), x) + (bias[row] as number));
+  const y = new Float32Array(weight.rows);
+  for (let row = 0; row < weight.rows; row++) y[row] = dot(rowOf(weight, row), x) + (bias[row] as number);
+  return y;
 }
 
 /** One row, a view. */

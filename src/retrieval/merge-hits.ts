@@ -28,8 +28,9 @@ export interface MergedHits {
 }
 
 /**
- * Merges what spaces gave for a query: of one space in its order, by cosine and id; of several by score, then id by its UTF-8
- * bytes, then space id. Models that the query names are left out, and those beyond `maxPerBase` of one base.
+ * Merges what spaces gave for a query: of one space in its order, by cosine and id; of several by score, then cosine (scores
+ * of models that surely fit are all 1), then id by its UTF-8 bytes, then space id. A model of several spaces stands where it
+ * fits best. Models that the query names are left out, and those beyond `maxPerBase` of one base.
  *
  * @param baseOf base of a model; asked only where the query bounds them.
  */
@@ -47,6 +48,7 @@ export function mergeHits(
     const last = hits.at(-1);
     return isExhausted || last === undefined ? [] : [toSpaceHit(space, last)];
   });
+  const seen = new Set(excluded);
   const perBase = new Map<string, number>();
   const kept: SpaceHit[] = [];
   let isOpen = frontiers.length > 0;
@@ -56,7 +58,8 @@ export function mergeHits(
       isOpen = false;
       break;
     }
-    if (excluded.has(hit.modelId)) continue;
+    if (seen.has(hit.modelId)) continue;
+    seen.add(hit.modelId);
     if (maxPerBase > 0) {
       const base = baseOf(hit);
       const count = (perBase.get(base) ?? 0) + 1;
@@ -73,6 +76,7 @@ export function mergeHits(
 function compareHits(a: SpaceHit, b: SpaceHit): number {
   return (
     (b.score ?? b.cosine) - (a.score ?? a.cosine) ||
+    b.cosine - a.cosine ||
     compareText(a.modelId, b.modelId) ||
     compareText(a.spaceId, b.spaceId)
   );

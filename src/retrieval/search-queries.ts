@@ -23,7 +23,13 @@ interface Job {
 }
 
 /**
- * Searches prepared queries, those with the same space, filter, k and bounds in one call of the store. Where models of one
+ * Queries of one call of a store: as many as a product needs to cost little for each (0.6 ms for 256 beside 0.9 for 64, of
+ * 100,000 × 512), and no more, so that a lone query of another batch need not wait for thousands.
+ */
+const queriesPerSearch = 256;
+
+/**
+ * Searches prepared queries, those with the same space, filter, k and bounds in calls of up to 256. Where models of one
  * base are bounded, more and more are asked for, twice as many each time, until k are found or a space has no more.
  *
  * @returns per query; what the store refuses of one group stands in the place of its queries.
@@ -60,7 +66,7 @@ async function runRound(store: VectorStore, open: readonly Running[], signal: Ab
       else group.push({ running, space });
     }
   }
-  for (const group of groups.values()) {
+  for (const group of [...groups.values()].flatMap(inParts)) {
     signal?.throwIfAborted();
     const outcome = await outcomeOf(() => searchGroup(store, group, signal));
     if (!(outcome instanceof ProbestreamError)) continue;
@@ -68,6 +74,12 @@ async function runRound(store: VectorStore, open: readonly Running[], signal: Ab
     if (outcome.kind === "unavailable" || outcome.kind === "corrupt-data") throw outcome;
     for (const { running } of group) running.outcome = outcome;
   }
+}
+
+function inParts(group: readonly Job[]): (readonly Job[])[] {
+  const parts: (readonly Job[])[] = [];
+  for (let at = 0; at < group.length; at += queriesPerSearch) parts.push(group.slice(at, at + queriesPerSearch));
+  return parts;
 }
 
 async function searchGroup(store: VectorStore, group: readonly Job[], signal: AbortSignal | undefined): Promise<void> {

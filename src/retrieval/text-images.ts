@@ -27,7 +27,7 @@ export interface TextImages {
   /** Why texts cannot be compared in an expert's space, undefined if they can: PreconditionError `TEXT_ENCODER_MISSING`. */
   whyNot(expert: Expert): ProbestreamError | undefined;
   /**
-   * Images of texts, per expert; those that are not remembered are encoded together, in one call per encoder. Experts must
+   * Images of texts, per expert; those that are not remembered are encoded together, in calls of up to 128. Experts must
    * be ones that {@link whyNot} has nothing against. A classification expert answers to its own labels.
    *
    * @returns per space id and text; an error of one text stands in its place, one of a whole space in the place of its map.
@@ -135,7 +135,10 @@ function isSame(vector: Float32Array, bare: EncodedText | ProbestreamError | und
   return dot(toUnit(vector), toUnit(bare.vector)) > 1 - 1e-6;
 }
 
-/** One call per encoder, of texts that are there once. */
+/** Texts of one call of an encoder: a lone text of another batch need not wait for thousands. */
+const textsPerCall = 128;
+
+/** Each text once, encoders side by side. */
 async function encodeAll(
   encoders: ReadonlyMap<string, TextEncoder>,
   prompts: ReadonlyMap<string, ReadonlySet<string>>,
@@ -145,7 +148,10 @@ async function encodeAll(
     [...prompts].map(async ([identity, own]) => {
       const encoder = encoders.get(identity);
       const texts = [...own];
-      const vectors = encoder === undefined ? [] : await encodeEach(encoder, texts, { signal });
+      const vectors: (EncodedText | ProbestreamError)[] = [];
+      for (let at = 0; at < texts.length && encoder !== undefined; at += textsPerCall) {
+        vectors.push(...(await encodeEach(encoder, texts.slice(at, at + textsPerCall), { signal })));
+      }
       const byText = new Map(texts.flatMap((text, index) => [[text, vectors[index]] as const].filter(hasVector)));
       return [identity, byText] as const;
     }),

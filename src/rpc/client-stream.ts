@@ -1,6 +1,5 @@
 import type { Client, ClientWritableStream, Metadata, ServiceError } from "@grpc/grpc-js";
 import type { Matrix } from "../compute/compute-backend.js";
-import { AbortedError } from "../errors/probestream-error.js";
 import {
   EmbeddingService,
   EmbedModelRequestSchema,
@@ -8,13 +7,12 @@ import {
 } from "../gen/probestream/v1/embedding_service_pb.js";
 import type { ModelPlan, PortAnswer, PortStream } from "../search/embed-port.js";
 import type { IndexFacts } from "../vectors/index-facts.js";
-import { fromModelEmbedding } from "./convert/embedding.js";
-import { fromModelError } from "./convert/error.js";
 import { toFloatBytes } from "./convert/matrix.js";
+import { fromModelOutcome } from "./convert/model-outcome.js";
 import { toIndexRequest } from "./convert/model-record.js";
 import { toWireRange } from "./convert/tensor.js";
 import { encodeChunk } from "./encode-chunk.js";
-import { fromStatus, toKind } from "./from-status.js";
+import { fromStatus } from "./from-status.js";
 import { encodeMessage, toMethodDefinition } from "./service-definition.js";
 
 /** Opens a stream of models on a connection. */
@@ -112,14 +110,6 @@ function encodeHeader(
 function toAnswer({ results, stoppedEarly }: EmbedModelResponse): PortAnswer {
   return {
     stoppedEarly,
-    results: results.map(({ modelId, outcome }) => ({
-      modelId,
-      outcome:
-        outcome.case === "embedding"
-          ? fromModelEmbedding(outcome.value)
-          : outcome.case === "error"
-            ? fromModelError(outcome.value, toKind(outcome.value.code))
-            : new AbortedError("FOOTER_MISSING", "the server answered without a result"),
-    })),
+    results: results.map((result) => ({ modelId: result.modelId, outcome: fromModelOutcome(result) })),
   };
 }

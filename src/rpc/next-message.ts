@@ -57,7 +57,7 @@ export function toEndError(
   idle: AbortSignal,
   closing: AbortSignal,
   idleMs: number,
-  what: "the upload" | "the import" | "the export",
+  what: "the upload" | "the import" | "the export" | "the answer",
 ): AbortedError | UnavailableError | undefined {
   const next = what === "the upload" ? "can be resumed" : "can be done again";
   if (closing.aborted) {
@@ -65,6 +65,16 @@ export function toEndError(
     return new UnavailableError("SHUTTING_DOWN", message);
   }
   if (!idle.aborted) return undefined;
-  const message = `nothing ${what === "the export" ? "went" : "came"} for ${idleMs / 1000} s (--idle-timeout); ${what} ${next}`;
+  const message = `nothing ${what === "the export" || what === "the answer" ? "went" : "came"} for ${idleMs / 1000} s (--idle-timeout); ${what} ${next}`;
   return new AbortedError("STREAM_IDLE", message, { idleMs });
+}
+
+/** What is being sent need not be waited for once the signal is aborted. */
+export function unlessAborted(signal: AbortSignal, sending: Promise<void>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(signal.reason);
+    const abort = (): void => reject(signal.reason);
+    signal.addEventListener("abort", abort, { once: true });
+    sending.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
 }

@@ -12,6 +12,8 @@ export interface WorkerSettings {
   readonly backends: readonly BackendName[];
   /** URL of a module that exports `createBackend(): Promise<ComputeBackend>`, in place of all of them. */
   readonly computeModule?: string;
+  /** What is loaded: whole experts from their folders, or their probes alone from files. Default experts. */
+  readonly holds?: "experts" | "probes";
 }
 
 /** One expert of a model, as a worker needs to know it. */
@@ -19,6 +21,8 @@ export interface WorkerTarget {
   readonly spaceId: string;
   /** Of its tree as it was planned for, see `toTreeKey`. */
   readonly treeKey: string;
+  /** Kind of the sketch that its tree is judged by elsewhere, see `layerSketchKinds`; for sums that go to another process. */
+  readonly sketch?: string | undefined;
   readonly uses: readonly { readonly role: TensorRole; readonly tensorIndex: number; readonly matrix: StoredMatrix }[];
 }
 
@@ -31,6 +35,15 @@ export interface ModelState {
    * trees.
    */
   readonly targets: readonly (readonly StatePart[])[];
+}
+
+/** What a whole model summed up to: what another process needs to embed it, and no weights. */
+export interface ModelSums {
+  /** Per target: the total of its accumulator, and the place of its sketch among {@link sketches}. */
+  readonly targets: readonly { readonly state: readonly StatePart[]; readonly sketch: number | undefined }[];
+  readonly sketches: readonly StatePart[];
+  /** As {@link WorkerResult.weightsHash}; empty if it was not computed. */
+  readonly weightsHash: string;
 }
 
 /** What a worker is to do with a block, in order. `model` counts the models of a stream from 0. */
@@ -48,6 +61,8 @@ export type BlockOperation =
       readonly resumable: boolean;
       /** Whether one of the targets is to be chosen. */
       readonly isRouted: boolean;
+      /** What the model summed up to elsewhere: no bytes follow. */
+      readonly sums?: ModelSums | undefined;
     }
   /** Bytes of the open model's tensor, at this place of the block. */
   | { readonly op: "bytes"; readonly tensor: number; readonly at: number; readonly length: number }
@@ -88,8 +103,10 @@ export interface TargetResult {
 
 /** Result of one model. */
 export interface WorkerResult {
-  /** One per target; of a routed model the chosen one alone. */
+  /** One per target; of a routed model the chosen one alone; none of a worker that holds probes. */
   readonly targets: readonly TargetResult[];
+  /** Of a worker that holds probes. */
+  readonly sums?: ModelSums;
   readonly rowsProjected: number;
   /** Digest of the layer, see `EmbedModelFooter.digest`: lower-case hexadecimal. */
   readonly weightsHash: string;

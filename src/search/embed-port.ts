@@ -25,6 +25,8 @@ export interface ModelPlan {
   readonly experts: readonly string[];
   /** Whether the experts are candidates, of which the weights choose one or none. */
   readonly isRouted: boolean;
+  /** Per expert the kind of sketch that one who projects by himself is asked for, empty for none. Default none. */
+  readonly sketches?: readonly string[];
   /** Per tensor: bytes of the range that need not be sent again, and the digests of their 8 MiB segments. */
   readonly starts: readonly { readonly offset: number; readonly segmentDigests: Uint8Array }[];
 }

@@ -4,6 +4,7 @@ import type { Expert } from "../experts/expert.js";
 import type { TreeMatch } from "../trees/tree-match.js";
 import type { IndexFacts } from "../vectors/index-facts.js";
 import type { TensorInfo } from "../weights/layer.js";
+import type { ModelSums } from "./embed-messages.js";
 import type { PortResult } from "./embed-port.js";
 
 /** What opens a model: copied from its plan. */
@@ -21,6 +22,8 @@ export interface ModelHeader {
   readonly texts?: Matrix;
   /** Puts the model into the catalogue: its outcome comes when it is durable there. */
   readonly index?: IndexFacts | undefined;
+  /** Per expert the kind of sketch that it asks for, empty for none; where the stream is to end in sums. */
+  readonly sketches?: readonly string[] | undefined;
 }
 
 /** What is known of a header that cannot be read. */
@@ -58,7 +61,10 @@ export interface ExpertEmbedding {
 
 /** Result of one model. */
 export interface ModelEmbedding extends Omit<PortResult, "embeddings"> {
+  /** None where the stream was to end in sums. */
   readonly embeddings: readonly ExpertEmbedding[];
+  /** Where the stream was to end in them. */
+  readonly sums?: ModelSums;
 }
 
 /** What became of one model. */

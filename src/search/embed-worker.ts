@@ -4,20 +4,18 @@ import { toCandidates } from "../compute/create-backend.js";
 import { createFailoverBackend } from "../compute/failover-backend.js";
 import { toPlainError } from "../errors/plain-error.js";
 import { InternalError } from "../errors/probestream-error.js";
+import type { Head } from "../experts/head.js";
 import { rangeBytes } from "../projection/stored-matrix.js";
 import { openSketchKernel } from "../trees/sketches/sketch-kernel.js";
 import type { Tree } from "../trees/tree.js";
 import { chooseRepresentation, type RepresentedTarget, toRepresentationMatch } from "./choose-representation.js";
 import { collectGarbage } from "./collect-garbage.js";
 import type { BlockOperation, FromWorker, TargetResult, ToWorker, WorkerSettings } from "./embed-messages.js";
+import type { TargetResponses } from "./finish-targets.js";
 import { lowerPriority } from "./lower-priority.js";
-import {
-  type ModelProjection,
-  openModelProjection,
-  type ProjectionTarget,
-  type TargetResponses,
-} from "./model-projection.js";
-import { loadResidentExpert, type ResidentExpert } from "./resident-expert.js";
+import { type ModelProjection, openModelProjection, type ProjectionTarget } from "./model-projection.js";
+import { loadResidentExpert, loadResidentProbes, type ResidentExpert } from "./resident-expert.js";
+import { openSummedProjection } from "./summed-projection.js";
 
 /** A model of a stream between its `open` and its `close`. */
 interface OpenModel {
@@ -58,7 +56,9 @@ const post = (message: FromWorker, transfer: readonly ArrayBuffer[] = []): void 
   port.postMessage(message, [...transfer]);
 
 lowerPriority();
-const backend = await openBackend(workerData as WorkerSettings);
+const settings = workerData as WorkerSettings;
+const holdsProbes = settings.holds === "probes";
+const backend = await openBackend(settings);
 const kernel = await openSketchKernel();
 const residents = new Map<string, ResidentExpert>();
 const streams = new Map<number, Stream>();
@@ -116,7 +116,8 @@ async function handle(message: ToWorker): Promise<void> {
 
 async function load(request: number, spaceId: string, folder: string): Promise<void> {
   try {
-    const expert = residents.get(spaceId) ?? (await loadResidentExpert(backend, folder, spaceId));
+    const loadNew = holdsProbes ? loadResidentProbes : loadResidentExpert;
+    const expert = residents.get(spaceId) ?? (await loadNew(backend, folder, spaceId));
     residents.set(spaceId, expert);
     collectGarbage();
     post({ type: "loaded", request });
@@ -188,6 +189,7 @@ async function runOperation(
       });
       return undefined;
     case "close": {
+      if (holdsProbes) return closeSums(id, stream, open, operation.digest);
       const responses = await projection.finish(operation.digest);
       stream.open = undefined;
       await letGo(projection);
@@ -196,11 +198,29 @@ async function runOperation(
   }
 }
 
+/** Closes a model whose sums are all that is wanted. */
+async function closeSums(
+  id: number,
+  stream: Stream,
+  open: OpenModel,
+  digest: Uint8Array | undefined,
+): Promise<undefined> {
+  const { model, projection } = open;
+  const sums = await projection.sums(digest);
+  const { rowsProjected, times } = projection;
+  const backends = projection.uses();
+  stream.open = undefined;
+  await letGo(projection);
+  const { weightsHash } = sums;
+  const result = { targets: [], sums, rowsProjected, weightsHash, times: { ...times, headMs: 0 }, backends };
+  post({ type: "result", stream: id, model, result });
+}
+
 async function openModel(
   operation: Extract<BlockOperation, { op: "open" }>,
   texts: TextVectors | undefined,
 ): Promise<OpenModel> {
-  const { model, tensors, targets, state: saved, resumable, isRouted } = operation;
+  const { model, tensors, targets, state: saved, resumable, isRouted, sums } = operation;
   const experts = targets.map(({ spaceId }) => ({ spaceId, expert: residentExpert(spaceId) }));
   const withExperts: ProjectionTarget[] = [];
   for (const target of targets) {
@@ -210,7 +230,10 @@ async function openModel(
   return {
     model,
     trees: withExperts.map(({ tree }) => tree),
-    projection: await openModelProjection(tensors, withExperts, { saved, isRouted, kernel }),
+    projection:
+      sums === undefined
+        ? await openModelProjection(tensors, withExperts, { saved, isRouted, kernel, wantsSums: holdsProbes })
+        : await openSummedProjection(tensors, withExperts, sums, { isRouted, kernel }),
     experts,
     texts,
     resumable,
@@ -223,6 +246,11 @@ function residentExpert(spaceId: string): ResidentExpert {
   const expert = residents.get(spaceId);
   if (expert === undefined) throw new InternalError("INTERNAL", `the expert ${spaceId} is not loaded in this worker`);
   return expert;
+}
+
+function headOf({ head }: ResidentExpert): Head {
+  if (head === undefined) throw new InternalError("INTERNAL", "this worker holds probes, which represent nothing");
+  return head;
 }
 
 /** One target of a finished model. */
@@ -271,7 +299,7 @@ async function encodeAll(finished: readonly FinishedModel[]): Promise<HeadJob[][
   for (const job of jobs) bySpace.set(job.spaceId, [...(bySpace.get(job.spaceId) ?? []), job]);
   for (const sameSpace of bySpace.values()) {
     const { expert } = sameSpace[0] as (typeof jobs)[number];
-    const representations = await expert.head.encode(sameSpace.map(({ responses }) => responses));
+    const representations = await headOf(expert).encode(sameSpace.map(({ responses }) => responses));
     for (const [index, job] of sameSpace.entries()) {
       encoded[job.model]?.push({ ...job, representation: representations[index] as Float32Array });
     }
@@ -299,7 +327,7 @@ async function scoreAll(done: FinishedModel, jobs: readonly HeadJob[]): Promise<
       target,
       representation,
       cosines: await score(spaceId, expert, done.texts, representation),
-      logits: expert.head.logits(representation),
+      logits: headOf(expert).logits(representation),
       tree: chosen?.match ?? match ?? (own && toRepresentationMatch(own)),
     });
   }
@@ -308,10 +336,11 @@ async function scoreAll(done: FinishedModel, jobs: readonly HeadJob[]): Promise<
 
 async function score(
   spaceId: string,
-  { head }: ResidentExpert,
+  expert: ResidentExpert,
   texts: TextVectors | undefined,
   representation: Float32Array,
 ): Promise<Float32Array> {
+  const head = headOf(expert);
   if (texts === undefined || !head.hasTextHead) return new Float32Array(0);
   let images = texts.images.get(spaceId);
   if (images === undefined) {

@@ -8,12 +8,13 @@ import { assertCatalogue } from "./assert-catalogue.js";
 import { blockBytes, blocksPerStream } from "./block-writer.js";
 import { type BackendChoice, chooseBackends } from "./choose-backends.js";
 import type { ModelState, WorkerSettings } from "./embed-messages.js";
-import type { EmbedStream } from "./embed-stream.js";
+import type { EmbedStream, ModelOutcome } from "./embed-stream.js";
 import { defaultLimits, type EmbedLimits } from "./limits.js";
 import { createMemoryPlan, type MemoryPlan } from "./memory-plan.js";
 import type { ModelIndexer } from "./model-indexer.js";
 import { openEmbedStream } from "./open-embed-stream.js";
 import { type EmbeddingPlan, type ModelManifest, planEmbedding } from "./plan-embedding.js";
+import { embedProjections, type ProjectionBatch } from "./probing/embed-projections.js";
 import { createUploadRegistry } from "./upload-registry.js";
 import type { UploadStore } from "./upload-store.js";
 import { createMemoryUploadStore } from "./upload-stores/memory.js";
@@ -40,6 +41,8 @@ export interface EmbedderOptions {
   readonly uploads?: UploadStore;
   /** Puts models into a catalogue whose headers ask for it. Default: there is none, and such models are refused. */
   readonly indexer?: ModelIndexer | undefined;
+  /** What the catalogue's folders are: experts, or files of probes, whose streams end in sums. Default experts. */
+  readonly holds?: WorkerSettings["holds"];
   /** Hears of faults that no caller is told of in full: an upload that could not be saved, a worker that died. */
   readonly onFault?: (error: unknown) => void;
 }
@@ -61,6 +64,8 @@ export interface Embedder {
   findUpload(uploadId: string, plan: EmbeddingPlan): Promise<ModelState | undefined>;
   /** Opens a stream of models. Throws `MEMORY_BUDGET` if there is no room. */
   openStream(): EmbedStream;
+  /** Embeds models that were projected elsewhere. See {@link embedProjections}. */
+  embedProjections(batch: ProjectionBatch, signal?: AbortSignal): Promise<ModelOutcome[]>;
   close(): Promise<void>;
 }
 
@@ -96,10 +101,12 @@ export async function startEmbedder(options: EmbedderOptions): Promise<Embedder>
   const settings: WorkerSettings = {
     backends: order,
     ...(options.computeModule !== undefined && { computeModule: options.computeModule.href }),
+    holds: options.holds ?? "experts",
   };
   const pool = await startWorkerPool(settings, workerCount, memory, onFault);
   const uploads = createUploadRegistry(store, onFault);
   const plan: Embedder["plan"] = (manifest) => planEmbedding(manifest, catalogue);
+  const { indexer, holds } = options;
   return {
     limits,
     memory,
@@ -110,7 +117,9 @@ export async function startEmbedder(options: EmbedderOptions): Promise<Embedder>
     uploadStateBytes: store.memoryBytes,
     plan,
     findUpload: (uploadId, { fingerprint }) => uploads.find(uploadId, fingerprint),
-    openStream: () => openEmbedStream({ pool, memory, uploads, limits, plan, keepsBlocks, indexer: options.indexer }),
+    openStream: () =>
+      openEmbedStream({ pool, memory, uploads, limits, plan, keepsBlocks, indexer, endsInSums: holds === "probes" }),
+    embedProjections: (batch, signal) => embedProjections({ pool, memory, limits, plan, indexer }, batch, signal),
     close: async () => {
       await pool.close();
       await uploads.settle();

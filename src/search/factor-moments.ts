@@ -6,6 +6,7 @@ import { MAX_SKETCH_BLOCKS } from "../trees/sketches/sketch-edges.js";
 import type { SketchKernel } from "../trees/sketches/sketch-kernel.js";
 import { addMoments } from "../trees/sketches/sketch-moments.js";
 import type { TensorRole } from "../weights/layer.js";
+import { assertSketch, layerSketchKinds } from "./layer-sketch-kind.js";
 
 /** The factors of a LoRA layer on their way through a worker, kept for the sketch of their second moments. */
 export interface FactorMoments {
@@ -15,6 +16,14 @@ export interface FactorMoments {
   sketch(): Float64Array;
   state(): StatePart[];
   restore(parts: readonly StatePart[]): void;
+  /** The sketch, for another process to judge by. */
+  total(): StatePart;
+  /**
+   * Takes the {@link total} of a layer that was sketched elsewhere.
+   *
+   * @throws InvalidInputError as `assertSketch`.
+   */
+  adopt(part: StatePart): void;
 }
 
 /**
@@ -28,11 +37,24 @@ export function createFactorMoments(kernel: SketchKernel, matrices: LayerMatrice
   const { "lora-down": down, "lora-up": up } = matrices;
   if (down === undefined || up === undefined || down.rowCount > maxMomentsRank) return undefined;
   const rank = down.rowCount;
-  const factors = {
-    "lora-down": new Float32Array(rank * down.columnCount),
-    "lora-up": new Float32Array(up.rowCount * rank),
+  // Not before there are any: whoever takes a sketch from elsewhere has none.
+  let made: Record<"lora-down" | "lora-up", Float32Array> | undefined;
+  const factorsOf = (): NonNullable<typeof made> => {
+    made ??= {
+      "lora-down": new Float32Array(rank * down.columnCount),
+      "lora-up": new Float32Array(up.rowCount * rank),
+    };
+    return made;
   };
   let sketched: Float64Array | undefined;
+  const sketch = (): Float64Array => {
+    if (sketched !== undefined) return sketched;
+    const sum = new Float64Array(MAX_SKETCH_BLOCKS * SKETCH_BUCKETS);
+    const { "lora-down": down, "lora-up": up } = factorsOf();
+    addMoments(sum, MAX_SKETCH_BLOCKS, 0, { rank, down, up }, kernel.gram);
+    sketched = sum;
+    return sum;
+  };
   return {
     add: (role, block) => {
       if (role !== "lora-down" && role !== "lora-up") return;
@@ -40,24 +62,24 @@ export function createFactorMoments(kernel: SketchKernel, matrices: LayerMatrice
       const values = new Float32Array(block.rowCount * block.columnCount);
       widen(block.bytes, block.dtype, values);
       // Rows that a segment's end cut come twice, with zeros for the other part.
-      const [factor, begin] = [factors[role], block.rowBegin * block.columnCount];
+      const [factor, begin] = [factorsOf()[role], block.rowBegin * block.columnCount];
       for (let i = 0; i < values.length; i++) factor[begin + i] = (factor[begin + i] as number) + (values[i] as number);
     },
-    sketch: () => {
-      if (sketched !== undefined) return sketched;
-      const sum = new Float64Array(MAX_SKETCH_BLOCKS * SKETCH_BUCKETS);
-      const { "lora-down": down, "lora-up": up } = factors;
-      addMoments(sum, MAX_SKETCH_BLOCKS, 0, { rank, down, up }, kernel.gram);
-      sketched = sum;
-      return sum;
-    },
+    sketch,
     state: () => [
-      { name: "factor-down", rows: rank, columns: down.columnCount, values: factors["lora-down"].slice() },
-      { name: "factor-up", rows: up.rowCount, columns: rank, values: factors["lora-up"].slice() },
+      { name: "factor-down", rows: rank, columns: down.columnCount, values: factorsOf()["lora-down"].slice() },
+      { name: "factor-up", rows: up.rowCount, columns: rank, values: factorsOf()["lora-up"].slice() },
     ],
     restore: (parts) => {
-      factors["lora-down"].set(parts.find(({ name }) => name === "factor-down")?.values ?? []);
-      factors["lora-up"].set(parts.find(({ name }) => name === "factor-up")?.values ?? []);
+      factorsOf()["lora-down"].set(parts.find(({ name }) => name === "factor-down")?.values ?? []);
+      factorsOf()["lora-up"].set(parts.find(({ name }) => name === "factor-up")?.values ?? []);
+    },
+    total: () => ({ name: layerSketchKinds.lora, ...momentsSize, values: Float32Array.from(sketch()) }),
+    adopt: (part) => {
+      assertSketch(part, { name: layerSketchKinds.lora, ...momentsSize });
+      sketched = Float64Array.from(part.values);
     },
   };
 }
+
+const momentsSize = { rows: MAX_SKETCH_BLOCKS, columns: SKETCH_BUCKETS };

@@ -7,6 +7,7 @@ import type { StoredMatrix } from "../projection/stored-matrix.js";
 import { SKETCH_BUCKETS, type Sketch, toSketchBlock } from "../trees/sketches/sketch.js";
 import type { SketchKernel } from "../trees/sketches/sketch-kernel.js";
 import type { TensorRole } from "../weights/layer.js";
+import { assertSketch, layerSketchKinds } from "./layer-sketch-kind.js";
 
 /** The sketch of a dense layer on its way through a worker, grown beside the projection. */
 export interface LayerSketch {
@@ -19,6 +20,14 @@ export interface LayerSketch {
   /** All that is needed to go on later. */
   state(): StatePart[];
   restore(parts: readonly StatePart[], rows: number): void;
+  /** The sketch of the whole layer, for another process to judge by. */
+  total(): StatePart;
+  /**
+   * Takes the {@link total} of a layer that was sketched elsewhere.
+   *
+   * @throws InvalidInputError as `assertSketch`.
+   */
+  adopt(part: StatePart): void;
 }
 
 /** Begins the sketch of a layer; undefined if it is not dense. */
@@ -28,6 +37,7 @@ export function createLayerSketch(kernel: SketchKernel, matrices: LayerMatrices)
   const columnCount = weight.columns.end - weight.columns.begin;
   const sketch = kernel.create({ rowCount: weight.rowCount, columnCount });
   let scale: Float32Array | undefined;
+  const sizes = { rows: sketch.edges.length - 1, columns: SKETCH_BUCKETS };
   let rows = 0;
   return {
     sketch,
@@ -48,8 +58,7 @@ export function createLayerSketch(kernel: SketchKernel, matrices: LayerMatrices)
     state: () => [
       {
         name: "sketch",
-        rows: sketch.edges.length - 1,
-        columns: SKETCH_BUCKETS,
+        ...sizes,
         values: Float32Array.from(sketch.values),
       },
       ...(scale === undefined ? [] : [{ name: "sketch-scale", rows: scale.length, columns: 1, values: scale.slice() }]),
@@ -58,6 +67,12 @@ export function createLayerSketch(kernel: SketchKernel, matrices: LayerMatrices)
       sketch.values.set(parts.find(({ name }) => name === "sketch")?.values ?? []);
       scale = parts.find(({ name }) => name === "sketch-scale")?.values.slice();
       rows = rowsBefore;
+    },
+    total: () => ({ name: layerSketchKinds.dense, ...sizes, values: Float32Array.from(sketch.values) }),
+    adopt: (part) => {
+      assertSketch(part, { name: layerSketchKinds.dense, ...sizes });
+      sketch.values.set(part.values);
+      rows = weight.rowCount;
     },
   };
 }

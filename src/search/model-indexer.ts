@@ -1,4 +1,5 @@
-import { PreconditionError } from "../errors/probestream-error.js";
+import { toProbestreamError } from "../errors/plain-error.js";
+import { PreconditionError, type ProbestreamError } from "../errors/probestream-error.js";
 import type { IndexFacts } from "../vectors/index-facts.js";
 import type { ModelEmbedding } from "./embed-stream.js";
 
@@ -37,6 +38,19 @@ export function toIndexTask(facts: IndexFacts | undefined, indexer: ModelIndexer
   }
   const kept = indexer.check(facts);
   return { facts: kept, indexer, bytes: factBytes(kept) };
+}
+
+/** The outcome of a model once it is durable in the catalogue, if it is to be there; or why it is not. */
+export async function withIndexed(
+  embedding: ModelEmbedding,
+  task: IndexTask | undefined,
+): Promise<ModelEmbedding | ProbestreamError> {
+  if (task === undefined) return embedding;
+  try {
+    return { ...embedding, indexedId: await task.indexer.index(task.facts, embedding) };
+  } catch (error) {
+    return toProbestreamError(error);
+  }
 }
 
 function factBytes({ modelId, metadata = {}, claims = {}, base = "" }: IndexFacts): number {

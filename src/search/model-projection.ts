@@ -4,23 +4,15 @@ import { CorruptDataError, InvalidInputError } from "../errors/probestream-error
 import type { Projector } from "../projection/accumulator.js";
 import { createRangeReader, type RangeReader } from "../projection/range-reader.js";
 import { sliceColumns } from "../projection/slice-columns.js";
-import { rangeBytes, rowBytes, type StoredMatrix } from "../projection/stored-matrix.js";
-import { toNearestMatch, withNext } from "../trees/nearest-match.js";
+import { rowBytes, type StoredMatrix } from "../projection/stored-matrix.js";
 import type { SketchKernel } from "../trees/sketches/sketch-kernel.js";
 import type { Tree } from "../trees/tree.js";
-import type { TreeMatch } from "../trees/tree-match.js";
-import type { ModelState, WorkerTarget } from "./embed-messages.js";
-import { createNoExpert, createTargetChoice, type TargetChoice } from "./target-choice.js";
+import type { ModelState, ModelSums, WorkerTarget } from "./embed-messages.js";
+import { finishTargets, spaceIdOf, type TargetResponses } from "./finish-targets.js";
+import { createSketchGauges } from "./sketch-gauges.js";
+import { createTargetChoice, type TargetChoice } from "./target-choice.js";
 import { createTargetGauges } from "./target-gauges.js";
 import { createTargetLanes, type TargetLanes } from "./target-lanes.js";
-
-/** Responses of one target, and how the model stands to its tree where the layer tells. */
-export interface TargetResponses {
-  /** Place among the model's targets. */
-  readonly target: number;
-  readonly responses: Float32Array;
-  readonly match: TreeMatch | undefined;
-}
 
 /** One model on its way through a worker: bytes in, responses of every target out. */
 export interface ModelProjection {
@@ -41,6 +33,11 @@ export interface ModelProjection {
    * @throws NotFoundError `NO_EXPERT`, AbortedError `REROUTED` of a routed layer.
    */
   finish(digest: Uint8Array | undefined): Promise<TargetResponses[]>;
+  /**
+   * Checks the digest as {@link finish} does, and gives what another process needs to finish: of a projection that was opened
+   * for that.
+   */
+  sums(digest: Uint8Array | undefined): Promise<ModelSums>;
   /** SHA-256 over the digests of all segments taken in, 32 bytes: of a complete layer, what its footer may carry. */
   digest(): Uint8Array;
   dispose(): Promise<void>;
@@ -59,17 +56,20 @@ export interface ProjectionOptions {
   /** Whether one of the targets is to be chosen. */
   readonly isRouted: boolean;
   readonly kernel: SketchKernel;
+  /** Whether another process is to finish: then targets have no trees here, and sketches that are asked for. */
+  readonly wantsSums?: boolean;
 }
 
 /** Opens the projection of one model, anew or from a saved state. */
 export async function openModelProjection(
   tensors: readonly StoredMatrix[],
   targets: readonly ProjectionTarget[],
-  { saved, isRouted, kernel }: ProjectionOptions,
+  { saved, isRouted, kernel, wantsSums = false }: ProjectionOptions,
 ): Promise<ModelProjection> {
   const times = { digestMs: 0, projectMs: 0 };
   const gauged = createTargetGauges(targets, kernel);
-  const gauges = [...new Set(gauged.map(({ gauge }) => gauge))];
+  const asked = wantsSums ? createSketchGauges(targets, kernel) : gauged.map(({ gauge }) => gauge);
+  const gauges = [...new Set(asked.flatMap((gauge) => gauge ?? []))];
   const layer = gauged[0]?.dense?.layer;
   const candidates = gauged.flatMap(({ target, dense }) =>
     dense === undefined ? [] : [{ target, tree: dense.tree, spaceId: spaceIdOf(targets, target) }],
@@ -112,6 +112,11 @@ export async function openModelProjection(
       saved?.tensors[tensorIndex],
     ),
   );
+  const assertWhole = (digest: Uint8Array | undefined): void => {
+    const incomplete = readers.findIndex(({ offset, length }) => offset !== length);
+    if (incomplete >= 0) throw tooShort(tensors[incomplete] as StoredMatrix, readers[incomplete] as RangeReader);
+    if (digest !== undefined) assertDigest(toDigest(readers), digest);
+  };
 
   return {
     times,
@@ -128,50 +133,22 @@ export async function openModelProjection(
       };
     },
     finish: async (digest) => {
-      const incomplete = readers.findIndex(({ offset, length }) => offset !== length);
-      if (incomplete >= 0) throw tooShort(tensors[incomplete] as StoredMatrix, readers[incomplete] as RangeReader);
-      if (digest !== undefined) assertDigest(toDigest(readers), digest);
-      if (choice !== undefined) {
-        const { target, match } = choice.conclude();
-        return [{ target, responses: await lanes.finish(target), match }];
-      }
-      const matches = gauged.map(({ match }) => match());
-      // Of LoRA layers all candidates were projected: it costs little, and only the whole tells.
-      if (isRouted && gauged.length === targets.length) {
-        const { target, match } = chooseMatch(matches, targets, tensors);
-        return [{ target, responses: await lanes.finish(target), match }];
-      }
-      const finished: TargetResponses[] = [];
+      assertWhole(digest);
+      return finishTargets({ tensors, targets, lanes, gauged, choice, isRouted });
+    },
+    sums: async (digest) => {
+      assertWhole(digest);
+      const states: ModelSums["targets"][number][] = [];
       for (const target of targets.keys()) {
-        const match = matches[gauged.findIndex((one) => one.target === target)];
-        finished.push({ target, responses: await lanes.finish(target), match });
+        const gauge = asked[target];
+        states.push({ state: await lanes.total(target), sketch: gauge && gauges.indexOf(gauge) });
       }
-      return finished;
+      const weightsHash = toDigest(readers).toString("hex");
+      return { targets: states, sketches: gauges.map((gauge) => gauge.total()), weightsHash };
     },
     digest: () => toDigest(readers),
     dispose: () => lanes.dispose(),
   };
-}
-
-function spaceIdOf(targets: readonly WorkerTarget[], target: number): string {
-  return targets[target]?.spaceId ?? "";
-}
-
-/** The target whose tree is the nearest that accepts the model; `matches` has one per target. */
-function chooseMatch(
-  matches: readonly TreeMatch[],
-  targets: readonly WorkerTarget[],
-  tensors: readonly StoredMatrix[],
-): { readonly target: number; readonly match: TreeMatch } {
-  const nearest = toNearestMatch(matches);
-  const match = withNext(matches, nearest);
-  const bytes = tensors.reduce((sum, matrix) => sum + rangeBytes(matrix), 0);
-  if (nearest.chosen !== undefined && match !== undefined) {
-    return { target: nearest.chosen, match: { ...match, decidedBytes: bytes } };
-  }
-  const [first = 0] = nearest.ranked;
-  const { tree = "", distance = Number.NaN, radius = 0 } = matches[first] ?? {};
-  throw createNoExpert({ spaceId: spaceIdOf(targets, first), tree, distance, radius, bytes });
 }
 
 function mergeUses(uses: readonly BackendUse[]): BackendUse[] {

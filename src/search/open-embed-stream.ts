@@ -1,20 +1,17 @@
 import { toProbestreamError } from "../errors/plain-error.js";
 import {
   AbortedError,
-  InternalError,
   InvalidInputError,
   LimitExceededError,
   type ProbestreamError,
 } from "../errors/probestream-error.js";
-import { toProbabilities } from "../experts/head.js";
 import { segmentBytes } from "../projection/segments.js";
-import { toTreeKey } from "../trees/tree-file.js";
 import { type BlockWriter, createBlockWriter } from "./block-writer.js";
 import type { WorkerResult } from "./embed-messages.js";
 import type { EmbedStream, ModelEmbedding, ModelHeader } from "./embed-stream.js";
 import type { EmbedLimits } from "./limits.js";
 import type { MemoryPlan } from "./memory-plan.js";
-import { type IndexTask, type ModelIndexer, toIndexTask } from "./model-indexer.js";
+import { type IndexTask, type ModelIndexer, toIndexTask, withIndexed } from "./model-indexer.js";
 import { createModelSlots, type ModelSlot, type StreamedModel, savedBytesOf } from "./model-slots.js";
 import type { PlannedTensor } from "./plan-embedding.js";
 import {
@@ -26,9 +23,11 @@ import {
   planHeader,
 } from "./stream-header.js";
 import { createStreamTexts } from "./stream-texts.js";
+import { toModelEmbedding } from "./to-model-embedding.js";
+import { toWorkerTargets } from "./to-worker-targets.js";
 import { assertComplete, toChunkCursor, toCursor } from "./upload-cursor.js";
 import type { UploadRegistry } from "./upload-registry.js";
-import type { StreamEvents, StreamLink, WorkerPool } from "./worker-pool.js";
+import { openLink, type StreamEvents, type WorkerPool } from "./worker-pool.js";
 
 /** What streams of one embedder share. */
 export interface StreamContext {
@@ -41,6 +40,8 @@ export interface StreamContext {
   readonly keepsBlocks: boolean;
   /** Puts models into a catalogue; absent without one. */
   readonly indexer: ModelIndexer | undefined;
+  /** Whether models end in sums, for another process to embed them. */
+  readonly endsInSums: boolean;
 }
 
 /** The model between its header and its footer. */
@@ -58,7 +59,7 @@ interface OpenModel {
  * @throws UnavailableError `BACKEND_UNAVAILABLE` if no worker is running now.
  */
 export function openEmbedStream(context: StreamContext): EmbedStream {
-  const { pool, memory, uploads, limits, plan, keepsBlocks, indexer } = context;
+  const { pool, memory, uploads, limits, plan, keepsBlocks, indexer, endsInSums } = context;
   const releaseStream = memory.admitStream();
   const slots = createModelSlots();
   let current: OpenModel | undefined;
@@ -74,7 +75,7 @@ export function openEmbedStream(context: StreamContext): EmbedStream {
     onCheckpoint: (index, state) => void slots.save(index, state),
     onResult: (index, result) => {
       const model = slots.get(index)?.model;
-      if (model !== undefined) void settleEmbedded(index, model.indexTask, toEmbedding(model, result));
+      if (model !== undefined) void settle(index, model.indexTask, toEmbedding(model, result));
     },
     onFailed: (index, error) => {
       // Where the bytes or the state are wrong, going on from the latter would only repeat it.
@@ -88,18 +89,8 @@ export function openEmbedStream(context: StreamContext): EmbedStream {
     },
   };
   /** The next models are taken in meanwhile: only the answer waits for the catalogue. */
-  const settleEmbedded = async (
-    index: number,
-    task: IndexTask | undefined,
-    embedding: ModelEmbedding,
-  ): Promise<void> => {
-    if (task === undefined) return slots.settle(index, embedding);
-    try {
-      slots.settle(index, { ...embedding, indexedId: await task.indexer.index(task.facts, embedding) });
-    } catch (error) {
-      slots.settle(index, toProbestreamError(error));
-    }
-  };
+  const settle = async (index: number, task: IndexTask | undefined, embedding: ModelEmbedding): Promise<void> =>
+    slots.settle(index, await withIndexed(embedding, task));
   const link = openLink(pool, events, releaseStream);
   const writer: BlockWriter = createBlockWriter((buffer, operations) => link.send(buffer, operations));
   const texts = createStreamTexts(memory, async (vectors) => {
@@ -131,7 +122,7 @@ export function openEmbedStream(context: StreamContext): EmbedStream {
     const indexTask = toIndexTask(header.index, indexer);
     const planned = await planHeader(header, plan);
     texts.admit(planned);
-    const resumable = planned.totalBytes >= segmentBytes;
+    const resumable = planned.totalBytes >= segmentBytes && !endsInSums;
     const { ticket, state } = await uploads.open(header.uploadId, planned.fingerprint, () => {
       const message = `another stream took over the upload "${header.uploadId}"; this one is given up`;
       slots.settle(index, new AbortedError("UPLOAD_IN_USE", message));
@@ -147,11 +138,7 @@ export function openEmbedStream(context: StreamContext): EmbedStream {
         op: "open",
         model: index,
         tensors: planned.tensors.map(({ matrix }) => matrix),
-        targets: planned.targets.map(({ expert, uses }) => ({
-          spaceId: expert.spaceId,
-          treeKey: toTreeKey(expert.extra),
-          uses,
-        })),
+        targets: toWorkerTargets(planned, header.sketches),
         state: saved,
         resumable,
         isRouted: planned.isRouted,
@@ -326,39 +313,9 @@ function isOfRouting({ reason }: ProbestreamError): boolean {
   return reason === "REROUTED" || reason === "NO_EXPERT";
 }
 
-function openLink(pool: WorkerPool, events: StreamEvents, onError: () => void): StreamLink {
-  try {
-    return pool.open(events);
-  } catch (error) {
-    onError();
-    throw error;
-  }
-}
-
 function toEmbedding(model: StreamedModel, result: WorkerResult): ModelEmbedding {
-  const { targets, rowsProjected, weightsHash, times, backends } = result;
   const { plan, received, receiveMs, waitMs, startedAt } = model;
-  return {
-    embeddings: targets.map(({ target, ...scores }) => {
-      const expert = plan.targets[target]?.expert;
-      if (expert === undefined)
-        throw new InternalError("INTERNAL", "a worker answered for a target that was not asked for");
-      return { expert, ...scores, probabilities: toProbabilities(scores.logits) };
-    }),
-    bytesReceived: received,
-    bytesTotal: plan.totalBytes,
-    rowsProjected,
-    weightsHash,
-    timings: {
-      total: performance.now() - startedAt,
-      receive: receiveMs,
-      wait: waitMs,
-      digest: times.digestMs,
-      project: times.projectMs,
-      head: times.headMs,
-    },
-    backends,
-  };
+  return toModelEmbedding(plan, result, { bytesReceived: received, receiveMs, waitMs, startedAt });
 }
 
 function streamOrder(message: string): InvalidInputError {

@@ -1,8 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { InvalidInputError } from "../errors/probestream-error.js";
+import { parseTreeName } from "../trees/tree-file.js";
 import type { ModelPlan, PlanRequest } from "./embed-port.js";
 import type { Embedder } from "./embedder.js";
-import type { EmbeddingPlan } from "./plan-embedding.js";
+import { maxMomentsRank } from "./factor-moments.js";
+import { layerSketchKinds } from "./layer-sketch-kind.js";
+import type { EmbeddingPlan, PlannedTarget } from "./plan-embedding.js";
 
 /** Plans one model and looks up where its upload can go on. Throws what {@link Embedder.plan} throws. */
 export async function planModel(
@@ -20,9 +23,17 @@ export async function planModel(
       tensors: plan.tensors.map(({ tensor, beginByte, endByte }) => ({ tensor, beginByte, endByte })),
       experts: plan.targets.map(({ expert }) => expert.spaceId),
       isRouted: plan.isRouted,
+      sketches: plan.targets.map(toSketchKind),
       starts: plan.tensors.map((_, index) => state?.tensors[index] ?? { offset: 0, segmentDigests: new Uint8Array(0) }),
     },
   };
+}
+
+/** The kind of sketch that tells how a target stands to its tree; empty where nothing but the representation does. */
+function toSketchKind({ expert, uses }: PlannedTarget): string {
+  if (parseTreeName(expert.extra) === undefined) return "";
+  const rank = uses.find(({ role }) => role === "lora-down")?.matrix.rowCount ?? 0;
+  return rank > maxMomentsRank ? "" : layerSketchKinds[expert.layer.kind];
 }
 
 /** Guards the form of an upload id. */

@@ -2,7 +2,9 @@ import type { ComputeBackend } from "../compute/compute-backend.js";
 import { InvalidInputError, PreconditionError } from "../errors/probestream-error.js";
 import type { Checkpoint } from "../experts/checkpoint.js";
 import { type Expert, type LoadedExpert, loadExpert, readExpertManifest } from "../experts/expert.js";
+import { type ParsedProbes, parseProbes } from "../experts/expert-probes.js";
 import { createHead, type Head } from "../experts/head.js";
+import { readProbesFile } from "../experts/probes-file.js";
 import type { Projector } from "../projection/accumulator.js";
 import { createProbexProjector } from "../projection/probex-projector.js";
 import type { Tree } from "../trees/tree.js";
@@ -13,7 +15,8 @@ import { collectGarbage } from "./collect-garbage.js";
 /** An expert whose matrices are resident on a backend. */
 export interface ResidentExpert {
   readonly projector: Projector;
-  readonly head: Head;
+  /** Absent where its probes alone were loaded. */
+  readonly head: Head | undefined;
   /**
    * The tree that the expert serves, undefined if it was not calibrated; read anew where the key (see `toTreeKey`) is
    * another than when it was last read.
@@ -59,6 +62,29 @@ export async function loadResidentExpert(
   };
 }
 
+/**
+ * Loads probes from their file onto a backend.
+ *
+ * Memory: U and V about five times while they are loaded.
+ *
+ * @throws CorruptDataError `CORRUPT` if the file is damaged, PreconditionError `PLAN_STALE` if it holds another expert's.
+ */
+export async function loadResidentProbes(
+  backend: ComputeBackend,
+  file: string,
+  spaceId: string,
+): Promise<ResidentExpert> {
+  const load = async (): Promise<ParsedProbes & Pick<Expert, "layer">> => {
+    const probes = await readProbesFile(file);
+    assertPlanned(probes.name, probes.spaceId, spaceId);
+    return { ...parseProbes(probes), layer: probes.layer };
+  };
+  const { layer, ...probes } = await load();
+  const projector = await createProbexProjector(backend, layer, probes, load);
+  collectGarbage();
+  return { projector, head: undefined, tree: async () => undefined, dispose: () => projector.dispose() };
+}
+
 async function readFittingTree(expert: Expert, extra: Expert["extra"]): Promise<Tree | undefined> {
   const tree = await readTree(expert.folder, extra);
   if (tree !== undefined) assertTreeFits(tree, expert.layer, expert.representationWidth, expert.folder);
@@ -82,11 +108,16 @@ function assertTreeFits(
 
 async function loadPlanned(folder: string, spaceId: string): Promise<LoadedExpert> {
   const loaded = await loadExpert(folder);
-  const { name, spaceId: found } = loaded.expert;
-  if (found === spaceId) return loaded;
+  assertPlanned(loaded.expert.name, loaded.expert.spaceId, spaceId);
+  return loaded;
+}
+
+/** Guards that what was read is the expert that was planned for. Throws PreconditionError `PLAN_STALE`. */
+export function assertPlanned(name: string, found: string, expected: string): void {
+  if (found === expected) return;
   throw new PreconditionError(
     "PLAN_STALE",
-    `the expert "${name}" changed from ${spaceId.slice(0, 12)} to ${found.slice(0, 12)}; ask for a new plan`,
-    { expected: spaceId, found },
+    `the expert "${name}" changed from ${expected.slice(0, 12)} to ${found.slice(0, 12)}; ask for a new plan`,
+    { expected, found },
   );
 }

@@ -18,6 +18,10 @@ export interface Gauge {
   state(): StatePart[];
   /** `rows` of the weight were in by then. */
   restore(parts: readonly StatePart[], rows: number): void;
+  /** The sketch of the whole layer: no weights. */
+  total(): StatePart;
+  /** Takes a {@link total} that was made elsewhere; throws as `assertSketch`. */
+  adopt(part: StatePart): void;
 }
 
 /** A target whose expert knows its tree by what weights tell. */
@@ -39,7 +43,7 @@ export function toGaugeKey(uses: WorkerTarget["uses"]): string {
 }
 
 /** Whether alpha is read as well makes no difference to the directions. */
-function isWeight({ role }: WorkerTarget["uses"][number]): boolean {
+export function isWeight({ role }: WorkerTarget["uses"][number]): boolean {
   return role !== "lora-alpha";
 }
 

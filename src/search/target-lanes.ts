@@ -19,6 +19,10 @@ export interface TargetLanes {
   uses(): BackendUse[];
   /** The responses of one target; those of the others are given up if they were not asked for. */
   finish(target: number): Promise<Float32Array>;
+  /** What one target's accumulator summed up to, for another process to finish. Where there was nothing to choose. */
+  total(target: number): Promise<StatePart[]>;
+  /** Takes the totals of a whole layer, per target; throws as `Accumulator.adopt`. */
+  adopt(totals: readonly (readonly StatePart[])[]): Promise<void>;
   dispose(): Promise<void>;
 }
 
@@ -109,6 +113,11 @@ export function createTargetLanes(
       kept = undefined;
       for (const { tensorIndex, block } of rows) await feed(target, tensorIndex, block);
       return open(target).finish();
+    },
+    total: (target) => open(target).total(),
+    adopt: async (totals) => {
+      kept = undefined;
+      for (const [target, parts] of totals.entries()) await open(target).adopt(parts);
     },
     dispose: async () => {
       for (const lane of lanes.values()) await lane.dispose();

@@ -248,6 +248,16 @@ export async function startWorkerPool(
   };
 }
 
+/** Joins a stream to a worker of the pool; where there is none, gives back what was taken for the stream, and throws. */
+export function openLink(pool: WorkerPool, events: StreamEvents, release: () => void): StreamLink {
+  try {
+    return pool.open(events);
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
 /** How long a worker may take to finish what it is at, in milliseconds. */
 const stopMs = 2000;
 

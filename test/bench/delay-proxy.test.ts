@@ -66,6 +66,25 @@ test("a sender is paused when too much is held back", async (t) => {
   t.true(sent <= maxHeldBytes + 16 * 1024 ** 2, `${sent} bytes were taken`);
 });
 
+test("a link of a rate takes its time for all connections together, and counts what passed", async (t) => {
+  const server = createServer({ allowHalfOpen: true }, (socket) => socket.resume().on("end", () => socket.end("done")));
+  // 100 KB at 4 Mbit/s take 200 ms.
+  const proxy = await startProxy(t, server, { rttMs: 0, bitsPerSecond: 4e6 });
+  const started = performance.now();
+  const answers = await Promise.all(
+    [1, 2].map((part) => {
+      const socket = connectTo(proxy);
+      t.teardown(() => socket.destroy());
+      socket.end(Buffer.alloc(part * 33_333));
+      return readAll(socket);
+    }),
+  );
+  const tookMs = performance.now() - started;
+  t.deepEqual(answers.map(String), ["done", "done"]);
+  t.true(tookMs >= 199, `${tookMs} ms`);
+  t.deepEqual(proxy.passed, { up: 99_999, down: 8 });
+});
+
 test("a connection that is cut on one side is cut on the other", async (t) => {
   const accepted: Socket[] = [];
   const server = createServer((socket) => {
@@ -93,6 +112,7 @@ test("a target without a port is refused", async (t) => {
 interface Setting {
   readonly rttMs: number;
   readonly maxHeldBytes?: number;
+  readonly bitsPerSecond?: number;
 }
 
 /** Connects through a proxy to a server that sends everything back. */

@@ -3,7 +3,7 @@ import test from "ava";
 import { runCli } from "./run-cli.js";
 
 for (const [command, ...mentions] of [
-  ["embed", "--server", "--local", "--texts", "--json", "--out", "--concurrency", "Exit codes"],
+  ["embed", "--server", "--local", "--private", "--texts", "--json", "--out", "--concurrency", "Exit codes"],
   ["index", "--list", "--meta", "--metadata", "--again", "--skip-copies", "--fill", "--local", "Exit codes"],
   ["search", "--like", "--unlike", "--where", "--per-base", "--local", "./probestream-store", "Exit codes"],
   ["catalogue", "spaces", "list", "get", "set", "delete", "duplicates", "switch", "drop", "import"],

@@ -29,6 +29,7 @@ function createContext(endpoint: string, cacheFolder: string): { context: Contex
       server: "",
       hubToken: undefined,
       hub: { endpoint, cacheFolder, isOffline: false },
+      probesFolder: cacheFolder,
       useColor: false,
     },
     signal: new AbortController().signal,

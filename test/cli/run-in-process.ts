@@ -1,6 +1,11 @@
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { runWords } from "../../src/cli/command-line.js";
 import { defaultAddress } from "../../src/cli/environment.js";
 import type { CliResult } from "./run-cli.js";
+
+/** Where commands of this process keep probes; whoever uses it removes it. */
+export const probesFolder = join(tmpdir(), `probestream-probes-${process.pid}`);
 
 /**
  * Runs a command in this process, which saves the second that another one takes to load; paths must be absolute.
@@ -28,7 +33,7 @@ export async function runInProcess(
     columns: 80,
   };
   const hub = { endpoint: undefined, cacheFolder: "/nowhere", isOffline: true };
-  const environment = { server: defaultAddress, hubToken: undefined, hub, useColor: false };
+  const environment = { server: defaultAddress, hubToken: undefined, hub, probesFolder, useColor: false };
   const code = await runWords(words, { terminal, environment, signal: controller.signal });
   return { code, stdout, stderr };
 }

@@ -84,9 +84,13 @@ async function embeds(t: ExecutionContext<Context>, { name, example }: Language)
   await t.throwsAsync(run(program, [...args, target, join(folder, "none.safetensors")]), { message: /none/ });
 }
 
+/** Compiling takes a minute of processor time, so it is done where it is asked for: by `.ci/generated-stubs`. */
+const isWanted = process.env["PROBESTREAM_TEST_STUBS"] === "1";
+
 for (const language of languages) {
   const missing = findMissing(language);
-  const withLanguage = missing === undefined ? test.serial : test.serial.skip;
-  const reason = missing === undefined ? "" : ` (skipped: ${missing} is not installed)`;
+  const why = isWanted ? missing && `${missing} is not installed` : "PROBESTREAM_TEST_STUBS is not 1";
+  const withLanguage = why === undefined ? test.serial : test.serial.skip;
+  const reason = why === undefined ? "" : ` (skipped: ${why})`;
   withLanguage(`the stubs for ${language.name} compile, and their example embeds a file${reason}`, embeds, language);
 }

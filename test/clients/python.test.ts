@@ -1,5 +1,5 @@
 import { execFile, execFileSync } from "node:child_process";
-import { readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import test from "ava";
@@ -8,6 +8,8 @@ import { createCaseServers } from "../../clients/conformance/case-servers.js";
 import { createWorld } from "../../clients/conformance/world.js";
 import { makeExample } from "../../scripts/example.js";
 import { openCatalogue } from "../../src/experts/catalogue.js";
+import { loadExpertProbes } from "../../src/experts/expert.js";
+import { encodeProbes, readProbesFile } from "../../src/experts/probes-file.js";
 import { startServer } from "../../src/rpc/server.js";
 import { createMemoryStore } from "../../src/vectors/stores/memory.js";
 import { readFencedBlocks } from "../docs/fenced-blocks.js";
@@ -55,7 +57,7 @@ async function runTests(world: string, ...modules: readonly string[]): Promise<s
 }
 
 withPython(`the Python client reads files, URLs and arrays, and knows the wire${reason}`, async (t) => {
-  t.log(await runTests("", "tests.test_sources", "tests.test_wire"));
+  t.log(await runTests("", "tests.test_sources", "tests.test_wire", "tests.test_projection"));
   t.pass();
 });
 
@@ -101,7 +103,13 @@ withPython(`the Python client embeds, resumes, cancels and retrieves on the real
       };
     }),
   );
+  // What one client kept, the other finds.
+  const probes = await loadExpertProbes(join(world.experts, "small"));
+  const [kept, left] = [join(world.folder, "kept probes"), join(world.folder, "left probes")];
+  await mkdir(kept);
+  await writeFile(join(kept, `${probes.spaceId}.safetensors`), encodeProbes(probes));
   const facts = {
+    probes: { kept, left },
     ...Object.fromEntries(names.map((name, i) => [name, links[i]?.target])),
     target: links[0]?.target,
     golden: Object.fromEntries(golden.map((one) => [one.name, one])),
@@ -114,6 +122,6 @@ withPython(`the Python client embeds, resumes, cancels and retrieves on the real
   };
   const path = join(world.folder, "world.json");
   await writeFile(path, JSON.stringify(facts));
-  t.log(await runTests(path, "tests.test_embed"));
-  t.pass();
+  t.log(await runTests(path, "tests.test_embed", "tests.test_local"));
+  t.deepEqual(await readProbesFile(join(left, `${probes.spaceId}.safetensors`)), probes);
 });

@@ -8,6 +8,9 @@ import type { Teardown } from "./temporary-folder.js";
 /** Tests that use the server at once: all of a file start together, and PGlite has one session. */
 const testsAtOnce = 4;
 
+/** What the server knows the connections of these tests by: those of others are left alone. */
+const applicationName = `probestream-test-${process.pid}`;
+
 /** PostgreSQL with pgvector, for the tests of one file. */
 export interface TestPostgres {
   /** What it is, for titles: `PostgreSQL`, or `PGlite` where no server is named. */
@@ -24,7 +27,7 @@ export interface TestPostgres {
  * this process, started when it is first needed.
  */
 export function useTestPostgres(): TestPostgres {
-  const named = process.env["PROBESTREAM_TEST_POSTGRES"];
+  const named = withName(process.env["PROBESTREAM_TEST_POSTGRES"]);
   let started: Promise<PGliteServer> | undefined;
   const waiting: (() => void)[] = [];
   let free = testsAtOnce;
@@ -54,7 +57,8 @@ export function useTestPostgres(): TestPostgres {
       if (named === undefined) return (await started)?.breakConnections();
       const database = openDatabase({ connectionString: named, maxConnections: 1 });
       await database.read(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'probestream' AND pid <> pg_backend_pid()",
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1 AND pid <> pg_backend_pid()",
+        [applicationName],
       );
       await database.close();
     },
@@ -73,4 +77,11 @@ export function useTestPostgres(): TestPostgres {
       return name;
     },
   };
+}
+
+function withName(connectionString: string | undefined): string | undefined {
+  if (connectionString === undefined) return undefined;
+  const url = new URL(connectionString);
+  url.searchParams.set("application_name", applicationName);
+  return url.href;
 }

@@ -1,6 +1,7 @@
 import {
   create,
   type DescMessage,
+  type DescMethodServerStreaming,
   type DescMethodUnary,
   fromBinary,
   type MessageInitShape,
@@ -73,6 +74,11 @@ export interface RawClient {
     method: DescMethodUnary<I, O>,
     request: MessageInitShape<I>,
   ): Promise<MessageShape<O>>;
+  /** Any server-streaming call: all its messages. */
+  serverStream<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodServerStreaming<I, O>,
+    request: MessageInitShape<I>,
+  ): Promise<MessageShape<O>[]>;
   openUpload(options?: { readonly deadlineMs?: number }): RawUpload;
   /** Sends messages one after another, half-closes and waits for the answer. */
   upload(messages: Iterable<UploadMessage | Buffer>, options?: { readonly deadlineMs?: number }): Promise<UploadAnswer>;
@@ -126,6 +132,12 @@ export function openRawClient(
       return HealthCheckResponse_ServingStatus[found] as keyof typeof HealthCheckResponse_ServingStatus;
     },
     unary,
+    serverStream: async (method, request) => {
+      const { path, requestSerialize, responseDeserialize } = toMethodDefinition(method);
+      const message = create(method.input, request);
+      const call = client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, message);
+      return call.toArray();
+    },
     openUpload,
     upload: async (messages, options) => {
       const upload = openUpload(options);

@@ -19,6 +19,8 @@ test("the accumulators of a model use their backend one after another", async (t
     add: () => alone(undefined),
     state: () => alone([]),
     restore: () => alone(undefined),
+    total: () => alone([]),
+    adopt: () => alone(undefined),
     uses: () => [],
     finish: () => alone(new Float32Array(1)),
     dispose: () => alone(undefined),

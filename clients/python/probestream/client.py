@@ -129,6 +129,8 @@ class Client(Catalogue):
         headers: Optional[Mapping[str, str]] = None,
         concurrency: int = 4,
         retries: int = 6,
+        local: bool = False,
+        probes: Optional[str] = None,
     ) -> Iterator[Tuple[int, EmbedResult]]:
         """Like `embed`, for as many models as there are: yields (place, result) as they are done, not in order.
 
@@ -143,6 +145,11 @@ class Client(Catalogue):
             headers: sent to the servers of URLs, a token say. `HF_TOKEN` is sent to Hugging Face by itself.
             concurrency: streams at once.
             retries: further attempts after a failure that may pass, as long as none of them gets on.
+            local: projects here, with NumPy: the weights never leave this process, only sums of them do, some 64 KiB,
+                and names, shapes, metadata and a digest. Results have no tree, and experts of Model Trees must be
+                named.
+            probes: with `local`, the folder where experts' probes are kept once they are fetched; None:
+                `probestream/probes` in the user's cache folder.
         """
         names = [experts] if isinstance(experts, str) else list(experts)
         matrix = None if texts is None else to_matrix(texts.vectors if isinstance(texts, Texts) else texts)
@@ -157,6 +164,8 @@ class Client(Catalogue):
             concurrency=concurrency,
             retries=retries,
             stop=Stop(cancel, timeout),
+            local=local,
+            probes=probes,
         )
 
     def route(self, model: Any, *, experts: Sequence[str] = (), headers: Optional[Mapping[str, str]] = None) -> Route:

@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import { type BackendName, backendNames } from "../../compute/create-backend.js";
 import { ProbestreamError, UnavailableError } from "../../errors/probestream-error.js";
+import type { ProbestreamClient } from "../../rpc/client.js";
 import { defaultConcurrency, type EmbedFilesOptions, embedFiles, type FileOutcome } from "../../search/embed-files.js";
 import type { EmbedPort } from "../../search/embed-port.js";
 import { startEmbedder } from "../../search/embedder.js";
@@ -8,12 +9,14 @@ import { createLocalPort } from "../../search/local-port.js";
 import type { CommandContext } from "../command-context.js";
 import { addConnectionOptions } from "../connection-options.js";
 import { type EmbedReport, toCount, toFailedLines, toReportLines } from "../embed-report.js";
+import type { Environment } from "../environment.js";
 import { CommandError, exitCodes, usageError } from "../exit-codes.js";
 import type { Failure } from "../failures.js";
 import { findLocations } from "../find-locations.js";
 import { openLocalExperts } from "../local-experts.js";
 import { collectWord, parseBackend, parseCount } from "../option-values.js";
 import { type OutFile, openOutFile } from "../out-file.js";
+import { createPrivateOption, openPrivatePort, privateHelp } from "../private-port.js";
 import { showProgress } from "../progress.js";
 import { createHeaderOption, createTokenOption, toModelOptions } from "../remote-options.js";
 import { createJsonWriter, createTableWriter, type ResultWriter, toErrorJson } from "../result-writer.js";
@@ -23,6 +26,7 @@ import { readTexts } from "../texts-file.js";
 
 interface EmbedOptions extends ConnectionOptions {
   readonly local?: boolean;
+  readonly private?: boolean;
   readonly experts?: string;
   readonly expert?: readonly string[];
   readonly backend?: BackendName | "auto";
@@ -44,7 +48,7 @@ could be embedded; 130 interrupted.
 
 An upload of 8 MiB or more that breaks off goes on where it was when the command is
 given again; weights that are not wanted are never read, here or over HTTP.
-
+${privateHelp}
 Examples:
   $ probestream embed lora.safetensors
       one model, through the server on this machine
@@ -52,6 +56,8 @@ Examples:
       every model in a folder and its folders, with the label that fits best
   $ probestream embed models/ --local --experts experts/ --json > results.jsonl
       no server: the same computation in this process, one JSON object per line
+  $ probestream embed models/ --server gpu-box:50051 --private
+      the weights stay here: only their projection is sent
   $ probestream embed https://huggingface.co/OWNER/NAME/resolve/main/model.safetensors
       a remote model: its header and the one layer wanted are all that is read
   $ probestream embed models/ --out representations.safetensors --quiet
@@ -70,6 +76,7 @@ export function addEmbed(program: Command, context: CommandContext): void {
     .addHelpText("after", help);
   addConnectionOptions(command, context.environment.server)
     .addOption(new Option("--local", "compute in this process instead of a server").conflicts("server"))
+    .addOption(createPrivateOption())
     .option("--experts <folder>", "with --local: folder of expert folders (default: experts)")
     .option(
       "--expert <name>",
@@ -78,7 +85,7 @@ export function addEmbed(program: Command, context: CommandContext): void {
     )
     .option(
       "--backend <name>",
-      `with --local: compute backend, ${backendNames.join(", ")} (default: auto, the fastest here)`,
+      `with --local or --private: compute backend, ${backendNames.join(", ")} (default: auto, the fastest here)`,
       parseBackend,
     )
     .option("--texts <file>", "safetensors file with text_embeds [n, width] and labels, to compare models with")
@@ -156,13 +163,37 @@ async function openPort(
   { environment }: CommandContext,
 ): Promise<{ readonly port: EmbedPort; readonly experts: readonly string[] }> {
   const { expert = [], backend, local = false } = options;
-  if (!local && (options.experts !== undefined || backend !== undefined)) {
+  const isPrivate = options.private === true;
+  if (!local && (options.experts !== undefined || (backend !== undefined && !isPrivate))) {
     throw usageError("--experts and --backend are the server's to choose; with --local they are yours");
   }
-  if (!local) return { port: await connectToExperts(options, environment.server, expert), experts: expert };
+  if (!local) {
+    const client = await connectToExperts(options, environment.server, expert);
+    if (!isPrivate) return { port: client, experts: expert };
+    return { port: await toPrivate(client, environment, backend), experts: expert };
+  }
   const { catalogue, wanted } = await openLocalExperts(options.experts, expert);
   const embedder = await startEmbedder({ catalogue, ...(backend !== undefined && { backend }) });
   return { port: createLocalPort(embedder), experts: wanted };
+}
+
+/** Projects here for a server; closing the port closes the connection. */
+async function toPrivate(
+  client: ProbestreamClient,
+  environment: Environment,
+  backend: EmbedOptions["backend"],
+): Promise<EmbedPort> {
+  try {
+    const port = await openPrivatePort(client, environment, backend);
+    const close = async (): Promise<void> => {
+      await port.close();
+      await client.close();
+    };
+    return { ...port, close };
+  } catch (error) {
+    await client.close();
+    throw error;
+  }
 }
 
 /** What is asked for. */

@@ -15,6 +15,7 @@ import { toMetadataRemarks } from "../metadata-remarks.js";
 import { openCatalogueOf } from "../open-retrieval.js";
 import { collectWord, parseCount } from "../option-values.js";
 import { collectMetadata } from "../parse-scalar.js";
+import { createPrivateOption, privateHelp } from "../private-port.js";
 import { createHeaderOption, createTokenOption } from "../remote-options.js";
 import { toErrorJson } from "../result-writer.js";
 import { addRetrievalOptions, defaultStore, storeHelp } from "../retrieval-options.js";
@@ -32,7 +33,7 @@ indexed.
 and false are truths, all else is text, also "8" in double quotes. --metadata is a CSV file
 whose first line names the columns, one of them path, or JSON lines; a column base is the
 model's base. What a file says of itself is kept apart, as claim.NAME.
-${storeHelp}
+${storeHelp}${privateHelp}
 Exit codes: 0 all models are in the catalogue; 1 some failed (they are named at the end); 2
 the command line is wrong; 3 no server, no store, no expert, or no model that could be
 indexed; 130 interrupted.
@@ -72,6 +73,7 @@ export function addIndex(program: Command, context: CommandContext): void {
     .option("--fill", "a space that is new is not searched until `catalogue switch`")
     .option("--hash-files", "keep the SHA-256 of each file; reads all of it")
     .option("--queue <url>", "leave it to workers (`probestream work`): a queue in this PostgreSQL database")
+    .addOption(createPrivateOption())
     .option("--concurrency <n>", "streams at once", parseCount, defaultConcurrency)
     .option("--json", "one JSON object per model")
     .option("--quiet", "no progress and no summary, only failures")
@@ -130,7 +132,7 @@ async function leaveToWorkers(
 /** Opens the catalogue, and indexes all; where that is interrupted or fails, it says how far it came. */
 async function indexFound(targets: readonly IndexTarget[], job: IndexRun, context: CommandContext): Promise<void> {
   const { tally, options } = job;
-  const opened = await openCatalogueOf(options, context);
+  const opened = await openCatalogueOf(options, context, { isPrivate: options.private === true });
   try {
     await runIndex(targets, opened, job, context);
     context.signal.throwIfAborted();

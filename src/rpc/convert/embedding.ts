@@ -45,7 +45,7 @@ export function toRefusedHeader(header: EmbedModelHeader): Omit<RefusedHeader, "
 }
 
 /** Most tensors that a header may list: five per expert, as many experts as one model may have. */
-const maxHeaderTensors = 5 * maxExpertsPerModel;
+export const maxHeaderTensors = 5 * maxExpertsPerModel;
 
 function assertListLength(length: number, field: string): void {
   if (length <= maxHeaderTensors) return;

@@ -1,9 +1,10 @@
-import { create } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { ProbestreamError } from "../../errors/probestream-error.js";
 import type { ExpertArchitecture } from "../../experts/architecture.js";
 import type { Objective } from "../../experts/checkpoint.js";
 import type { Expert } from "../../experts/expert.js";
 import {
+  type ExpertLayerSchema,
   ExpertSchema,
   LayerKind,
   LayerLayout,
@@ -83,13 +84,7 @@ export function toWireExpert(expert: Expert): WireExpert {
     spaceId: expert.spaceId,
     name: expert.name,
     objective: objectives[objective],
-    layer: {
-      module: layer.module,
-      kind: kinds[layer.kind],
-      layout: layouts[layer.layout],
-      loraScale: scales[layer.loraScale],
-      ...(layer.rows && { rowBegin: BigInt(layer.rows.begin), rowEnd: BigInt(layer.rows.end) }),
-    },
+    layer: toWireLayer(layer),
     layerRows: BigInt(layer.shape.rows),
     layerColumns: BigInt(layer.shape.columns),
     architecture: toWireArchitecture(expert.architecture),
@@ -128,7 +123,25 @@ export function fromWireUnusable({ name, error }: WireUnusable): ExpertList["unu
   return { name, error: fromModelError({ reason, message, metadata }, toKind(code)) };
 }
 
-function fromWireLayer(layer: WireLayer | undefined, rows: number, columns: number): LayerInfo {
+/** A layer for the wire, but for its shape. */
+export function toWireLayer({
+  module,
+  kind,
+  layout,
+  loraScale,
+  rows,
+}: LayerSpec): MessageInitShape<typeof ExpertLayerSchema> {
+  return {
+    module,
+    kind: kinds[kind],
+    layout: layouts[layout],
+    loraScale: scales[loraScale],
+    ...(rows && { rowBegin: BigInt(rows.begin), rowEnd: BigInt(rows.end) }),
+  };
+}
+
+/** A layer from the wire. */
+export function fromWireLayer(layer: WireLayer | undefined, rows: number, columns: number): LayerInfo {
   const slice = layer?.rowEnd === undefined ? undefined : [layer.rowBegin ?? 0n, layer.rowEnd].map(Number);
   return {
     module: layer?.module ?? "",

@@ -49,9 +49,10 @@ export function fromManifest(manifest: Manifest, limits: EmbedLimits): PlanReque
 export function toPlannedModel({ targets }: EmbeddingPlan, answer: ModelPlan): PlannedModel {
   return create(PlannedModelSchema, {
     tensors: answer.tensors.map(toWireRange),
-    targets: targets.map(({ expert, uses }) =>
+    targets: targets.map(({ expert, uses }, target) =>
       create(EmbeddingTargetSchema, {
         spaceId: expert.spaceId,
+        sketch: answer.sketches?.[target] ?? "",
         uses: uses.map(({ role, tensorIndex }) => ({ role: roles[role], tensorIndex })),
       }),
     ),
@@ -75,6 +76,7 @@ export function fromPlannedModel({ uploadId, chunkBytes, tensors, targets, start
     tensors: tensors.map(fromWireRange),
     experts: targets.map(({ spaceId }) => spaceId),
     isRouted: routed,
+    sketches: targets.map(({ sketch }) => sketch),
     starts: tensors.map((_, index) => ({
       offset: toCount(starts[index]?.offset ?? 0n, "offset"),
       segmentDigests: starts[index]?.segmentDigests ?? new Uint8Array(0),

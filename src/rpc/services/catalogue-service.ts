@@ -27,7 +27,7 @@ import type { ClientStreaming, Incoming, ServerStreaming, Unary } from "../call.
 import { fromWireFilter } from "../convert/filter.js";
 import { fromImportedRecord, fromWireMetadata, toWireRecord } from "../convert/model-record.js";
 import { toWireSpace } from "../convert/space.js";
-import { createIdleTimer, nextUnless, toEndError } from "../next-message.js";
+import { createIdleTimer, nextUnless, toEndError, unlessAborted } from "../next-message.js";
 
 /** Handlers of the catalogue service. */
 export interface CatalogueService {
@@ -164,14 +164,4 @@ async function* toBatches(
     }
     yield message.records.map(fromImportedRecord);
   }
-}
-
-/** What is being sent need not be waited for once the signal is aborted. */
-function unlessAborted(signal: AbortSignal, sending: Promise<void>): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(signal.reason);
-    const abort = (): void => reject(signal.reason);
-    signal.addEventListener("abort", abort, { once: true });
-    sending.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
-  });
 }

@@ -1,14 +1,16 @@
 import { create } from "@bufbuild/protobuf";
-import { toProbestreamError } from "../../errors/plain-error.js";
 import { InvalidInputError, LimitExceededError } from "../../errors/probestream-error.js";
 import {
   type EmbedModelRequest,
   type EmbedModelRequestSchema,
   type EmbedModelResponse,
   EmbedModelResponseSchema,
+  type EmbedProjectionRequestSchema,
+  type EmbedProjectionResponseSchema,
+  type GetProbesRequestSchema,
+  type GetProbesResponseSchema,
   type ModelPlan,
   ModelPlanSchema,
-  ModelResultSchema,
   type PlanEmbeddingRequestSchema,
   type PlanEmbeddingResponseSchema,
 } from "../../gen/probestream/v1/embedding_service_pb.js";
@@ -18,18 +20,23 @@ import type { EmbedStream, ModelOutcome } from "../../search/embed-stream.js";
 import type { Embedder } from "../../search/embedder.js";
 import { planModel } from "../../search/plan-model.js";
 import { mapConcurrently } from "../../weights/map-concurrently.js";
-import type { ClientStreaming, Incoming, Unary } from "../call.js";
-import { fromHeader, toModelEmbedding, toRefusedHeader } from "../convert/embedding.js";
+import type { ClientStreaming, Incoming, ServerStreaming, Unary } from "../call.js";
+import { fromHeader, toRefusedHeader } from "../convert/embedding.js";
 import { toModelError } from "../convert/error.js";
+import { toModelResult } from "../convert/model-result.js";
 import { fromManifest, toPlannedModel } from "../convert/plan.js";
 import { toCount } from "../convert/tensor.js";
 import { createIdleTimer, nextUnless, toEndError } from "../next-message.js";
 import { type ReportFault, toCode, toPublicError } from "../to-status.js";
+import { tryTo } from "../try-to.js";
+import { createProbingHandlers } from "./probing-handlers.js";
 
 /** Handlers of the embedding service. */
 export interface EmbeddingService {
   readonly planEmbedding: Unary<typeof PlanEmbeddingRequestSchema, typeof PlanEmbeddingResponseSchema>;
   readonly embedModel: ClientStreaming<typeof EmbedModelRequestSchema, typeof EmbedModelResponseSchema>;
+  readonly getProbes: ServerStreaming<typeof GetProbesRequestSchema, typeof GetProbesResponseSchema>;
+  readonly embedProjection: Unary<typeof EmbedProjectionRequestSchema, typeof EmbedProjectionResponseSchema>;
 }
 
 /**
@@ -95,6 +102,8 @@ export function createEmbeddingService(
         stream.abort();
       }
     },
+
+    ...createProbingHandlers(embedder, closing, report),
   };
 
   async function plan(manifest: Manifest): Promise<ModelPlan> {
@@ -170,25 +179,8 @@ export function createEmbeddingService(
   function toResponse(outcomes: readonly ModelOutcome[], stoppedEarly: boolean): EmbedModelResponse {
     return create(EmbedModelResponseSchema, {
       stoppedEarly,
-      results: outcomes.map(({ modelId, uploadId, outcome }) => {
-        if (!(outcome instanceof Error)) {
-          const value = toModelEmbedding(outcome);
-          return create(ModelResultSchema, { modelId, uploadId, outcome: { case: "embedding", value } });
-        }
-        const shown = toPublicError(toProbestreamError(outcome), report);
-        const value = toModelError(shown, toCode(shown));
-        return create(ModelResultSchema, { modelId, uploadId, outcome: { case: "error", value } });
-      }),
+      results: outcomes.map((outcome) => toModelResult(outcome, report)),
     });
-  }
-}
-
-/** What a conversion gives, or why it cannot: an error of one model, which the others of its stream survive. */
-function tryTo<T>(convert: () => T): { readonly value: T } | { readonly error: unknown } {
-  try {
-    return { value: convert() };
-  } catch (error) {
-    return { error };
   }
 }
 

@@ -31,7 +31,12 @@ export function testPostgresStore(postgres: TestPostgres): void {
     return store;
   };
 
-  testVectorStore({ name: postgres.name, create: (t) => open(t), tolerance: 1e-6, filterCount: 60 });
+  testVectorStore({
+    name: postgres.name,
+    create: (t) => open(t),
+    tolerance: 1e-6,
+    filterCount: postgres.name === "PGlite" ? 30 : 300,
+  });
 
   const { spaceId } = createSpace("one");
 

@@ -10,6 +10,7 @@ from probestream.connection import Connection
 from probestream.convert import fill_result
 from probestream.errors import ProbestreamError
 from probestream.gen.v1 import types_pb2
+from probestream.local_probing import LocalUploader
 from probestream.models import Index, Model, to_index
 from probestream.results import EmbedResult
 from probestream.sources.http_source import is_url
@@ -52,11 +53,17 @@ class _Run:
         headers: Mapping[str, str],
         retries: int,
         stop: Stop,
+        local: bool,
+        probes: Optional[str],
     ) -> None:
         self._experts, self._index, self._headers = experts, index, headers
         self._stop = stop
         self._progress = ProgressCounter(progress)
-        self._uploader = Uploader(connection, texts, retries, stop)
+        self._uploader = (
+            LocalUploader(connection, texts, retries, stop, probes)
+            if local
+            else Uploader(connection, texts, retries, stop)
+        )
         self._groups: "queue.Queue[Optional[List[Upload]]]" = queue.Queue()
         self._ahead = threading.Semaphore(_BATCHES_AHEAD + 1)
         self._open_models: Set[OpenModel] = set()
@@ -201,12 +208,14 @@ def embed_models(
     concurrency: int,
     retries: int,
     stop: Stop,
+    local: bool,
+    probes: Optional[str],
 ) -> Iterator[Tuple[int, EmbedResult]]:
     """Yields results with the places of their models, as streams end: not in order.
 
     Memory: two or three chunks per stream; headers of some 500 open models.
     """
-    run = _Run(connection, experts, texts, index, progress, headers, retries, stop)
+    run = _Run(connection, experts, texts, index, progress, headers, retries, stop, local, probes)
     threads = run.start(models, concurrency)
     try:
         while True:

@@ -146,7 +146,7 @@ class Uploader:
                     if plan.WhichOneof("outcome") == "planned":
                         upload.begin(plan.planned)
                     else:
-                        _settle_or_restart(upload, from_model_error(plan.error))
+                        settle_or_restart(upload, from_model_error(plan.error))
                 at += len(batch)
 
     def _manifest(self, upload: Upload) -> types_pb2.Manifest:
@@ -182,7 +182,7 @@ class Uploader:
                 upload.plan = None
                 setback = error
             else:
-                _settle_or_restart(upload, error)
+                settle_or_restart(upload, error)
         if settled_one:
             return setback
         return ProbestreamError("FOOTER_MISSING", "a stream was answered without a word on any of its models")
@@ -220,7 +220,7 @@ class Uploader:
             check_start(upload, upload.plan, self._stop)
             return True
         except SourceFailure as failure:
-            _settle_or_restart(upload, failure.error)
+            settle_or_restart(upload, failure.error)
             return False
 
 
@@ -236,7 +236,8 @@ def to_remedy(error: ProbestreamError) -> str:
     return "resume" if may_pass else "none"
 
 
-def _settle_or_restart(upload: Upload, error: ProbestreamError) -> None:
+def settle_or_restart(upload: Upload, error: ProbestreamError) -> None:
+    """Begins an upload anew where that may help, or ends it with the error."""
     remedy = to_remedy(error)
     if remedy == "restart" and upload.restart():
         return

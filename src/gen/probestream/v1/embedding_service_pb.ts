@@ -8,6 +8,8 @@ import type { Duration } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
 import type { MetadataValue } from "./catalogue_service_pb.js";
 import { file_probestream_v1_catalogue_service } from "./catalogue_service_pb.js";
+import type { ExpertLayer } from "./expert_service_pb.js";
+import { file_probestream_v1_expert_service } from "./expert_service_pb.js";
 import type { Dtype, EmbeddingTarget, FloatMatrix, Manifest, ModelError, TensorRange, TreeMatch } from "./types_pb.js";
 import { file_probestream_v1_types } from "./types_pb.js";
 import type { Message } from "@bufbuild/protobuf";
@@ -16,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file probestream/v1/embedding_service.proto.
  */
 export const file_probestream_v1_embedding_service: GenFile = /*@__PURE__*/
-  fileDesc("CiZwcm9iZXN0cmVhbS92MS9lbWJlZGRpbmdfc2VydmljZS5wcm90bxIOcHJvYmVzdHJlYW0udjEiQwoUUGxhbkVtYmVkZGluZ1JlcXVlc3QSKwoJbWFuaWZlc3RzGAEgAygLMhgucHJvYmVzdHJlYW0udjEuTWFuaWZlc3QiQQoVUGxhbkVtYmVkZGluZ1Jlc3BvbnNlEigKBXBsYW5zGAEgAygLMhkucHJvYmVzdHJlYW0udjEuTW9kZWxQbGFuIoYBCglNb2RlbFBsYW4SEAoIbW9kZWxfaWQYASABKAkSLwoHcGxhbm5lZBgCIAEoCzIcLnByb2Jlc3RyZWFtLnYxLlBsYW5uZWRNb2RlbEgAEisKBWVycm9yGAMgASgLMhoucHJvYmVzdHJlYW0udjEuTW9kZWxFcnJvckgAQgkKB291dGNvbWUigwIKDFBsYW5uZWRNb2RlbBIsCgd0ZW5zb3JzGAEgAygLMhsucHJvYmVzdHJlYW0udjEuVGVuc29yUmFuZ2USMAoHdGFyZ2V0cxgCIAMoCzIfLnByb2Jlc3RyZWFtLnYxLkVtYmVkZGluZ1RhcmdldBIuCg9hY2NlcHRlZF9kdHlwZXMYAyADKA4yFS5wcm9iZXN0cmVhbS52MS5EdHlwZRITCgtjaHVua19ieXRlcxgEIAEoDRIRCgl1cGxvYWRfaWQYBSABKAkSKwoGc3RhcnRzGAYgAygLMhsucHJvYmVzdHJlYW0udjEuVGVuc29yU3RhcnQSDgoGcm91dGVkGAcgASgIIjYKC1RlbnNvclN0YXJ0Eg4KBm9mZnNldBgBIAEoBBIXCg9zZWdtZW50X2RpZ2VzdHMYAiABKAwitQEKEUVtYmVkTW9kZWxSZXF1ZXN0EjIKBmhlYWRlchgBIAEoCzIgLnByb2Jlc3RyZWFtLnYxLkVtYmVkTW9kZWxIZWFkZXJIABIwCgVjaHVuaxgCIAEoCzIfLnByb2Jlc3RyZWFtLnYxLkVtYmVkTW9kZWxDaHVua0gAEjIKBmZvb3RlchgDIAEoCzIgLnByb2Jlc3RyZWFtLnYxLkVtYmVkTW9kZWxGb290ZXJIAEIGCgRwYXJ0IqQCChBFbWJlZE1vZGVsSGVhZGVyEhAKCG1vZGVsX2lkGAEgASgJEhEKCXVwbG9hZF9pZBgCIAEoCRIsCgd0ZW5zb3JzGAMgAygLMhsucHJvYmVzdHJlYW0udjEuVGVuc29yUmFuZ2USEQoJc3BhY2VfaWRzGAQgAygJEhUKDXN0YXJ0X29mZnNldHMYBSADKAQSNgoMdGV4dF92ZWN0b3JzGAYgASgLMhsucHJvYmVzdHJlYW0udjEuRmxvYXRNYXRyaXhIAIgBARIOCgZyb3V0ZWQYByABKAgSMAoFaW5kZXgYCCABKAsyHC5wcm9iZXN0cmVhbS52MS5JbmRleFJlcXVlc3RIAYgBAUIPCg1fdGV4dF92ZWN0b3JzQggKBl9pbmRleCLGAgoMSW5kZXhSZXF1ZXN0EhAKCG1vZGVsX2lkGAEgASgJEjwKCG1ldGFkYXRhGAIgAygLMioucHJvYmVzdHJlYW0udjEuSW5kZXhSZXF1ZXN0Lk1ldGFkYXRhRW50cnkSOAoGY2xhaW1zGAMgAygLMigucHJvYmVzdHJlYW0udjEuSW5kZXhSZXF1ZXN0LkNsYWltc0VudHJ5EhEKCWZpbGVfaGFzaBgEIAEoCRIMCgRiYXNlGAUgASgJEgwKBGZpbGwYBiABKAgaTgoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSLAoFdmFsdWUYAiABKAsyHS5wcm9iZXN0cmVhbS52MS5NZXRhZGF0YVZhbHVlOgI4ARotCgtDbGFpbXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkUKD0VtYmVkTW9kZWxDaHVuaxIUCgx0ZW5zb3JfaW5kZXgYASABKA0SDgoGb2Zmc2V0GAIgASgEEgwKBGRhdGEYAyABKAwiNwoQRW1iZWRNb2RlbEZvb3RlchITCgt0b3RhbF9ieXRlcxgBIAEoBBIOCgZkaWdlc3QYAiABKAwiWQoSRW1iZWRNb2RlbFJlc3BvbnNlEiwKB3Jlc3VsdHMYASADKAsyGy5wcm9iZXN0cmVhbS52MS5Nb2RlbFJlc3VsdBIVCg1zdG9wcGVkX2Vhcmx5GAIgASgIIp8BCgtNb2RlbFJlc3VsdBIQCghtb2RlbF9pZBgBIAEoCRIRCgl1cGxvYWRfaWQYAiABKAkSMwoJZW1iZWRkaW5nGAMgASgLMh4ucHJvYmVzdHJlYW0udjEuTW9kZWxFbWJlZGRpbmdIABIrCgVlcnJvchgEIAEoCzIaLnByb2Jlc3RyZWFtLnYxLk1vZGVsRXJyb3JIAEIJCgdvdXRjb21lIowCCg5Nb2RlbEVtYmVkZGluZxIzCgplbWJlZGRpbmdzGAEgAygLMh8ucHJvYmVzdHJlYW0udjEuRXhwZXJ0RW1iZWRkaW5nEhYKDmJ5dGVzX3JlY2VpdmVkGAIgASgEEhMKC2J5dGVzX3RvdGFsGAMgASgEEhYKDnJvd3NfcHJvamVjdGVkGAQgASgEEigKB3RpbWluZ3MYBSABKAsyFy5wcm9iZXN0cmVhbS52MS5UaW1pbmdzEiwKCGJhY2tlbmRzGAYgAygLMhoucHJvYmVzdHJlYW0udjEuQmFja2VuZFVzZRIUCgx3ZWlnaHRzX2hhc2gYByABKAkSEgoKaW5kZXhlZF9pZBgIIAEoCSI4CgpCYWNrZW5kVXNlEgwKBG5hbWUYASABKAkSDgoGZGV2aWNlGAIgASgJEgwKBHJvd3MYAyABKAQi4AEKD0V4cGVydEVtYmVkZGluZxIQCghzcGFjZV9pZBgBIAEoCRITCgtleHBlcnRfbmFtZRgCIAEoCRIWCg5yZXByZXNlbnRhdGlvbhgDIAEoDBIUCgx0ZXh0X2Nvc2luZXMYBCABKAwSFAoMbGFiZWxfbG9naXRzGAUgASgMEhsKE2xhYmVsX3Byb2JhYmlsaXRpZXMYBiABKAwSDgoGbGFiZWxzGAcgAygJEiwKBHRyZWUYCCABKAsyGS5wcm9iZXN0cmVhbS52MS5UcmVlTWF0Y2hIAIgBAUIHCgVfdHJlZSKIAgoHVGltaW5ncxIoCgV0b3RhbBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIqCgdyZWNlaXZlGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEicKBHdhaXQYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKQoGZGlnZXN0GAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEioKB3Byb2plY3QYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SJwoEaGVhZBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbjLHAQoQRW1iZWRkaW5nU2VydmljZRJcCg1QbGFuRW1iZWRkaW5nEiQucHJvYmVzdHJlYW0udjEuUGxhbkVtYmVkZGluZ1JlcXVlc3QaJS5wcm9iZXN0cmVhbS52MS5QbGFuRW1iZWRkaW5nUmVzcG9uc2USVQoKRW1iZWRNb2RlbBIhLnByb2Jlc3RyZWFtLnYxLkVtYmVkTW9kZWxSZXF1ZXN0GiIucHJvYmVzdHJlYW0udjEuRW1iZWRNb2RlbFJlc3BvbnNlKAFiBnByb3RvMw", [file_google_protobuf_duration, file_probestream_v1_catalogue_service, file_probestream_v1_types]);
+  fileDesc("CiZwcm9iZXN0cmVhbS92MS9lbWJlZGRpbmdfc2VydmljZS5wcm90bxIOcHJvYmVzdHJlYW0udjEiQwoUUGxhbkVtYmVkZGluZ1JlcXVlc3QSKwoJbWFuaWZlc3RzGAEgAygLMhgucHJvYmVzdHJlYW0udjEuTWFuaWZlc3QiQQoVUGxhbkVtYmVkZGluZ1Jlc3BvbnNlEigKBXBsYW5zGAEgAygLMhkucHJvYmVzdHJlYW0udjEuTW9kZWxQbGFuIoYBCglNb2RlbFBsYW4SEAoIbW9kZWxfaWQYASABKAkSLwoHcGxhbm5lZBgCIAEoCzIcLnByb2Jlc3RyZWFtLnYxLlBsYW5uZWRNb2RlbEgAEisKBWVycm9yGAMgASgLMhoucHJvYmVzdHJlYW0udjEuTW9kZWxFcnJvckgAQgkKB291dGNvbWUigwIKDFBsYW5uZWRNb2RlbBIsCgd0ZW5zb3JzGAEgAygLMhsucHJvYmVzdHJlYW0udjEuVGVuc29yUmFuZ2USMAoHdGFyZ2V0cxgCIAMoCzIfLnByb2Jlc3RyZWFtLnYxLkVtYmVkZGluZ1RhcmdldBIuCg9hY2NlcHRlZF9kdHlwZXMYAyADKA4yFS5wcm9iZXN0cmVhbS52MS5EdHlwZRITCgtjaHVua19ieXRlcxgEIAEoDRIRCgl1cGxvYWRfaWQYBSABKAkSKwoGc3RhcnRzGAYgAygLMhsucHJvYmVzdHJlYW0udjEuVGVuc29yU3RhcnQSDgoGcm91dGVkGAcgASgIIjYKC1RlbnNvclN0YXJ0Eg4KBm9mZnNldBgBIAEoBBIXCg9zZWdtZW50X2RpZ2VzdHMYAiABKAwitQEKEUVtYmVkTW9kZWxSZXF1ZXN0EjIKBmhlYWRlchgBIAEoCzIgLnByb2Jlc3RyZWFtLnYxLkVtYmVkTW9kZWxIZWFkZXJIABIwCgVjaHVuaxgCIAEoCzIfLnByb2Jlc3RyZWFtLnYxLkVtYmVkTW9kZWxDaHVua0gAEjIKBmZvb3RlchgDIAEoCzIgLnByb2Jlc3RyZWFtLnYxLkVtYmVkTW9kZWxGb290ZXJIAEIGCgRwYXJ0IqQCChBFbWJlZE1vZGVsSGVhZGVyEhAKCG1vZGVsX2lkGAEgASgJEhEKCXVwbG9hZF9pZBgCIAEoCRIsCgd0ZW5zb3JzGAMgAygLMhsucHJvYmVzdHJlYW0udjEuVGVuc29yUmFuZ2USEQoJc3BhY2VfaWRzGAQgAygJEhUKDXN0YXJ0X29mZnNldHMYBSADKAQSNgoMdGV4dF92ZWN0b3JzGAYgASgLMhsucHJvYmVzdHJlYW0udjEuRmxvYXRNYXRyaXhIAIgBARIOCgZyb3V0ZWQYByABKAgSMAoFaW5kZXgYCCABKAsyHC5wcm9iZXN0cmVhbS52MS5JbmRleFJlcXVlc3RIAYgBAUIPCg1fdGV4dF92ZWN0b3JzQggKBl9pbmRleCLGAgoMSW5kZXhSZXF1ZXN0EhAKCG1vZGVsX2lkGAEgASgJEjwKCG1ldGFkYXRhGAIgAygLMioucHJvYmVzdHJlYW0udjEuSW5kZXhSZXF1ZXN0Lk1ldGFkYXRhRW50cnkSOAoGY2xhaW1zGAMgAygLMigucHJvYmVzdHJlYW0udjEuSW5kZXhSZXF1ZXN0LkNsYWltc0VudHJ5EhEKCWZpbGVfaGFzaBgEIAEoCRIMCgRiYXNlGAUgASgJEgwKBGZpbGwYBiABKAgaTgoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSLAoFdmFsdWUYAiABKAsyHS5wcm9iZXN0cmVhbS52MS5NZXRhZGF0YVZhbHVlOgI4ARotCgtDbGFpbXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkUKD0VtYmVkTW9kZWxDaHVuaxIUCgx0ZW5zb3JfaW5kZXgYASABKA0SDgoGb2Zmc2V0GAIgASgEEgwKBGRhdGEYAyABKAwiNwoQRW1iZWRNb2RlbEZvb3RlchITCgt0b3RhbF9ieXRlcxgBIAEoBBIOCgZkaWdlc3QYAiABKAwiWQoSRW1iZWRNb2RlbFJlc3BvbnNlEiwKB3Jlc3VsdHMYASADKAsyGy5wcm9iZXN0cmVhbS52MS5Nb2RlbFJlc3VsdBIVCg1zdG9wcGVkX2Vhcmx5GAIgASgIIp8BCgtNb2RlbFJlc3VsdBIQCghtb2RlbF9pZBgBIAEoCRIRCgl1cGxvYWRfaWQYAiABKAkSMwoJZW1iZWRkaW5nGAMgASgLMh4ucHJvYmVzdHJlYW0udjEuTW9kZWxFbWJlZGRpbmdIABIrCgVlcnJvchgEIAEoCzIaLnByb2Jlc3RyZWFtLnYxLk1vZGVsRXJyb3JIAEIJCgdvdXRjb21lIowCCg5Nb2RlbEVtYmVkZGluZxIzCgplbWJlZGRpbmdzGAEgAygLMh8ucHJvYmVzdHJlYW0udjEuRXhwZXJ0RW1iZWRkaW5nEhYKDmJ5dGVzX3JlY2VpdmVkGAIgASgEEhMKC2J5dGVzX3RvdGFsGAMgASgEEhYKDnJvd3NfcHJvamVjdGVkGAQgASgEEigKB3RpbWluZ3MYBSABKAsyFy5wcm9iZXN0cmVhbS52MS5UaW1pbmdzEiwKCGJhY2tlbmRzGAYgAygLMhoucHJvYmVzdHJlYW0udjEuQmFja2VuZFVzZRIUCgx3ZWlnaHRzX2hhc2gYByABKAkSEgoKaW5kZXhlZF9pZBgIIAEoCSI4CgpCYWNrZW5kVXNlEgwKBG5hbWUYASABKAkSDgoGZGV2aWNlGAIgASgJEgwKBHJvd3MYAyABKAQi4AEKD0V4cGVydEVtYmVkZGluZxIQCghzcGFjZV9pZBgBIAEoCRITCgtleHBlcnRfbmFtZRgCIAEoCRIWCg5yZXByZXNlbnRhdGlvbhgDIAEoDBIUCgx0ZXh0X2Nvc2luZXMYBCABKAwSFAoMbGFiZWxfbG9naXRzGAUgASgMEhsKE2xhYmVsX3Byb2JhYmlsaXRpZXMYBiABKAwSDgoGbGFiZWxzGAcgAygJEiwKBHRyZWUYCCABKAsyGS5wcm9iZXN0cmVhbS52MS5UcmVlTWF0Y2hIAIgBAUIHCgVfdHJlZSKIAgoHVGltaW5ncxIoCgV0b3RhbBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIqCgdyZWNlaXZlGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEicKBHdhaXQYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKQoGZGlnZXN0GAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEioKB3Byb2plY3QYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SJwoEaGVhZBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiIlChBHZXRQcm9iZXNSZXF1ZXN0EhEKCXNwYWNlX2lkcxgBIAMoCSJ5ChFHZXRQcm9iZXNSZXNwb25zZRIuCgZleHBlcnQYASABKAsyHC5wcm9iZXN0cmVhbS52MS5FeHBlcnRQcm9iZXNIABIsCgVjaHVuaxgCIAEoCzIbLnByb2Jlc3RyZWFtLnYxLlByb2Jlc0NodW5rSABCBgoEcGFydCLfAQoMRXhwZXJ0UHJvYmVzEhAKCHNwYWNlX2lkGAEgASgJEhMKC2V4cGVydF9uYW1lGAIgASgJEhMKC2FjY3VtdWxhdG9yGAMgASgJEioKBWxheWVyGAQgASgLMhsucHJvYmVzdHJlYW0udjEuRXhwZXJ0TGF5ZXISEgoKbGF5ZXJfcm93cxgFIAEoBBIVCg1sYXllcl9jb2x1bW5zGAYgASgEEiwKB3RlbnNvcnMYByADKAsyGy5wcm9iZXN0cmVhbS52MS5Qcm9iZVRlbnNvchIOCgZzaGEyNTYYCCABKAwiKgoLUHJvYmVUZW5zb3ISDAoEbmFtZRgBIAEoCRINCgVzaGFwZRgCIAMoBCIbCgtQcm9iZXNDaHVuaxIMCgRkYXRhGAEgASgMIpEBChZFbWJlZFByb2plY3Rpb25SZXF1ZXN0Ei4KBm1vZGVscxgBIAMoCzIeLnByb2Jlc3RyZWFtLnYxLlByb2plY3RlZE1vZGVsEjYKDHRleHRfdmVjdG9ycxgCIAEoCzIbLnByb2Jlc3RyZWFtLnYxLkZsb2F0TWF0cml4SACIAQFCDwoNX3RleHRfdmVjdG9ycyKWAgoOUHJvamVjdGVkTW9kZWwSEAoIbW9kZWxfaWQYASABKAkSLAoHdGVuc29ycxgCIAMoCzIbLnByb2Jlc3RyZWFtLnYxLlRlbnNvclJhbmdlEjEKB3RhcmdldHMYAyADKAsyIC5wcm9iZXN0cmVhbS52MS5Qcm9qZWN0aW9uVGFyZ2V0Eg4KBnJvdXRlZBgEIAEoCBItCghza2V0Y2hlcxgFIAMoCzIbLnByb2Jlc3RyZWFtLnYxLk5hbWVkVGVuc29yEhYKDndlaWdodHNfZGlnZXN0GAYgASgMEjAKBWluZGV4GAcgASgLMhwucHJvYmVzdHJlYW0udjEuSW5kZXhSZXF1ZXN0SACIAQFCCAoGX2luZGV4IoUBChBQcm9qZWN0aW9uVGFyZ2V0EhAKCHNwYWNlX2lkGAEgASgJEhMKC2FjY3VtdWxhdG9yGAIgASgJEioKBXN0YXRlGAMgAygLMhsucHJvYmVzdHJlYW0udjEuTmFtZWRUZW5zb3ISEwoGc2tldGNoGAQgASgNSACIAQFCCQoHX3NrZXRjaCI4CgtOYW1lZFRlbnNvchIMCgRuYW1lGAEgASgJEg0KBXNoYXBlGAIgAygEEgwKBGRhdGEYAyABKAwiXgoXRW1iZWRQcm9qZWN0aW9uUmVzcG9uc2USLAoHcmVzdWx0cxgBIAMoCzIbLnByb2Jlc3RyZWFtLnYxLk1vZGVsUmVzdWx0EhUKDXN0b3BwZWRfZWFybHkYAiABKAgy/wIKEEVtYmVkZGluZ1NlcnZpY2USXAoNUGxhbkVtYmVkZGluZxIkLnByb2Jlc3RyZWFtLnYxLlBsYW5FbWJlZGRpbmdSZXF1ZXN0GiUucHJvYmVzdHJlYW0udjEuUGxhbkVtYmVkZGluZ1Jlc3BvbnNlElUKCkVtYmVkTW9kZWwSIS5wcm9iZXN0cmVhbS52MS5FbWJlZE1vZGVsUmVxdWVzdBoiLnByb2Jlc3RyZWFtLnYxLkVtYmVkTW9kZWxSZXNwb25zZSgBElIKCUdldFByb2JlcxIgLnByb2Jlc3RyZWFtLnYxLkdldFByb2Jlc1JlcXVlc3QaIS5wcm9iZXN0cmVhbS52MS5HZXRQcm9iZXNSZXNwb25zZTABEmIKD0VtYmVkUHJvamVjdGlvbhImLnByb2Jlc3RyZWFtLnYxLkVtYmVkUHJvamVjdGlvblJlcXVlc3QaJy5wcm9iZXN0cmVhbS52MS5FbWJlZFByb2plY3Rpb25SZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_duration, file_probestream_v1_catalogue_service, file_probestream_v1_expert_service, file_probestream_v1_types]);
 
 /**
  * Manifests of the models to plan for.
@@ -749,6 +751,387 @@ export const TimingsSchema: GenMessage<Timings> = /*@__PURE__*/
   messageDesc(file_probestream_v1_embedding_service, 15);
 
 /**
+ * Names experts whose probes are wanted.
+ *
+ * @generated from message probestream.v1.GetProbesRequest
+ */
+export type GetProbesRequest = Message<"probestream.v1.GetProbesRequest"> & {
+  /**
+   * Space ids of a plan's targets, 1 to 64, each once.
+   *
+   * @generated from field: repeated string space_ids = 1;
+   */
+  spaceIds: string[];
+};
+
+/**
+ * Describes the message probestream.v1.GetProbesRequest.
+ * Use `create(GetProbesRequestSchema)` to create a new message.
+ */
+export const GetProbesRequestSchema: GenMessage<GetProbesRequest> = /*@__PURE__*/
+  messageDesc(file_probestream_v1_embedding_service, 16);
+
+/**
+ * One message of an answer of GetProbes.
+ *
+ * @generated from message probestream.v1.GetProbesResponse
+ */
+export type GetProbesResponse = Message<"probestream.v1.GetProbesResponse"> & {
+  /**
+   * @generated from oneof probestream.v1.GetProbesResponse.part
+   */
+  part: {
+    /**
+     * Opens an expert.
+     *
+     * @generated from field: probestream.v1.ExpertProbes expert = 1;
+     */
+    value: ExpertProbes;
+    case: "expert";
+  } | {
+    /**
+     * Bytes of the open expert's tensors.
+     *
+     * @generated from field: probestream.v1.ProbesChunk chunk = 2;
+     */
+    value: ProbesChunk;
+    case: "chunk";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message probestream.v1.GetProbesResponse.
+ * Use `create(GetProbesResponseSchema)` to create a new message.
+ */
+export const GetProbesResponseSchema: GenMessage<GetProbesResponse> = /*@__PURE__*/
+  messageDesc(file_probestream_v1_embedding_service, 17);
+
+/**
+ * What an expert's accumulator is made of.
+ *
+ * @generated from message probestream.v1.ExpertProbes
+ */
+export type ExpertProbes = Message<"probestream.v1.ExpertProbes"> & {
+  /**
+   * The expert: 64 lower-case hexadecimal digits.
+   *
+   * @generated from field: string space_id = 1;
+   */
+  spaceId: string;
+
+  /**
+   * The expert's name, for people.
+   *
+   * @generated from field: string expert_name = 2;
+   */
+  expertName: string;
+
+  /**
+   * Kind and version of the accumulator: what its tensors are called, what is summed up, and what of that goes into
+   * ProjectionTarget.state. Refuse to project by one that you do not know.
+   *
+   * "probex/1": tensors "u", U [d_W, r_U], and "v", V [r_V, d_H], for the layer X [d_H, d_W]. State of a dense layer:
+   * "z", V X U [r_V, r_U]. State of a LoRA layer X = s B A: "vb", V B [r_V, rank], "au", A U [rank, r_U], and "alpha" [1]
+   * if the plan wants a tensor in that role; the server multiplies by s as the expert was trained. A dense layer with a
+   * weight scale is multiplied by it before.
+   *
+   * @generated from field: string accumulator = 3;
+   */
+  accumulator: string;
+
+  /**
+   * The layer it reads.
+   *
+   * @generated from field: probestream.v1.ExpertLayer layer = 4;
+   */
+  layer?: ExpertLayer | undefined;
+
+  /**
+   * d_H, rows of X.
+   *
+   * @generated from field: uint64 layer_rows = 5;
+   */
+  layerRows: bigint;
+
+  /**
+   * d_W, columns of X.
+   *
+   * @generated from field: uint64 layer_columns = 6;
+   */
+  layerColumns: bigint;
+
+  /**
+   * The tensors whose bytes follow, one after another in this order, each row-major little-endian float32.
+   *
+   * @generated from field: repeated probestream.v1.ProbeTensor tensors = 7;
+   */
+  tensors: ProbeTensor[];
+
+  /**
+   * SHA-256 of all these bytes, 32 bytes.
+   *
+   * @generated from field: bytes sha256 = 8;
+   */
+  sha256: Uint8Array;
+};
+
+/**
+ * Describes the message probestream.v1.ExpertProbes.
+ * Use `create(ExpertProbesSchema)` to create a new message.
+ */
+export const ExpertProbesSchema: GenMessage<ExpertProbes> = /*@__PURE__*/
+  messageDesc(file_probestream_v1_embedding_service, 18);
+
+/**
+ * Name and shape of a float32 tensor.
+ *
+ * @generated from message probestream.v1.ProbeTensor
+ */
+export type ProbeTensor = Message<"probestream.v1.ProbeTensor"> & {
+  /**
+   * Name, as the accumulator's kind has it.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Extents, outermost first.
+   *
+   * @generated from field: repeated uint64 shape = 2;
+   */
+  shape: bigint[];
+};
+
+/**
+ * Describes the message probestream.v1.ProbeTensor.
+ * Use `create(ProbeTensorSchema)` to create a new message.
+ */
+export const ProbeTensorSchema: GenMessage<ProbeTensor> = /*@__PURE__*/
+  messageDesc(file_probestream_v1_embedding_service, 19);
+
+/**
+ * The next bytes of the open expert's tensors.
+ *
+ * @generated from message probestream.v1.ProbesChunk
+ */
+export type ProbesChunk = Message<"probestream.v1.ProbesChunk"> & {
+  /**
+   * 1 byte to 1 MiB - 4 KiB, cut anywhere.
+   *
+   * @generated from field: bytes data = 1;
+   */
+  data: Uint8Array;
+};
+
+/**
+ * Describes the message probestream.v1.ProbesChunk.
+ * Use `create(ProbesChunkSchema)` to create a new message.
+ */
+export const ProbesChunkSchema: GenMessage<ProbesChunk> = /*@__PURE__*/
+  messageDesc(file_probestream_v1_embedding_service, 20);
+
+/**
+ * Models that were projected.
+ *
+ * @generated from message probestream.v1.EmbedProjectionRequest
+ */
+export type EmbedProjectionRequest = Message<"probestream.v1.EmbedProjectionRequest"> & {
+  /**
+   * 1 to `Limits.max_stream_models` models; the message must stay below `Limits.max_message_bytes`.
+   *
+   * @generated from field: repeated probestream.v1.ProjectedModel models = 1;
+   */
+  models: ProjectedModel[];
+
+  /**
+   * Text vectors to score the representations against: one text encoder embedding per row, d_text wide. Classification
+   * experts pass them over.
+   *
+   * @generated from field: optional probestream.v1.FloatMatrix text_vectors = 2;
+   */
+  textVectors?: FloatMatrix | undefined;
+};
+
+/**
+ * Describes the message probestream.v1.EmbedProjectionRequest.
+ * Use `create(EmbedProjectionRequestSchema)` to create a new message.
+ */
+export const EmbedProjectionRequestSchema: GenMessage<EmbedProjectionRequest> = /*@__PURE__*/
+  messageDesc(file_probestream_v1_embedding_service, 21);
+
+/**
+ * What the caller's projection of one model came to. Nothing of it is believed: the server plans once more.
+ *
+ * @generated from message probestream.v1.ProjectedModel
+ */
+export type ProjectedModel = Message<"probestream.v1.ProjectedModel"> & {
+  /**
+   * The caller's name for the model, at most 1024 UTF-16 units.
+   *
+   * @generated from field: string model_id = 1;
+   */
+  modelId: string;
+
+  /**
+   * From the plan: what was read.
+   *
+   * @generated from field: repeated probestream.v1.TensorRange tensors = 2;
+   */
+  tensors: TensorRange[];
+
+  /**
+   * One per target of the plan, in its order.
+   *
+   * @generated from field: repeated probestream.v1.ProjectionTarget targets = 3;
+   */
+  targets: ProjectionTarget[];
+
+  /**
+   * From the plan: one of the targets is to serve, the one whose Model Tree the layer belongs to. The result then has one
+   * embedding, or the error NO_EXPERT or REROUTED.
+   *
+   * @generated from field: bool routed = 4;
+   */
+  routed: boolean;
+
+  /**
+   * Sketches of layers, each once: what targets name by its place here.
+   *
+   * @generated from field: repeated probestream.v1.NamedTensor sketches = 5;
+   */
+  sketches: NamedTensor[];
+
+  /**
+   * The digest of EmbedModelFooter, 32 bytes, as the caller computed it: the server takes it as it is. Optional; without it
+   * the result has no weights_hash, and copies of the model are not found by it.
+   *
+   * @generated from field: bytes weights_digest = 6;
+   */
+  weightsDigest: Uint8Array;
+
+  /**
+   * Puts the model into the catalogue, in the space of every expert that embeds it. The result comes when that is durable.
+   *
+   * @generated from field: optional probestream.v1.IndexRequest index = 7;
+   */
+  index?: IndexRequest | undefined;
+};
+
+/**
+ * Describes the message probestream.v1.ProjectedModel.
+ * Use `create(ProjectedModelSchema)` to create a new message.
+ */
+export const ProjectedModelSchema: GenMessage<ProjectedModel> = /*@__PURE__*/
+  messageDesc(file_probestream_v1_embedding_service, 22);
+
+/**
+ * The sums of one expert's accumulator over a whole layer.
+ *
+ * @generated from message probestream.v1.ProjectionTarget
+ */
+export type ProjectionTarget = Message<"probestream.v1.ProjectionTarget"> & {
+  /**
+   * Space id.
+   *
+   * @generated from field: string space_id = 1;
+   */
+  spaceId: string;
+
+  /**
+   * ExpertProbes.accumulator, by which the layer was projected.
+   *
+   * @generated from field: string accumulator = 2;
+   */
+  accumulator: string;
+
+  /**
+   * What the accumulator's kind says, each tensor once. Finite.
+   *
+   * @generated from field: repeated probestream.v1.NamedTensor state = 3;
+   */
+  state: NamedTensor[];
+
+  /**
+   * Index into `sketches` of the one that the plan's EmbeddingTarget.sketch asks for. Absent if none was made: the result
+   * then has no tree by the layer, and a model cannot be routed by it.
+   *
+   * @generated from field: optional uint32 sketch = 4;
+   */
+  sketch?: number | undefined;
+};
+
+/**
+ * Describes the message probestream.v1.ProjectionTarget.
+ * Use `create(ProjectionTargetSchema)` to create a new message.
+ */
+export const ProjectionTargetSchema: GenMessage<ProjectionTarget> = /*@__PURE__*/
+  messageDesc(file_probestream_v1_embedding_service, 23);
+
+/**
+ * A named float32 tensor.
+ *
+ * @generated from message probestream.v1.NamedTensor
+ */
+export type NamedTensor = Message<"probestream.v1.NamedTensor"> & {
+  /**
+   * Name, 1 to 64 UTF-16 units.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Extents, outermost first; at most 8.
+   *
+   * @generated from field: repeated uint64 shape = 2;
+   */
+  shape: bigint[];
+
+  /**
+   * The numbers, row-major little-endian float32: as many as the shape says.
+   *
+   * @generated from field: bytes data = 3;
+   */
+  data: Uint8Array;
+};
+
+/**
+ * Describes the message probestream.v1.NamedTensor.
+ * Use `create(NamedTensorSchema)` to create a new message.
+ */
+export const NamedTensorSchema: GenMessage<NamedTensor> = /*@__PURE__*/
+  messageDesc(file_probestream_v1_embedding_service, 24);
+
+/**
+ * The answer to EmbedProjection.
+ *
+ * @generated from message probestream.v1.EmbedProjectionResponse
+ */
+export type EmbedProjectionResponse = Message<"probestream.v1.EmbedProjectionResponse"> & {
+  /**
+   * One per model, in order; without an upload id. Fewer only if `stopped_early`, but never none.
+   *
+   * @generated from field: repeated probestream.v1.ModelResult results = 1;
+   */
+  results: ModelResult[];
+
+  /**
+   * The answer has grown near `Limits.max_answer_bytes`: models without a result were not looked at, and can be sent again.
+   *
+   * @generated from field: bool stopped_early = 2;
+   */
+  stoppedEarly: boolean;
+};
+
+/**
+ * Describes the message probestream.v1.EmbedProjectionResponse.
+ * Use `create(EmbedProjectionResponseSchema)` to create a new message.
+ */
+export const EmbedProjectionResponseSchema: GenMessage<EmbedProjectionResponse> = /*@__PURE__*/
+  messageDesc(file_probestream_v1_embedding_service, 25);
+
+/**
  * Turns model weights into representations.
  *
  * Ask for a plan first: it says which layer of the model is wanted and where its bytes lie. Then stream those bytes.
@@ -785,6 +1168,35 @@ export const EmbeddingService: GenService<{
     methodKind: "client_streaming";
     input: typeof EmbedModelRequestSchema;
     output: typeof EmbedModelResponseSchema;
+  },
+  /**
+   * Sends what projects a layer for some experts, so that a client can do it where the weights are. It depends on the
+   * experts' weights alone: a client keeps it under the space id for good.
+   *
+   * Per expert, in the order asked for: an opening, then its tensors' bytes in chunks. Everything or an error: a call
+   * that ends with OK has brought all experts whole.
+   *
+   * @generated from rpc probestream.v1.EmbeddingService.GetProbes
+   */
+  getProbes: {
+    methodKind: "server_streaming";
+    input: typeof GetProbesRequestSchema;
+    output: typeof GetProbesResponseSchema;
+  },
+  /**
+   * Embeds models whose layers the caller projected: plan with PlanEmbedding, project by what GetProbes gave, and send the
+   * sums in place of the weights. The same checks and the same result as those of EmbedModel; an error of one model fails
+   * no other. Each model is one message's business: nothing is resumed, and sending it again is safe.
+   *
+   * The sums are linear in the weights and far fewer, but no secret keeping: a layer of at most r_V rows and r_U columns
+   * can be worked out from them, and from its sketch one of at most 128 rows and 64 columns.
+   *
+   * @generated from rpc probestream.v1.EmbeddingService.EmbedProjection
+   */
+  embedProjection: {
+    methodKind: "unary";
+    input: typeof EmbedProjectionRequestSchema;
+    output: typeof EmbedProjectionResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_probestream_v1_embedding_service, 0);

@@ -262,7 +262,8 @@ export const QueryAnswerSchema: GenMessage<QueryAnswer> = /*@__PURE__*/
  */
 export type QueryHits = Message<"probestream.v1.QueryHits"> & {
   /**
-   * By score where all have one, else by cosine; equal ones by model id, then space id.
+   * By score where all have one, else by cosine; equal scores by cosine, then model id, then space id. A model that is in
+   * several spaces stands once, where it fits best.
    *
    * @generated from field: repeated probestream.v1.Hit hits = 1;
    */

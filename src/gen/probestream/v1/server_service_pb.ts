@@ -127,7 +127,7 @@ export type Limits = Message<"probestream.v1.Limits"> & {
   maxManifestTensors: number;
 
   /**
-   * Most models in one EmbedModel stream.
+   * Most models in one EmbedModel stream, and in one EmbedProjection.
    *
    * @generated from field: uint32 max_stream_models = 5;
    */

@@ -30,6 +30,19 @@ type EmbeddingServiceClient interface {
 	// A client that the answer did not reach asks for a plan under the same upload id: for ten minutes after it was
 	// completed, an upload of 8 MiB or more starts at its end, and header and footer alone bring the answer again.
 	EmbedModel(ctx context.Context, opts ...grpc.CallOption) (EmbeddingService_EmbedModelClient, error)
+	// Sends what projects a layer for some experts, so that a client can do it where the weights are. It depends on the
+	// experts' weights alone: a client keeps it under the space id for good.
+	//
+	// Per expert, in the order asked for: an opening, then its tensors' bytes in chunks. Everything or an error: a call
+	// that ends with OK has brought all experts whole.
+	GetProbes(ctx context.Context, in *GetProbesRequest, opts ...grpc.CallOption) (EmbeddingService_GetProbesClient, error)
+	// Embeds models whose layers the caller projected: plan with PlanEmbedding, project by what GetProbes gave, and send the
+	// sums in place of the weights. The same checks and the same result as those of EmbedModel; an error of one model fails
+	// no other. Each model is one message's business: nothing is resumed, and sending it again is safe.
+	//
+	// The sums are linear in the weights and far fewer, but no secret keeping: a layer of at most r_V rows and r_U columns
+	// can be worked out from them, and from its sketch one of at most 128 rows and 64 columns.
+	EmbedProjection(ctx context.Context, in *EmbedProjectionRequest, opts ...grpc.CallOption) (*EmbedProjectionResponse, error)
 }
 
 type embeddingServiceClient struct {
@@ -83,6 +96,47 @@ func (x *embeddingServiceEmbedModelClient) CloseAndRecv() (*EmbedModelResponse, 
 	return m, nil
 }
 
+func (c *embeddingServiceClient) GetProbes(ctx context.Context, in *GetProbesRequest, opts ...grpc.CallOption) (EmbeddingService_GetProbesClient, error) {
+	stream, err := c.cc.NewStream(ctx, &_EmbeddingService_serviceDesc.Streams[1], "/probestream.v1.EmbeddingService/GetProbes", opts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &embeddingServiceGetProbesClient{stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+type EmbeddingService_GetProbesClient interface {
+	Recv() (*GetProbesResponse, error)
+	grpc.ClientStream
+}
+
+type embeddingServiceGetProbesClient struct {
+	grpc.ClientStream
+}
+
+func (x *embeddingServiceGetProbesClient) Recv() (*GetProbesResponse, error) {
+	m := new(GetProbesResponse)
+	if err := x.ClientStream.RecvMsg(m); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func (c *embeddingServiceClient) EmbedProjection(ctx context.Context, in *EmbedProjectionRequest, opts ...grpc.CallOption) (*EmbedProjectionResponse, error) {
+	out := new(EmbedProjectionResponse)
+	err := c.cc.Invoke(ctx, "/probestream.v1.EmbeddingService/EmbedProjection", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // EmbeddingServiceServer is the server API for EmbeddingService service.
 // All implementations must embed UnimplementedEmbeddingServiceServer
 // for forward compatibility
@@ -100,6 +154,19 @@ type EmbeddingServiceServer interface {
 	// A client that the answer did not reach asks for a plan under the same upload id: for ten minutes after it was
 	// completed, an upload of 8 MiB or more starts at its end, and header and footer alone bring the answer again.
 	EmbedModel(EmbeddingService_EmbedModelServer) error
+	// Sends what projects a layer for some experts, so that a client can do it where the weights are. It depends on the
+	// experts' weights alone: a client keeps it under the space id for good.
+	//
+	// Per expert, in the order asked for: an opening, then its tensors' bytes in chunks. Everything or an error: a call
+	// that ends with OK has brought all experts whole.
+	GetProbes(*GetProbesRequest, EmbeddingService_GetProbesServer) error
+	// Embeds models whose layers the caller projected: plan with PlanEmbedding, project by what GetProbes gave, and send the
+	// sums in place of the weights. The same checks and the same result as those of EmbedModel; an error of one model fails
+	// no other. Each model is one message's business: nothing is resumed, and sending it again is safe.
+	//
+	// The sums are linear in the weights and far fewer, but no secret keeping: a layer of at most r_V rows and r_U columns
+	// can be worked out from them, and from its sketch one of at most 128 rows and 64 columns.
+	EmbedProjection(context.Context, *EmbedProjectionRequest) (*EmbedProjectionResponse, error)
 	mustEmbedUnimplementedEmbeddingServiceServer()
 }
 
@@ -112,6 +179,12 @@ func (UnimplementedEmbeddingServiceServer) PlanEmbedding(context.Context, *PlanE
 }
 func (UnimplementedEmbeddingServiceServer) EmbedModel(EmbeddingService_EmbedModelServer) error {
 	return status.Errorf(codes.Unimplemented, "method EmbedModel not implemented")
+}
+func (UnimplementedEmbeddingServiceServer) GetProbes(*GetProbesRequest, EmbeddingService_GetProbesServer) error {
+	return status.Errorf(codes.Unimplemented, "method GetProbes not implemented")
+}
+func (UnimplementedEmbeddingServiceServer) EmbedProjection(context.Context, *EmbedProjectionRequest) (*EmbedProjectionResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method EmbedProjection not implemented")
 }
 func (UnimplementedEmbeddingServiceServer) mustEmbedUnimplementedEmbeddingServiceServer() {}
 
@@ -170,6 +243,45 @@ func (x *embeddingServiceEmbedModelServer) Recv() (*EmbedModelRequest, error) {
 	return m, nil
 }
 
+func _EmbeddingService_GetProbes_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(GetProbesRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(EmbeddingServiceServer).GetProbes(m, &embeddingServiceGetProbesServer{stream})
+}
+
+type EmbeddingService_GetProbesServer interface {
+	Send(*GetProbesResponse) error
+	grpc.ServerStream
+}
+
+type embeddingServiceGetProbesServer struct {
+	grpc.ServerStream
+}
+
+func (x *embeddingServiceGetProbesServer) Send(m *GetProbesResponse) error {
+	return x.ServerStream.SendMsg(m)
+}
+
+func _EmbeddingService_EmbedProjection_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EmbedProjectionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(EmbeddingServiceServer).EmbedProjection(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/probestream.v1.EmbeddingService/EmbedProjection",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(EmbeddingServiceServer).EmbedProjection(ctx, req.(*EmbedProjectionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 var _EmbeddingService_serviceDesc = grpc.ServiceDesc{
 	ServiceName: "probestream.v1.EmbeddingService",
 	HandlerType: (*EmbeddingServiceServer)(nil),
@@ -178,12 +290,21 @@ var _EmbeddingService_serviceDesc = grpc.ServiceDesc{
 			MethodName: "PlanEmbedding",
 			Handler:    _EmbeddingService_PlanEmbedding_Handler,
 		},
+		{
+			MethodName: "EmbedProjection",
+			Handler:    _EmbeddingService_EmbedProjection_Handler,
+		},
 	},
 	Streams: []grpc.StreamDesc{
 		{
 			StreamName:    "EmbedModel",
 			Handler:       _EmbeddingService_EmbedModel_Handler,
 			ClientStreams: true,
+		},
+		{
+			StreamName:    "GetProbes",
+			Handler:       _EmbeddingService_GetProbes_Handler,
+			ServerStreams: true,
 		},
 	},
 	Metadata: "probestream/v1/embedding_service.proto",

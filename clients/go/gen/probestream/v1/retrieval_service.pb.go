@@ -557,7 +557,8 @@ type QueryHits struct {
 	sizeCache     protoimpl.SizeCache
 	unknownFields protoimpl.UnknownFields
 
-	// By score where all have one, else by cosine; equal ones by model id, then space id.
+	// By score where all have one, else by cosine; equal scores by cosine, then model id, then space id. A model that is in
+	// several spaces stands once, where it fits best.
 	Hits []*Hit `protobuf:"bytes,1,rep,name=hits,proto3" json:"hits,omitempty"`
 	// Spaces that were not searched though the query did not exclude them, and why: no text encoder for one, say.
 	Skipped []*SkippedSpace `protobuf:"bytes,2,rep,name=skipped,proto3" json:"skipped,omitempty"`

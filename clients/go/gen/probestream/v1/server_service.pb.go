@@ -177,7 +177,7 @@ type Limits struct {
 	MaxPlanModels uint32 `protobuf:"varint,3,opt,name=max_plan_models,json=maxPlanModels,proto3" json:"max_plan_models,omitempty"`
 	// Most tensors in one manifest.
 	MaxManifestTensors uint32 `protobuf:"varint,4,opt,name=max_manifest_tensors,json=maxManifestTensors,proto3" json:"max_manifest_tensors,omitempty"`
-	// Most models in one EmbedModel stream.
+	// Most models in one EmbedModel stream, and in one EmbedProjection.
 	MaxStreamModels uint32 `protobuf:"varint,5,opt,name=max_stream_models,json=maxStreamModels,proto3" json:"max_stream_models,omitempty"`
 	// Most text vectors in force at a time.
 	MaxTextVectors uint32 `protobuf:"varint,6,opt,name=max_text_vectors,json=maxTextVectors,proto3" json:"max_text_vectors,omitempty"`

@@ -13,10 +13,11 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from probestream.gen.v1 import catalogue_service_pb2 as probestream_dot_v1_dot_catalogue__service__pb2
+from probestream.gen.v1 import expert_service_pb2 as probestream_dot_v1_dot_expert__service__pb2
 from probestream.gen.v1 import types_pb2 as probestream_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&probestream/v1/embedding_service.proto\x12\x0eprobestream.v1\x1a\x1egoogle/protobuf/duration.proto\x1a&probestream/v1/catalogue_service.proto\x1a\x1aprobestream/v1/types.proto\"N\n\x14PlanEmbeddingRequest\x12\x36\n\tmanifests\x18\x01 \x03(\x0b\x32\x18.probestream.v1.ManifestR\tmanifests\"H\n\x15PlanEmbeddingResponse\x12/\n\x05plans\x18\x01 \x03(\x0b\x32\x19.probestream.v1.ModelPlanR\x05plans\"\x9f\x01\n\tModelPlan\x12\x19\n\x08model_id\x18\x01 \x01(\tR\x07modelId\x12\x38\n\x07planned\x18\x02 \x01(\x0b\x32\x1c.probestream.v1.PlannedModelH\x00R\x07planned\x12\x32\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x1a.probestream.v1.ModelErrorH\x00R\x05\x65rrorB\t\n\x07outcome\"\xcb\x02\n\x0cPlannedModel\x12\x35\n\x07tensors\x18\x01 \x03(\x0b\x32\x1b.probestream.v1.TensorRangeR\x07tensors\x12\x39\n\x07targets\x18\x02 \x03(\x0b\x32\x1f.probestream.v1.EmbeddingTargetR\x07targets\x12>\n\x0f\x61\x63\x63\x65pted_dtypes\x18\x03 \x03(\x0e\x32\x15.probestream.v1.DtypeR\x0e\x61\x63\x63\x65ptedDtypes\x12\x1f\n\x0b\x63hunk_bytes\x18\x04 \x01(\rR\nchunkBytes\x12\x1b\n\tupload_id\x18\x05 \x01(\tR\x08uploadId\x12\x33\n\x06starts\x18\x06 \x03(\x0b\x32\x1b.probestream.v1.TensorStartR\x06starts\x12\x16\n\x06routed\x18\x07 \x01(\x08R\x06routed\"N\n\x0bTensorStart\x12\x16\n\x06offset\x18\x01 \x01(\x04R\x06offset\x12\'\n\x0fsegment_digests\x18\x02 \x01(\x0cR\x0esegmentDigests\"\xcc\x01\n\x11\x45mbedModelRequest\x12:\n\x06header\x18\x01 \x01(\x0b\x32 .probestream.v1.EmbedModelHeaderH\x00R\x06header\x12\x37\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x1f.probestream.v1.EmbedModelChunkH\x00R\x05\x63hunk\x12:\n\x06\x66ooter\x18\x03 \x01(\x0b\x32 .probestream.v1.EmbedModelFooterH\x00R\x06\x66ooterB\x06\n\x04part\"\xf4\x02\n\x10\x45mbedModelHeader\x12\x19\n\x08model_id\x18\x01 \x01(\tR\x07modelId\x12\x1b\n\tupload_id\x18\x02 \x01(\tR\x08uploadId\x12\x35\n\x07tensors\x18\x03 \x03(\x0b\x32\x1b.probestream.v1.TensorRangeR\x07tensors\x12\x1b\n\tspace_ids\x18\x04 \x03(\tR\x08spaceIds\x12#\n\rstart_offsets\x18\x05 \x03(\x04R\x0cstartOffsets\x12\x43\n\x0ctext_vectors\x18\x06 \x01(\x0b\x32\x1b.probestream.v1.FloatMatrixH\x00R\x0btextVectors\x88\x01\x01\x12\x16\n\x06routed\x18\x07 \x01(\x08R\x06routed\x12\x37\n\x05index\x18\x08 \x01(\x0b\x32\x1c.probestream.v1.IndexRequestH\x01R\x05index\x88\x01\x01\x42\x0f\n\r_text_vectorsB\x08\n\x06_index\"\x8f\x03\n\x0cIndexRequest\x12\x19\n\x08model_id\x18\x01 \x01(\tR\x07modelId\x12\x46\n\x08metadata\x18\x02 \x03(\x0b\x32*.probestream.v1.IndexRequest.MetadataEntryR\x08metadata\x12@\n\x06\x63laims\x18\x03 \x03(\x0b\x32(.probestream.v1.IndexRequest.ClaimsEntryR\x06\x63laims\x12\x1b\n\tfile_hash\x18\x04 \x01(\tR\x08\x66ileHash\x12\x12\n\x04\x62\x61se\x18\x05 \x01(\tR\x04\x62\x61se\x12\x12\n\x04\x66ill\x18\x06 \x01(\x08R\x04\x66ill\x1aZ\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x33\n\x05value\x18\x02 \x01(\x0b\x32\x1d.probestream.v1.MetadataValueR\x05value:\x02\x38\x01\x1a\x39\n\x0b\x43laimsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"`\n\x0f\x45mbedModelChunk\x12!\n\x0ctensor_index\x18\x01 \x01(\rR\x0btensorIndex\x12\x16\n\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x12\n\x04\x64\x61ta\x18\x03 \x01(\x0cR\x04\x64\x61ta\"K\n\x10\x45mbedModelFooter\x12\x1f\n\x0btotal_bytes\x18\x01 \x01(\x04R\ntotalBytes\x12\x16\n\x06\x64igest\x18\x02 \x01(\x0cR\x06\x64igest\"p\n\x12\x45mbedModelResponse\x12\x35\n\x07results\x18\x01 \x03(\x0b\x32\x1b.probestream.v1.ModelResultR\x07results\x12#\n\rstopped_early\x18\x02 \x01(\x08R\x0cstoppedEarly\"\xc4\x01\n\x0bModelResult\x12\x19\n\x08model_id\x18\x01 \x01(\tR\x07modelId\x12\x1b\n\tupload_id\x18\x02 \x01(\tR\x08uploadId\x12>\n\tembedding\x18\x03 \x01(\x0b\x32\x1e.probestream.v1.ModelEmbeddingH\x00R\tembedding\x12\x32\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x1a.probestream.v1.ModelErrorH\x00R\x05\x65rrorB\t\n\x07outcome\"\xed\x02\n\x0eModelEmbedding\x12?\n\nembeddings\x18\x01 \x03(\x0b\x32\x1f.probestream.v1.ExpertEmbeddingR\nembeddings\x12%\n\x0e\x62ytes_received\x18\x02 \x01(\x04R\rbytesReceived\x12\x1f\n\x0b\x62ytes_total\x18\x03 \x01(\x04R\nbytesTotal\x12%\n\x0erows_projected\x18\x04 \x01(\x04R\rrowsProjected\x12\x31\n\x07timings\x18\x05 \x01(\x0b\x32\x17.probestream.v1.TimingsR\x07timings\x12\x36\n\x08\x62\x61\x63kends\x18\x06 \x03(\x0b\x32\x1a.probestream.v1.BackendUseR\x08\x62\x61\x63kends\x12!\n\x0cweights_hash\x18\x07 \x01(\tR\x0bweightsHash\x12\x1d\n\nindexed_id\x18\x08 \x01(\tR\tindexedId\"L\n\nBackendUse\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n\x06\x64\x65vice\x18\x02 \x01(\tR\x06\x64\x65vice\x12\x12\n\x04rows\x18\x03 \x01(\x04R\x04rows\"\xc1\x02\n\x0f\x45xpertEmbedding\x12\x19\n\x08space_id\x18\x01 \x01(\tR\x07spaceId\x12\x1f\n\x0b\x65xpert_name\x18\x02 \x01(\tR\nexpertName\x12&\n\x0erepresentation\x18\x03 \x01(\x0cR\x0erepresentation\x12!\n\x0ctext_cosines\x18\x04 \x01(\x0cR\x0btextCosines\x12!\n\x0clabel_logits\x18\x05 \x01(\x0cR\x0blabelLogits\x12/\n\x13label_probabilities\x18\x06 \x01(\x0cR\x12labelProbabilities\x12\x16\n\x06labels\x18\x07 \x03(\tR\x06labels\x12\x32\n\x04tree\x18\x08 \x01(\x0b\x32\x19.probestream.v1.TreeMatchH\x00R\x04tree\x88\x01\x01\x42\x07\n\x05_tree\"\xb5\x02\n\x07Timings\x12/\n\x05total\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationR\x05total\x12\x33\n\x07receive\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationR\x07receive\x12-\n\x04wait\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationR\x04wait\x12\x31\n\x06\x64igest\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationR\x06\x64igest\x12\x33\n\x07project\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationR\x07project\x12-\n\x04head\x18\x06 \x01(\x0b\x32\x19.google.protobuf.DurationR\x04head2\xc7\x01\n\x10\x45mbeddingService\x12\\\n\rPlanEmbedding\x12$.probestream.v1.PlanEmbeddingRequest\x1a%.probestream.v1.PlanEmbeddingResponse\x12U\n\nEmbedModel\x12!.probestream.v1.EmbedModelRequest\x1a\".probestream.v1.EmbedModelResponse(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&probestream/v1/embedding_service.proto\x12\x0eprobestream.v1\x1a\x1egoogle/protobuf/duration.proto\x1a&probestream/v1/catalogue_service.proto\x1a#probestream/v1/expert_service.proto\x1a\x1aprobestream/v1/types.proto\"N\n\x14PlanEmbeddingRequest\x12\x36\n\tmanifests\x18\x01 \x03(\x0b\x32\x18.probestream.v1.ManifestR\tmanifests\"H\n\x15PlanEmbeddingResponse\x12/\n\x05plans\x18\x01 \x03(\x0b\x32\x19.probestream.v1.ModelPlanR\x05plans\"\x9f\x01\n\tModelPlan\x12\x19\n\x08model_id\x18\x01 \x01(\tR\x07modelId\x12\x38\n\x07planned\x18\x02 \x01(\x0b\x32\x1c.probestream.v1.PlannedModelH\x00R\x07planned\x12\x32\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x1a.probestream.v1.ModelErrorH\x00R\x05\x65rrorB\t\n\x07outcome\"\xcb\x02\n\x0cPlannedModel\x12\x35\n\x07tensors\x18\x01 \x03(\x0b\x32\x1b.probestream.v1.TensorRangeR\x07tensors\x12\x39\n\x07targets\x18\x02 \x03(\x0b\x32\x1f.probestream.v1.EmbeddingTargetR\x07targets\x12>\n\x0f\x61\x63\x63\x65pted_dtypes\x18\x03 \x03(\x0e\x32\x15.probestream.v1.DtypeR\x0e\x61\x63\x63\x65ptedDtypes\x12\x1f\n\x0b\x63hunk_bytes\x18\x04 \x01(\rR\nchunkBytes\x12\x1b\n\tupload_id\x18\x05 \x01(\tR\x08uploadId\x12\x33\n\x06starts\x18\x06 \x03(\x0b\x32\x1b.probestream.v1.TensorStartR\x06starts\x12\x16\n\x06routed\x18\x07 \x01(\x08R\x06routed\"N\n\x0bTensorStart\x12\x16\n\x06offset\x18\x01 \x01(\x04R\x06offset\x12\'\n\x0fsegment_digests\x18\x02 \x01(\x0cR\x0esegmentDigests\"\xcc\x01\n\x11\x45mbedModelRequest\x12:\n\x06header\x18\x01 \x01(\x0b\x32 .probestream.v1.EmbedModelHeaderH\x00R\x06header\x12\x37\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x1f.probestream.v1.EmbedModelChunkH\x00R\x05\x63hunk\x12:\n\x06\x66ooter\x18\x03 \x01(\x0b\x32 .probestream.v1.EmbedModelFooterH\x00R\x06\x66ooterB\x06\n\x04part\"\xf4\x02\n\x10\x45mbedModelHeader\x12\x19\n\x08model_id\x18\x01 \x01(\tR\x07modelId\x12\x1b\n\tupload_id\x18\x02 \x01(\tR\x08uploadId\x12\x35\n\x07tensors\x18\x03 \x03(\x0b\x32\x1b.probestream.v1.TensorRangeR\x07tensors\x12\x1b\n\tspace_ids\x18\x04 \x03(\tR\x08spaceIds\x12#\n\rstart_offsets\x18\x05 \x03(\x04R\x0cstartOffsets\x12\x43\n\x0ctext_vectors\x18\x06 \x01(\x0b\x32\x1b.probestream.v1.FloatMatrixH\x00R\x0btextVectors\x88\x01\x01\x12\x16\n\x06routed\x18\x07 \x01(\x08R\x06routed\x12\x37\n\x05index\x18\x08 \x01(\x0b\x32\x1c.probestream.v1.IndexRequestH\x01R\x05index\x88\x01\x01\x42\x0f\n\r_text_vectorsB\x08\n\x06_index\"\x8f\x03\n\x0cIndexRequest\x12\x19\n\x08model_id\x18\x01 \x01(\tR\x07modelId\x12\x46\n\x08metadata\x18\x02 \x03(\x0b\x32*.probestream.v1.IndexRequest.MetadataEntryR\x08metadata\x12@\n\x06\x63laims\x18\x03 \x03(\x0b\x32(.probestream.v1.IndexRequest.ClaimsEntryR\x06\x63laims\x12\x1b\n\tfile_hash\x18\x04 \x01(\tR\x08\x66ileHash\x12\x12\n\x04\x62\x61se\x18\x05 \x01(\tR\x04\x62\x61se\x12\x12\n\x04\x66ill\x18\x06 \x01(\x08R\x04\x66ill\x1aZ\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x33\n\x05value\x18\x02 \x01(\x0b\x32\x1d.probestream.v1.MetadataValueR\x05value:\x02\x38\x01\x1a\x39\n\x0b\x43laimsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"`\n\x0f\x45mbedModelChunk\x12!\n\x0ctensor_index\x18\x01 \x01(\rR\x0btensorIndex\x12\x16\n\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x12\n\x04\x64\x61ta\x18\x03 \x01(\x0cR\x04\x64\x61ta\"K\n\x10\x45mbedModelFooter\x12\x1f\n\x0btotal_bytes\x18\x01 \x01(\x04R\ntotalBytes\x12\x16\n\x06\x64igest\x18\x02 \x01(\x0cR\x06\x64igest\"p\n\x12\x45mbedModelResponse\x12\x35\n\x07results\x18\x01 \x03(\x0b\x32\x1b.probestream.v1.ModelResultR\x07results\x12#\n\rstopped_early\x18\x02 \x01(\x08R\x0cstoppedEarly\"\xc4\x01\n\x0bModelResult\x12\x19\n\x08model_id\x18\x01 \x01(\tR\x07modelId\x12\x1b\n\tupload_id\x18\x02 \x01(\tR\x08uploadId\x12>\n\tembedding\x18\x03 \x01(\x0b\x32\x1e.probestream.v1.ModelEmbeddingH\x00R\tembedding\x12\x32\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x1a.probestream.v1.ModelErrorH\x00R\x05\x65rrorB\t\n\x07outcome\"\xed\x02\n\x0eModelEmbedding\x12?\n\nembeddings\x18\x01 \x03(\x0b\x32\x1f.probestream.v1.ExpertEmbeddingR\nembeddings\x12%\n\x0e\x62ytes_received\x18\x02 \x01(\x04R\rbytesReceived\x12\x1f\n\x0b\x62ytes_total\x18\x03 \x01(\x04R\nbytesTotal\x12%\n\x0erows_projected\x18\x04 \x01(\x04R\rrowsProjected\x12\x31\n\x07timings\x18\x05 \x01(\x0b\x32\x17.probestream.v1.TimingsR\x07timings\x12\x36\n\x08\x62\x61\x63kends\x18\x06 \x03(\x0b\x32\x1a.probestream.v1.BackendUseR\x08\x62\x61\x63kends\x12!\n\x0cweights_hash\x18\x07 \x01(\tR\x0bweightsHash\x12\x1d\n\nindexed_id\x18\x08 \x01(\tR\tindexedId\"L\n\nBackendUse\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n\x06\x64\x65vice\x18\x02 \x01(\tR\x06\x64\x65vice\x12\x12\n\x04rows\x18\x03 \x01(\x04R\x04rows\"\xc1\x02\n\x0f\x45xpertEmbedding\x12\x19\n\x08space_id\x18\x01 \x01(\tR\x07spaceId\x12\x1f\n\x0b\x65xpert_name\x18\x02 \x01(\tR\nexpertName\x12&\n\x0erepresentation\x18\x03 \x01(\x0cR\x0erepresentation\x12!\n\x0ctext_cosines\x18\x04 \x01(\x0cR\x0btextCosines\x12!\n\x0clabel_logits\x18\x05 \x01(\x0cR\x0blabelLogits\x12/\n\x13label_probabilities\x18\x06 \x01(\x0cR\x12labelProbabilities\x12\x16\n\x06labels\x18\x07 \x03(\tR\x06labels\x12\x32\n\x04tree\x18\x08 \x01(\x0b\x32\x19.probestream.v1.TreeMatchH\x00R\x04tree\x88\x01\x01\x42\x07\n\x05_tree\"\xb5\x02\n\x07Timings\x12/\n\x05total\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationR\x05total\x12\x33\n\x07receive\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationR\x07receive\x12-\n\x04wait\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationR\x04wait\x12\x31\n\x06\x64igest\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationR\x06\x64igest\x12\x33\n\x07project\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationR\x07project\x12-\n\x04head\x18\x06 \x01(\x0b\x32\x19.google.protobuf.DurationR\x04head\"/\n\x10GetProbesRequest\x12\x1b\n\tspace_ids\x18\x01 \x03(\tR\x08spaceIds\"\x88\x01\n\x11GetProbesResponse\x12\x36\n\x06\x65xpert\x18\x01 \x01(\x0b\x32\x1c.probestream.v1.ExpertProbesH\x00R\x06\x65xpert\x12\x33\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x1b.probestream.v1.ProbesChunkH\x00R\x05\x63hunkB\x06\n\x04part\"\xb2\x02\n\x0c\x45xpertProbes\x12\x19\n\x08space_id\x18\x01 \x01(\tR\x07spaceId\x12\x1f\n\x0b\x65xpert_name\x18\x02 \x01(\tR\nexpertName\x12 \n\x0b\x61\x63\x63umulator\x18\x03 \x01(\tR\x0b\x61\x63\x63umulator\x12\x31\n\x05layer\x18\x04 \x01(\x0b\x32\x1b.probestream.v1.ExpertLayerR\x05layer\x12\x1d\n\nlayer_rows\x18\x05 \x01(\x04R\tlayerRows\x12#\n\rlayer_columns\x18\x06 \x01(\x04R\x0clayerColumns\x12\x35\n\x07tensors\x18\x07 \x03(\x0b\x32\x1b.probestream.v1.ProbeTensorR\x07tensors\x12\x16\n\x06sha256\x18\x08 \x01(\x0cR\x06sha256\"7\n\x0bProbeTensor\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n\x05shape\x18\x02 \x03(\x04R\x05shape\"!\n\x0bProbesChunk\x12\x12\n\x04\x64\x61ta\x18\x01 \x01(\x0cR\x04\x64\x61ta\"\xa6\x01\n\x16\x45mbedProjectionRequest\x12\x36\n\x06models\x18\x01 \x03(\x0b\x32\x1e.probestream.v1.ProjectedModelR\x06models\x12\x43\n\x0ctext_vectors\x18\x02 \x01(\x0b\x32\x1b.probestream.v1.FloatMatrixH\x00R\x0btextVectors\x88\x01\x01\x42\x0f\n\r_text_vectors\"\xd9\x02\n\x0eProjectedModel\x12\x19\n\x08model_id\x18\x01 \x01(\tR\x07modelId\x12\x35\n\x07tensors\x18\x02 \x03(\x0b\x32\x1b.probestream.v1.TensorRangeR\x07tensors\x12:\n\x07targets\x18\x03 \x03(\x0b\x32 .probestream.v1.ProjectionTargetR\x07targets\x12\x16\n\x06routed\x18\x04 \x01(\x08R\x06routed\x12\x37\n\x08sketches\x18\x05 \x03(\x0b\x32\x1b.probestream.v1.NamedTensorR\x08sketches\x12%\n\x0eweights_digest\x18\x06 \x01(\x0cR\rweightsDigest\x12\x37\n\x05index\x18\x07 \x01(\x0b\x32\x1c.probestream.v1.IndexRequestH\x00R\x05index\x88\x01\x01\x42\x08\n\x06_index\"\xaa\x01\n\x10ProjectionTarget\x12\x19\n\x08space_id\x18\x01 \x01(\tR\x07spaceId\x12 \n\x0b\x61\x63\x63umulator\x18\x02 \x01(\tR\x0b\x61\x63\x63umulator\x12\x31\n\x05state\x18\x03 \x03(\x0b\x32\x1b.probestream.v1.NamedTensorR\x05state\x12\x1b\n\x06sketch\x18\x04 \x01(\rH\x00R\x06sketch\x88\x01\x01\x42\t\n\x07_sketch\"K\n\x0bNamedTensor\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n\x05shape\x18\x02 \x03(\x04R\x05shape\x12\x12\n\x04\x64\x61ta\x18\x03 \x01(\x0cR\x04\x64\x61ta\"u\n\x17\x45mbedProjectionResponse\x12\x35\n\x07results\x18\x01 \x03(\x0b\x32\x1b.probestream.v1.ModelResultR\x07results\x12#\n\rstopped_early\x18\x02 \x01(\x08R\x0cstoppedEarly2\xff\x02\n\x10\x45mbeddingService\x12\\\n\rPlanEmbedding\x12$.probestream.v1.PlanEmbeddingRequest\x1a%.probestream.v1.PlanEmbeddingResponse\x12U\n\nEmbedModel\x12!.probestream.v1.EmbedModelRequest\x1a\".probestream.v1.EmbedModelResponse(\x01\x12R\n\tGetProbes\x12 .probestream.v1.GetProbesRequest\x1a!.probestream.v1.GetProbesResponse0\x01\x12\x62\n\x0f\x45mbedProjection\x12&.probestream.v1.EmbedProjectionRequest\x1a\'.probestream.v1.EmbedProjectionResponseb\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'probestream.v1.embedding_service_pb2', globals())
@@ -27,42 +28,62 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _INDEXREQUEST_METADATAENTRY._serialized_options = b'8\001'
   _INDEXREQUEST_CLAIMSENTRY._options = None
   _INDEXREQUEST_CLAIMSENTRY._serialized_options = b'8\001'
-  _PLANEMBEDDINGREQUEST._serialized_start=158
-  _PLANEMBEDDINGREQUEST._serialized_end=236
-  _PLANEMBEDDINGRESPONSE._serialized_start=238
-  _PLANEMBEDDINGRESPONSE._serialized_end=310
-  _MODELPLAN._serialized_start=313
-  _MODELPLAN._serialized_end=472
-  _PLANNEDMODEL._serialized_start=475
-  _PLANNEDMODEL._serialized_end=806
-  _TENSORSTART._serialized_start=808
-  _TENSORSTART._serialized_end=886
-  _EMBEDMODELREQUEST._serialized_start=889
-  _EMBEDMODELREQUEST._serialized_end=1093
-  _EMBEDMODELHEADER._serialized_start=1096
-  _EMBEDMODELHEADER._serialized_end=1468
-  _INDEXREQUEST._serialized_start=1471
-  _INDEXREQUEST._serialized_end=1870
-  _INDEXREQUEST_METADATAENTRY._serialized_start=1721
-  _INDEXREQUEST_METADATAENTRY._serialized_end=1811
-  _INDEXREQUEST_CLAIMSENTRY._serialized_start=1813
-  _INDEXREQUEST_CLAIMSENTRY._serialized_end=1870
-  _EMBEDMODELCHUNK._serialized_start=1872
-  _EMBEDMODELCHUNK._serialized_end=1968
-  _EMBEDMODELFOOTER._serialized_start=1970
-  _EMBEDMODELFOOTER._serialized_end=2045
-  _EMBEDMODELRESPONSE._serialized_start=2047
-  _EMBEDMODELRESPONSE._serialized_end=2159
-  _MODELRESULT._serialized_start=2162
-  _MODELRESULT._serialized_end=2358
-  _MODELEMBEDDING._serialized_start=2361
-  _MODELEMBEDDING._serialized_end=2726
-  _BACKENDUSE._serialized_start=2728
-  _BACKENDUSE._serialized_end=2804
-  _EXPERTEMBEDDING._serialized_start=2807
-  _EXPERTEMBEDDING._serialized_end=3128
-  _TIMINGS._serialized_start=3131
-  _TIMINGS._serialized_end=3440
-  _EMBEDDINGSERVICE._serialized_start=3443
-  _EMBEDDINGSERVICE._serialized_end=3642
+  _PLANEMBEDDINGREQUEST._serialized_start=195
+  _PLANEMBEDDINGREQUEST._serialized_end=273
+  _PLANEMBEDDINGRESPONSE._serialized_start=275
+  _PLANEMBEDDINGRESPONSE._serialized_end=347
+  _MODELPLAN._serialized_start=350
+  _MODELPLAN._serialized_end=509
+  _PLANNEDMODEL._serialized_start=512
+  _PLANNEDMODEL._serialized_end=843
+  _TENSORSTART._serialized_start=845
+  _TENSORSTART._serialized_end=923
+  _EMBEDMODELREQUEST._serialized_start=926
+  _EMBEDMODELREQUEST._serialized_end=1130
+  _EMBEDMODELHEADER._serialized_start=1133
+  _EMBEDMODELHEADER._serialized_end=1505
+  _INDEXREQUEST._serialized_start=1508
+  _INDEXREQUEST._serialized_end=1907
+  _INDEXREQUEST_METADATAENTRY._serialized_start=1758
+  _INDEXREQUEST_METADATAENTRY._serialized_end=1848
+  _INDEXREQUEST_CLAIMSENTRY._serialized_start=1850
+  _INDEXREQUEST_CLAIMSENTRY._serialized_end=1907
+  _EMBEDMODELCHUNK._serialized_start=1909
+  _EMBEDMODELCHUNK._serialized_end=2005
+  _EMBEDMODELFOOTER._serialized_start=2007
+  _EMBEDMODELFOOTER._serialized_end=2082
+  _EMBEDMODELRESPONSE._serialized_start=2084
+  _EMBEDMODELRESPONSE._serialized_end=2196
+  _MODELRESULT._serialized_start=2199
+  _MODELRESULT._serialized_end=2395
+  _MODELEMBEDDING._serialized_start=2398
+  _MODELEMBEDDING._serialized_end=2763
+  _BACKENDUSE._serialized_start=2765
+  _BACKENDUSE._serialized_end=2841
+  _EXPERTEMBEDDING._serialized_start=2844
+  _EXPERTEMBEDDING._serialized_end=3165
+  _TIMINGS._serialized_start=3168
+  _TIMINGS._serialized_end=3477
+  _GETPROBESREQUEST._serialized_start=3479
+  _GETPROBESREQUEST._serialized_end=3526
+  _GETPROBESRESPONSE._serialized_start=3529
+  _GETPROBESRESPONSE._serialized_end=3665
+  _EXPERTPROBES._serialized_start=3668
+  _EXPERTPROBES._serialized_end=3974
+  _PROBETENSOR._serialized_start=3976
+  _PROBETENSOR._serialized_end=4031
+  _PROBESCHUNK._serialized_start=4033
+  _PROBESCHUNK._serialized_end=4066
+  _EMBEDPROJECTIONREQUEST._serialized_start=4069
+  _EMBEDPROJECTIONREQUEST._serialized_end=4235
+  _PROJECTEDMODEL._serialized_start=4238
+  _PROJECTEDMODEL._serialized_end=4583
+  _PROJECTIONTARGET._serialized_start=4586
+  _PROJECTIONTARGET._serialized_end=4756
+  _NAMEDTENSOR._serialized_start=4758
+  _NAMEDTENSOR._serialized_end=4833
+  _EMBEDPROJECTIONRESPONSE._serialized_start=4835
+  _EMBEDPROJECTIONRESPONSE._serialized_end=4952
+  _EMBEDDINGSERVICE._serialized_start=4955
+  _EMBEDDINGSERVICE._serialized_end=5338
 # @@protoc_insertion_point(module_scope)

@@ -1,5 +1,6 @@
 from google.protobuf import duration_pb2 as _duration_pb2
 from probestream.gen.v1 import catalogue_service_pb2 as _catalogue_service_pb2
+from probestream.gen.v1 import expert_service_pb2 as _expert_service_pb2
 from probestream.gen.v1 import types_pb2 as _types_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
@@ -74,6 +75,22 @@ class EmbedModelResponse(_message.Message):
     stopped_early: bool
     def __init__(self, results: _Optional[_Iterable[_Union[ModelResult, _Mapping]]] = ..., stopped_early: bool = ...) -> None: ...
 
+class EmbedProjectionRequest(_message.Message):
+    __slots__ = ["models", "text_vectors"]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    TEXT_VECTORS_FIELD_NUMBER: _ClassVar[int]
+    models: _containers.RepeatedCompositeFieldContainer[ProjectedModel]
+    text_vectors: _types_pb2.FloatMatrix
+    def __init__(self, models: _Optional[_Iterable[_Union[ProjectedModel, _Mapping]]] = ..., text_vectors: _Optional[_Union[_types_pb2.FloatMatrix, _Mapping]] = ...) -> None: ...
+
+class EmbedProjectionResponse(_message.Message):
+    __slots__ = ["results", "stopped_early"]
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    STOPPED_EARLY_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[ModelResult]
+    stopped_early: bool
+    def __init__(self, results: _Optional[_Iterable[_Union[ModelResult, _Mapping]]] = ..., stopped_early: bool = ...) -> None: ...
+
 class ExpertEmbedding(_message.Message):
     __slots__ = ["expert_name", "label_logits", "label_probabilities", "labels", "representation", "space_id", "text_cosines", "tree"]
     EXPERT_NAME_FIELD_NUMBER: _ClassVar[int]
@@ -93,6 +110,40 @@ class ExpertEmbedding(_message.Message):
     text_cosines: bytes
     tree: _types_pb2.TreeMatch
     def __init__(self, space_id: _Optional[str] = ..., expert_name: _Optional[str] = ..., representation: _Optional[bytes] = ..., text_cosines: _Optional[bytes] = ..., label_logits: _Optional[bytes] = ..., label_probabilities: _Optional[bytes] = ..., labels: _Optional[_Iterable[str]] = ..., tree: _Optional[_Union[_types_pb2.TreeMatch, _Mapping]] = ...) -> None: ...
+
+class ExpertProbes(_message.Message):
+    __slots__ = ["accumulator", "expert_name", "layer", "layer_columns", "layer_rows", "sha256", "space_id", "tensors"]
+    ACCUMULATOR_FIELD_NUMBER: _ClassVar[int]
+    EXPERT_NAME_FIELD_NUMBER: _ClassVar[int]
+    LAYER_COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    LAYER_FIELD_NUMBER: _ClassVar[int]
+    LAYER_ROWS_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    SPACE_ID_FIELD_NUMBER: _ClassVar[int]
+    TENSORS_FIELD_NUMBER: _ClassVar[int]
+    accumulator: str
+    expert_name: str
+    layer: _expert_service_pb2.ExpertLayer
+    layer_columns: int
+    layer_rows: int
+    sha256: bytes
+    space_id: str
+    tensors: _containers.RepeatedCompositeFieldContainer[ProbeTensor]
+    def __init__(self, space_id: _Optional[str] = ..., expert_name: _Optional[str] = ..., accumulator: _Optional[str] = ..., layer: _Optional[_Union[_expert_service_pb2.ExpertLayer, _Mapping]] = ..., layer_rows: _Optional[int] = ..., layer_columns: _Optional[int] = ..., tensors: _Optional[_Iterable[_Union[ProbeTensor, _Mapping]]] = ..., sha256: _Optional[bytes] = ...) -> None: ...
+
+class GetProbesRequest(_message.Message):
+    __slots__ = ["space_ids"]
+    SPACE_IDS_FIELD_NUMBER: _ClassVar[int]
+    space_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, space_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class GetProbesResponse(_message.Message):
+    __slots__ = ["chunk", "expert"]
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    EXPERT_FIELD_NUMBER: _ClassVar[int]
+    chunk: ProbesChunk
+    expert: ExpertProbes
+    def __init__(self, expert: _Optional[_Union[ExpertProbes, _Mapping]] = ..., chunk: _Optional[_Union[ProbesChunk, _Mapping]] = ...) -> None: ...
 
 class IndexRequest(_message.Message):
     __slots__ = ["base", "claims", "file_hash", "fill", "metadata", "model_id"]
@@ -166,6 +217,16 @@ class ModelResult(_message.Message):
     upload_id: str
     def __init__(self, model_id: _Optional[str] = ..., upload_id: _Optional[str] = ..., embedding: _Optional[_Union[ModelEmbedding, _Mapping]] = ..., error: _Optional[_Union[_types_pb2.ModelError, _Mapping]] = ...) -> None: ...
 
+class NamedTensor(_message.Message):
+    __slots__ = ["data", "name", "shape"]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SHAPE_FIELD_NUMBER: _ClassVar[int]
+    data: bytes
+    name: str
+    shape: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, name: _Optional[str] = ..., shape: _Optional[_Iterable[int]] = ..., data: _Optional[bytes] = ...) -> None: ...
+
 class PlanEmbeddingRequest(_message.Message):
     __slots__ = ["manifests"]
     MANIFESTS_FIELD_NUMBER: _ClassVar[int]
@@ -195,6 +256,50 @@ class PlannedModel(_message.Message):
     tensors: _containers.RepeatedCompositeFieldContainer[_types_pb2.TensorRange]
     upload_id: str
     def __init__(self, tensors: _Optional[_Iterable[_Union[_types_pb2.TensorRange, _Mapping]]] = ..., targets: _Optional[_Iterable[_Union[_types_pb2.EmbeddingTarget, _Mapping]]] = ..., accepted_dtypes: _Optional[_Iterable[_Union[_types_pb2.Dtype, str]]] = ..., chunk_bytes: _Optional[int] = ..., upload_id: _Optional[str] = ..., starts: _Optional[_Iterable[_Union[TensorStart, _Mapping]]] = ..., routed: bool = ...) -> None: ...
+
+class ProbeTensor(_message.Message):
+    __slots__ = ["name", "shape"]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SHAPE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    shape: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, name: _Optional[str] = ..., shape: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class ProbesChunk(_message.Message):
+    __slots__ = ["data"]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    data: bytes
+    def __init__(self, data: _Optional[bytes] = ...) -> None: ...
+
+class ProjectedModel(_message.Message):
+    __slots__ = ["index", "model_id", "routed", "sketches", "targets", "tensors", "weights_digest"]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    MODEL_ID_FIELD_NUMBER: _ClassVar[int]
+    ROUTED_FIELD_NUMBER: _ClassVar[int]
+    SKETCHES_FIELD_NUMBER: _ClassVar[int]
+    TARGETS_FIELD_NUMBER: _ClassVar[int]
+    TENSORS_FIELD_NUMBER: _ClassVar[int]
+    WEIGHTS_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    index: IndexRequest
+    model_id: str
+    routed: bool
+    sketches: _containers.RepeatedCompositeFieldContainer[NamedTensor]
+    targets: _containers.RepeatedCompositeFieldContainer[ProjectionTarget]
+    tensors: _containers.RepeatedCompositeFieldContainer[_types_pb2.TensorRange]
+    weights_digest: bytes
+    def __init__(self, model_id: _Optional[str] = ..., tensors: _Optional[_Iterable[_Union[_types_pb2.TensorRange, _Mapping]]] = ..., targets: _Optional[_Iterable[_Union[ProjectionTarget, _Mapping]]] = ..., routed: bool = ..., sketches: _Optional[_Iterable[_Union[NamedTensor, _Mapping]]] = ..., weights_digest: _Optional[bytes] = ..., index: _Optional[_Union[IndexRequest, _Mapping]] = ...) -> None: ...
+
+class ProjectionTarget(_message.Message):
+    __slots__ = ["accumulator", "sketch", "space_id", "state"]
+    ACCUMULATOR_FIELD_NUMBER: _ClassVar[int]
+    SKETCH_FIELD_NUMBER: _ClassVar[int]
+    SPACE_ID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    accumulator: str
+    sketch: int
+    space_id: str
+    state: _containers.RepeatedCompositeFieldContainer[NamedTensor]
+    def __init__(self, space_id: _Optional[str] = ..., accumulator: _Optional[str] = ..., state: _Optional[_Iterable[_Union[NamedTensor, _Mapping]]] = ..., sketch: _Optional[int] = ...) -> None: ...
 
 class TensorStart(_message.Message):
     __slots__ = ["offset", "segment_digests"]

@@ -28,6 +28,16 @@ class EmbeddingServiceStub(object):
                 request_serializer=probestream_dot_v1_dot_embedding__service__pb2.EmbedModelRequest.SerializeToString,
                 response_deserializer=probestream_dot_v1_dot_embedding__service__pb2.EmbedModelResponse.FromString,
                 )
+        self.GetProbes = channel.unary_stream(
+                '/probestream.v1.EmbeddingService/GetProbes',
+                request_serializer=probestream_dot_v1_dot_embedding__service__pb2.GetProbesRequest.SerializeToString,
+                response_deserializer=probestream_dot_v1_dot_embedding__service__pb2.GetProbesResponse.FromString,
+                )
+        self.EmbedProjection = channel.unary_unary(
+                '/probestream.v1.EmbeddingService/EmbedProjection',
+                request_serializer=probestream_dot_v1_dot_embedding__service__pb2.EmbedProjectionRequest.SerializeToString,
+                response_deserializer=probestream_dot_v1_dot_embedding__service__pb2.EmbedProjectionResponse.FromString,
+                )
 
 
 class EmbeddingServiceServicer(object):
@@ -60,6 +70,29 @@ class EmbeddingServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetProbes(self, request, context):
+        """Sends what projects a layer for some experts, so that a client can do it where the weights are. It depends on the
+        experts' weights alone: a client keeps it under the space id for good.
+
+        Per expert, in the order asked for: an opening, then its tensors' bytes in chunks. Everything or an error: a call
+        that ends with OK has brought all experts whole.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EmbedProjection(self, request, context):
+        """Embeds models whose layers the caller projected: plan with PlanEmbedding, project by what GetProbes gave, and send the
+        sums in place of the weights. The same checks and the same result as those of EmbedModel; an error of one model fails
+        no other. Each model is one message's business: nothing is resumed, and sending it again is safe.
+
+        The sums are linear in the weights and far fewer, but no secret keeping: a layer of at most r_V rows and r_U columns
+        can be worked out from them, and from its sketch one of at most 128 rows and 64 columns.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EmbeddingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -72,6 +105,16 @@ def add_EmbeddingServiceServicer_to_server(servicer, server):
                     servicer.EmbedModel,
                     request_deserializer=probestream_dot_v1_dot_embedding__service__pb2.EmbedModelRequest.FromString,
                     response_serializer=probestream_dot_v1_dot_embedding__service__pb2.EmbedModelResponse.SerializeToString,
+            ),
+            'GetProbes': grpc.unary_stream_rpc_method_handler(
+                    servicer.GetProbes,
+                    request_deserializer=probestream_dot_v1_dot_embedding__service__pb2.GetProbesRequest.FromString,
+                    response_serializer=probestream_dot_v1_dot_embedding__service__pb2.GetProbesResponse.SerializeToString,
+            ),
+            'EmbedProjection': grpc.unary_unary_rpc_method_handler(
+                    servicer.EmbedProjection,
+                    request_deserializer=probestream_dot_v1_dot_embedding__service__pb2.EmbedProjectionRequest.FromString,
+                    response_serializer=probestream_dot_v1_dot_embedding__service__pb2.EmbedProjectionResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -118,5 +161,39 @@ class EmbeddingService(object):
         return grpc.experimental.stream_unary(request_iterator, target, '/probestream.v1.EmbeddingService/EmbedModel',
             probestream_dot_v1_dot_embedding__service__pb2.EmbedModelRequest.SerializeToString,
             probestream_dot_v1_dot_embedding__service__pb2.EmbedModelResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def GetProbes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(request, target, '/probestream.v1.EmbeddingService/GetProbes',
+            probestream_dot_v1_dot_embedding__service__pb2.GetProbesRequest.SerializeToString,
+            probestream_dot_v1_dot_embedding__service__pb2.GetProbesResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def EmbedProjection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/probestream.v1.EmbeddingService/EmbedProjection',
+            probestream_dot_v1_dot_embedding__service__pb2.EmbedProjectionRequest.SerializeToString,
+            probestream_dot_v1_dot_embedding__service__pb2.EmbedProjectionResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)

@@ -14,7 +14,7 @@ _sym_db = _symbol_database.Default()
 from probestream.gen.v1 import error_reason_pb2 as probestream_dot_v1_dot_error__reason__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aprobestream/v1/types.proto\x12\x0eprobestream.v1\x1a!probestream/v1/error_reason.proto\"\x96\x01\n\nTensorInfo\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12+\n\x05\x64type\x18\x02 \x01(\x0e\x32\x15.probestream.v1.DtypeR\x05\x64type\x12\x14\n\x05shape\x18\x03 \x03(\x04R\x05shape\x12\"\n\nlora_scale\x18\x04 \x01(\x01H\x00R\tloraScale\x88\x01\x01\x42\r\n\x0b_lora_scale\"\xd8\x02\n\x08Manifest\x12\x19\n\x08model_id\x18\x01 \x01(\tR\x07modelId\x12\x34\n\x07tensors\x18\x02 \x03(\x0b\x32\x1a.probestream.v1.TensorInfoR\x07tensors\x12\x42\n\x08metadata\x18\x03 \x03(\x0b\x32&.probestream.v1.Manifest.MetadataEntryR\x08metadata\x12\x18\n\x07\x65xperts\x18\x04 \x03(\tR\x07\x65xperts\x12\x1b\n\tupload_id\x18\x05 \x01(\tR\x08uploadId\x12&\n\x0f\x62\x61se_model_hint\x18\x06 \x01(\tR\rbaseModelHint\x12\x1b\n\ttree_hint\x18\x07 \x01(\tR\x08treeHint\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"{\n\x0bTensorRange\x12\x32\n\x06tensor\x18\x01 \x01(\x0b\x32\x1a.probestream.v1.TensorInfoR\x06tensor\x12\x1d\n\nbegin_byte\x18\x02 \x01(\x04R\tbeginByte\x12\x19\n\x08\x65nd_byte\x18\x03 \x01(\x04R\x07\x65ndByte\"^\n\tTensorUse\x12.\n\x04role\x18\x01 \x01(\x0e\x32\x1a.probestream.v1.TensorRoleR\x04role\x12!\n\x0ctensor_index\x18\x02 \x01(\rR\x0btensorIndex\"[\n\x0f\x45mbeddingTarget\x12\x19\n\x08space_id\x18\x01 \x01(\tR\x07spaceId\x12-\n\x04uses\x18\x02 \x03(\x0b\x32\x19.probestream.v1.TensorUseR\x04uses\"\xf2\x01\n\nModelError\x12\x12\n\x04\x63ode\x18\x01 \x01(\x05R\x04\x63ode\x12\x33\n\x06reason\x18\x02 \x01(\x0e\x32\x1b.probestream.v1.ErrorReasonR\x06reason\x12\x18\n\x07message\x18\x03 \x01(\tR\x07message\x12\x44\n\x08metadata\x18\x04 \x03(\x0b\x32(.probestream.v1.ModelError.MetadataEntryR\x08metadata\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"O\n\x0b\x46loatMatrix\x12\x12\n\x04\x64\x61ta\x18\x01 \x01(\x0cR\x04\x64\x61ta\x12\x12\n\x04rows\x18\x02 \x01(\rR\x04rows\x12\x18\n\x07\x63olumns\x18\x03 \x01(\rR\x07\x63olumns\"\x9f\x02\n\tTreeMatch\x12\x12\n\x04tree\x18\x01 \x01(\tR\x04tree\x12\x16\n\x06parent\x18\x02 \x01(\tR\x06parent\x12/\n\x05\x62\x61sis\x18\x03 \x01(\x0e\x32\x19.probestream.v1.TreeBasisR\x05\x62\x61sis\x12\x1a\n\x08\x64istance\x18\x04 \x01(\x01R\x08\x64istance\x12\x16\n\x06radius\x18\x05 \x01(\x01R\x06radius\x12\x1a\n\x08\x61\x63\x63\x65pted\x18\x06 \x01(\x08R\x08\x61\x63\x63\x65pted\x12\x1b\n\tnext_tree\x18\x07 \x01(\tR\x08nextTree\x12#\n\rnext_distance\x18\x08 \x01(\x01R\x0cnextDistance\x12#\n\rdecided_bytes\x18\t \x01(\x04R\x0c\x64\x65\x63idedBytes*\x81\x01\n\x05\x44type\x12\x15\n\x11\x44TYPE_UNSPECIFIED\x10\x00\x12\r\n\tDTYPE_F64\x10\x01\x12\r\n\tDTYPE_F32\x10\x02\x12\r\n\tDTYPE_F16\x10\x03\x12\x0e\n\nDTYPE_BF16\x10\x04\x12\x11\n\rDTYPE_F8_E4M3\x10\x05\x12\x11\n\rDTYPE_F8_E5M2\x10\x06*\xaf\x01\n\nTensorRole\x12\x1b\n\x17TENSOR_ROLE_UNSPECIFIED\x10\x00\x12\x16\n\x12TENSOR_ROLE_WEIGHT\x10\x01\x12\x1c\n\x18TENSOR_ROLE_WEIGHT_SCALE\x10\x02\x12\x19\n\x15TENSOR_ROLE_LORA_DOWN\x10\x03\x12\x17\n\x13TENSOR_ROLE_LORA_UP\x10\x04\x12\x1a\n\x16TENSOR_ROLE_LORA_ALPHA\x10\x05*t\n\tTreeBasis\x12\x1a\n\x16TREE_BASIS_UNSPECIFIED\x10\x00\x12\x14\n\x10TREE_BASIS_LAYER\x10\x01\x12\x1d\n\x19TREE_BASIS_REPRESENTATION\x10\x02\x12\x16\n\x12TREE_BASIS_MOMENTS\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aprobestream/v1/types.proto\x12\x0eprobestream.v1\x1a!probestream/v1/error_reason.proto\"\x96\x01\n\nTensorInfo\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12+\n\x05\x64type\x18\x02 \x01(\x0e\x32\x15.probestream.v1.DtypeR\x05\x64type\x12\x14\n\x05shape\x18\x03 \x03(\x04R\x05shape\x12\"\n\nlora_scale\x18\x04 \x01(\x01H\x00R\tloraScale\x88\x01\x01\x42\r\n\x0b_lora_scale\"\xd8\x02\n\x08Manifest\x12\x19\n\x08model_id\x18\x01 \x01(\tR\x07modelId\x12\x34\n\x07tensors\x18\x02 \x03(\x0b\x32\x1a.probestream.v1.TensorInfoR\x07tensors\x12\x42\n\x08metadata\x18\x03 \x03(\x0b\x32&.probestream.v1.Manifest.MetadataEntryR\x08metadata\x12\x18\n\x07\x65xperts\x18\x04 \x03(\tR\x07\x65xperts\x12\x1b\n\tupload_id\x18\x05 \x01(\tR\x08uploadId\x12&\n\x0f\x62\x61se_model_hint\x18\x06 \x01(\tR\rbaseModelHint\x12\x1b\n\ttree_hint\x18\x07 \x01(\tR\x08treeHint\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"{\n\x0bTensorRange\x12\x32\n\x06tensor\x18\x01 \x01(\x0b\x32\x1a.probestream.v1.TensorInfoR\x06tensor\x12\x1d\n\nbegin_byte\x18\x02 \x01(\x04R\tbeginByte\x12\x19\n\x08\x65nd_byte\x18\x03 \x01(\x04R\x07\x65ndByte\"^\n\tTensorUse\x12.\n\x04role\x18\x01 \x01(\x0e\x32\x1a.probestream.v1.TensorRoleR\x04role\x12!\n\x0ctensor_index\x18\x02 \x01(\rR\x0btensorIndex\"s\n\x0f\x45mbeddingTarget\x12\x19\n\x08space_id\x18\x01 \x01(\tR\x07spaceId\x12-\n\x04uses\x18\x02 \x03(\x0b\x32\x19.probestream.v1.TensorUseR\x04uses\x12\x16\n\x06sketch\x18\x03 \x01(\tR\x06sketch\"\xf2\x01\n\nModelError\x12\x12\n\x04\x63ode\x18\x01 \x01(\x05R\x04\x63ode\x12\x33\n\x06reason\x18\x02 \x01(\x0e\x32\x1b.probestream.v1.ErrorReasonR\x06reason\x12\x18\n\x07message\x18\x03 \x01(\tR\x07message\x12\x44\n\x08metadata\x18\x04 \x03(\x0b\x32(.probestream.v1.ModelError.MetadataEntryR\x08metadata\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"O\n\x0b\x46loatMatrix\x12\x12\n\x04\x64\x61ta\x18\x01 \x01(\x0cR\x04\x64\x61ta\x12\x12\n\x04rows\x18\x02 \x01(\rR\x04rows\x12\x18\n\x07\x63olumns\x18\x03 \x01(\rR\x07\x63olumns\"\x9f\x02\n\tTreeMatch\x12\x12\n\x04tree\x18\x01 \x01(\tR\x04tree\x12\x16\n\x06parent\x18\x02 \x01(\tR\x06parent\x12/\n\x05\x62\x61sis\x18\x03 \x01(\x0e\x32\x19.probestream.v1.TreeBasisR\x05\x62\x61sis\x12\x1a\n\x08\x64istance\x18\x04 \x01(\x01R\x08\x64istance\x12\x16\n\x06radius\x18\x05 \x01(\x01R\x06radius\x12\x1a\n\x08\x61\x63\x63\x65pted\x18\x06 \x01(\x08R\x08\x61\x63\x63\x65pted\x12\x1b\n\tnext_tree\x18\x07 \x01(\tR\x08nextTree\x12#\n\rnext_distance\x18\x08 \x01(\x01R\x0cnextDistance\x12#\n\rdecided_bytes\x18\t \x01(\x04R\x0c\x64\x65\x63idedBytes*\x81\x01\n\x05\x44type\x12\x15\n\x11\x44TYPE_UNSPECIFIED\x10\x00\x12\r\n\tDTYPE_F64\x10\x01\x12\r\n\tDTYPE_F32\x10\x02\x12\r\n\tDTYPE_F16\x10\x03\x12\x0e\n\nDTYPE_BF16\x10\x04\x12\x11\n\rDTYPE_F8_E4M3\x10\x05\x12\x11\n\rDTYPE_F8_E5M2\x10\x06*\xaf\x01\n\nTensorRole\x12\x1b\n\x17TENSOR_ROLE_UNSPECIFIED\x10\x00\x12\x16\n\x12TENSOR_ROLE_WEIGHT\x10\x01\x12\x1c\n\x18TENSOR_ROLE_WEIGHT_SCALE\x10\x02\x12\x19\n\x15TENSOR_ROLE_LORA_DOWN\x10\x03\x12\x17\n\x13TENSOR_ROLE_LORA_UP\x10\x04\x12\x1a\n\x16TENSOR_ROLE_LORA_ALPHA\x10\x05*t\n\tTreeBasis\x12\x1a\n\x16TREE_BASIS_UNSPECIFIED\x10\x00\x12\x14\n\x10TREE_BASIS_LAYER\x10\x01\x12\x1d\n\x19TREE_BASIS_REPRESENTATION\x10\x02\x12\x16\n\x12TREE_BASIS_MOMENTS\x10\x03\x62\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'probestream.v1.types_pb2', globals())
@@ -25,12 +25,12 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _MANIFEST_METADATAENTRY._serialized_options = b'8\001'
   _MODELERROR_METADATAENTRY._options = None
   _MODELERROR_METADATAENTRY._serialized_options = b'8\001'
-  _DTYPE._serialized_start=1512
-  _DTYPE._serialized_end=1641
-  _TENSORROLE._serialized_start=1644
-  _TENSORROLE._serialized_end=1819
-  _TREEBASIS._serialized_start=1821
-  _TREEBASIS._serialized_end=1937
+  _DTYPE._serialized_start=1536
+  _DTYPE._serialized_end=1665
+  _TENSORROLE._serialized_start=1668
+  _TENSORROLE._serialized_end=1843
+  _TREEBASIS._serialized_start=1845
+  _TREEBASIS._serialized_end=1961
   _TENSORINFO._serialized_start=82
   _TENSORINFO._serialized_end=232
   _MANIFEST._serialized_start=235
@@ -42,13 +42,13 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _TENSORUSE._serialized_start=706
   _TENSORUSE._serialized_end=800
   _EMBEDDINGTARGET._serialized_start=802
-  _EMBEDDINGTARGET._serialized_end=893
-  _MODELERROR._serialized_start=896
-  _MODELERROR._serialized_end=1138
+  _EMBEDDINGTARGET._serialized_end=917
+  _MODELERROR._serialized_start=920
+  _MODELERROR._serialized_end=1162
   _MODELERROR_METADATAENTRY._serialized_start=520
   _MODELERROR_METADATAENTRY._serialized_end=579
-  _FLOATMATRIX._serialized_start=1140
-  _FLOATMATRIX._serialized_end=1219
-  _TREEMATCH._serialized_start=1222
-  _TREEMATCH._serialized_end=1509
+  _FLOATMATRIX._serialized_start=1164
+  _FLOATMATRIX._serialized_end=1243
+  _TREEMATCH._serialized_start=1246
+  _TREEMATCH._serialized_end=1533
 # @@protoc_insertion_point(module_scope)

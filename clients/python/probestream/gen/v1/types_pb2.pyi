@@ -25,12 +25,14 @@ TREE_BASIS_REPRESENTATION: TreeBasis
 TREE_BASIS_UNSPECIFIED: TreeBasis
 
 class EmbeddingTarget(_message.Message):
-    __slots__ = ["space_id", "uses"]
+    __slots__ = ["sketch", "space_id", "uses"]
+    SKETCH_FIELD_NUMBER: _ClassVar[int]
     SPACE_ID_FIELD_NUMBER: _ClassVar[int]
     USES_FIELD_NUMBER: _ClassVar[int]
+    sketch: str
     space_id: str
     uses: _containers.RepeatedCompositeFieldContainer[TensorUse]
-    def __init__(self, space_id: _Optional[str] = ..., uses: _Optional[_Iterable[_Union[TensorUse, _Mapping]]] = ...) -> None: ...
+    def __init__(self, space_id: _Optional[str] = ..., uses: _Optional[_Iterable[_Union[TensorUse, _Mapping]]] = ..., sketch: _Optional[str] = ...) -> None: ...
 
 class FloatMatrix(_message.Message):
     __slots__ = ["columns", "data", "rows"]

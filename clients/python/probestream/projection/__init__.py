@@ -1,0 +1,1 @@
+"""Projection of layers in this process, for weights that must not leave it."""

@@ -1,0 +1,47 @@
+import test from "ava";
+import { NotFoundError } from "../../../../src/errors/probestream-error.js";
+import { isConnectionLost, isUndone, toStoreError } from "../../../../src/vectors/stores/postgres/to-store-error.js";
+
+function fail(code: string, message = "it failed"): Error {
+  return Object.assign(new Error(message), code === "" ? {} : { code });
+}
+
+const outcomes = [
+  ["ECONNREFUSED", "unavailable", "SOURCE_UNAVAILABLE"],
+  ["08006", "unavailable", "SOURCE_UNAVAILABLE"],
+  ["57P01", "unavailable", "SOURCE_UNAVAILABLE"],
+  ["53300", "unavailable", "SOURCE_UNAVAILABLE"],
+  ["53100", "unavailable", "SOURCE_UNAVAILABLE"],
+  ["25006", "unavailable", "SOURCE_UNAVAILABLE"],
+  ["28P01", "access-denied", "ACCESS_DENIED"],
+  ["42501", "access-denied", "ACCESS_DENIED"],
+  ["3D000", "invalid-input", "FIELD_INVALID"],
+  ["22P05", "invalid-input", "FIELD_INVALID"],
+  ["42P01", "internal", "INTERNAL"],
+] as const;
+
+for (const [code, kind, reason] of outcomes) {
+  test(`the code ${code} of PostgreSQL is an error of the kind ${kind}, with the place and the server's words`, (t) => {
+    const cause = fail(code);
+    const error = toStoreError(cause, "db.example:5432/models");
+    t.like(error, { kind, reason, facts: { place: "db.example:5432/models", code } });
+    t.regex(error.message, /db\.example:5432\/models.*it failed/);
+    t.is(error.cause, cause);
+  });
+}
+
+test("a connection that broke is told from a statement that is wrong", (t) => {
+  for (const code of ["ECONNRESET", "EPIPE", "57P02", "57P03", "08003"]) t.true(isConnectionLost(fail(code)), code);
+  for (const message of ["Connection terminated unexpectedly", "timeout exceeded when trying to connect"])
+    t.true(isConnectionLost(fail("", message)), message);
+  t.true(isConnectionLost(new AggregateError([fail("ECONNREFUSED"), fail("ECONNREFUSED")])));
+  for (const code of ["42601", "57014", "23505", "40001"]) t.false(isConnectionLost(fail(code)), code);
+  t.false(isConnectionLost(new TypeError("no function")));
+  t.true(isUndone(fail("40P01")) && isUndone(fail("40001")));
+  t.false(isUndone(fail("57P01")));
+});
+
+test("an error of ours stays as it is", (t) => {
+  const error = new NotFoundError("SPACE_NOT_FOUND", "none");
+  t.is(toStoreError(error, "anywhere"), error);
+});
