@@ -78,6 +78,8 @@ export function readResidentSpace(tables: Tables, stored: StoredSpace): Resident
       space = now;
       known = undefined;
       remembered.clear();
+      // A product reads the rows of free slots as well, and the last ones may have been free since before they were seen.
+      segments.reserve(now.slotEnd);
       for (const slot of slots) {
         if (slot >= now.slotEnd) continue;
         const id = readSlot(slot);
