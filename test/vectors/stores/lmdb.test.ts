@@ -11,6 +11,7 @@ import { restoreSnapshot } from "../../../src/vectors/stores/lmdb/snapshot.js";
 import { type LmdbStore, openLmdbStore } from "../../../src/vectors/stores/lmdb.js";
 import { testVectorStore } from "../../contracts/vector-store.js";
 import { assertRefused } from "../../helpers/assert-refused.js";
+import { randomValues } from "../../helpers/random.js";
 import { createTemporaryFolder } from "../../helpers/temporary-folder.js";
 import { createRecord, createRecords, createSpace } from "../../helpers/vector-records.js";
 
@@ -79,6 +80,20 @@ test("what was begun before a store is closed is finished", async (t) => {
   await Promise.all(writes);
   await found;
   t.is((await (await openStore(t, folder)).listSpaces())[0]?.count, 20);
+});
+
+test("a search that is not done when a store is closed is given up, and ends its thread in peace", async (t) => {
+  const folder = await createTemporaryFolder(t);
+  const store = await openLmdbStore(folder, { threads: 1, drainMs: 100 });
+  await store.ensureSpace(space);
+  await store.upsert(spaceId, createRecords(2000));
+  // All records are ordered for each query: many seconds.
+  const found = store.search(spaceId, { vectors: randomValues(8 * 20_000, 1), k: 2000 });
+  const refused = assertRefused(t, () => found, { reason: "SHUTTING_DOWN", message: /closed during the search/ });
+  const begun = Date.now();
+  await store.close();
+  await refused;
+  t.true(Date.now() - begun < 4000);
 });
 
 test("what another process has acknowledged is found", async (t) => {

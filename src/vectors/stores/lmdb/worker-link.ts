@@ -17,7 +17,7 @@ export interface WorkerLink<C extends { [Name in keyof C]: Calls[string] }> {
     request: C[Name]["request"],
     transfer?: readonly ArrayBuffer[],
   ): Promise<C[Name]["response"]>;
-  /** Lets the thread end when it has answered; no call is taken any more. */
+  /** Lets the thread end when it has answered, however long that takes; no call is taken any more. */
   close(): Promise<void>;
 }
 
@@ -25,9 +25,6 @@ interface Running {
   readonly worker: Worker;
   readonly pending: Map<number, { resolve: (response: never) => void; reject: (error: unknown) => void }>;
 }
-
-/** How long a worker may take to finish what it is at, in milliseconds. */
-const stopMs = 5000;
 
 /**
  * Makes a line to a worker thread. The thread keeps the process alive only while somebody waits for it.
@@ -113,14 +110,15 @@ async function startWorker(module: URL, workerData: unknown, what: string, onEnd
   }
 }
 
-/** Lets a worker end by itself: onnxruntime aborts the whole process when its thread is terminated inside a `run`. */
+/**
+ * Lets a worker end by itself. It is never terminated: onnxruntime aborts the whole process when its thread goes inside a
+ * `run`, and a write would be cut off.
+ */
 async function stopWorker(worker: Worker): Promise<void> {
   if (worker.threadId < 0) return;
   worker.ref();
-  const timer = setTimeout(() => void worker.terminate(), stopMs);
   const ended = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
   const message: ToWorker = { call: undefined };
   worker.postMessage(message);
   await ended;
-  clearTimeout(timer);
 }
