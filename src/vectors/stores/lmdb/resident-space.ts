@@ -5,6 +5,7 @@ import type { Tables } from "./database.js";
 import { readFields } from "./field-counts.js";
 import { toId, toSlotKey, toSpaceRange } from "./keys.js";
 import { maskedBias, type Rows } from "./nearest-graph.js";
+import { createRemembered } from "./remembered.js";
 import { createSegments, type Segment } from "./segments.js";
 import type { StoredSpace } from "./space-table.js";
 import { decodeRecord, decodeVectorId } from "./stored-record.js";
@@ -32,8 +33,10 @@ export interface ResidentSpace {
   candidates(filter: Filter | undefined): readonly Candidates[];
 }
 
-/** Bytes of rows and biases that are remembered until the space changes, for filters that come again. */
+/** Bytes of filters, rows and biases that are remembered until the space changes, for filters that come again. */
 const rememberedBytes = 128 * 1024 ** 2;
+/** Filters that are remembered, at most. */
+const rememberedFilters = 1000;
 /** Of a segment of which a filter leaves less than this share, the rows are copied together. */
 const copiedShare = 1 / 8;
 
@@ -45,7 +48,7 @@ export function readResidentSpace(tables: Tables, stored: StoredSpace): Resident
   let space = stored;
   let columns = createColumns();
   let known: KnownFields | undefined;
-  const remembered = new Map<string, { readonly rows: readonly Candidates[]; readonly bytes: number }>();
+  const remembered = createRemembered<readonly Candidates[]>(rememberedBytes, rememberedFilters);
 
   const readSlot = (slot: number): string | undefined => {
     const value = tables.vectors.getBinaryFast(toSlotKey(number, slot));
@@ -99,20 +102,17 @@ export function readResidentSpace(tables: Tables, stored: StoredSpace): Resident
     candidates: (filter) => {
       const key = JSON.stringify(filter) ?? "";
       const found = remembered.get(key);
-      if (found !== undefined) return found.rows;
+      if (found !== undefined) return found;
       const matched = match(filter);
       const rows = segments.list.flatMap((segment) => {
         const own = matched.subarray(segment.first, Math.min(space.slotEnd, segment.first + segments.rowsPerSegment));
         return toCandidates(segment, own, width);
       });
-      const bytes = rows.reduce((sum, one) => sum + ownBytes(one), 0);
-      let total = [...remembered.values()].reduce((sum, one) => sum + one.bytes, bytes);
-      for (const [oldest, one] of remembered) {
-        if (total <= rememberedBytes) break;
-        total -= one.bytes;
-        remembered.delete(oldest);
-      }
-      remembered.set(key, { rows, bytes });
+      remembered.set(
+        key,
+        rows,
+        rows.reduce((sum, one) => sum + ownBytes(one), 0),
+      );
       return rows;
     },
   };
