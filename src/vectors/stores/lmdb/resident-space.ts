@@ -29,8 +29,11 @@ export interface ResidentSpace {
   rowOf(slot: number): Float32Array;
   /** Fields that records have. */
   fields(): KnownFields;
-  /** The rows that a filter leaves, segment by segment. */
-  candidates(filter: Filter | undefined): readonly Candidates[];
+  /**
+   * The rows that a filter leaves, segment by segment. The space must not follow the log meanwhile. Undefined if nobody
+   * waits any more.
+   */
+  candidates(filter: Filter | undefined, isGone: () => boolean): Promise<readonly Candidates[] | undefined>;
 }
 
 /** Bytes of filters, rows and biases that are remembered until the space changes, for filters that come again. */
@@ -62,13 +65,15 @@ export function readResidentSpace(tables: Tables, stored: StoredSpace): Resident
     return id;
   };
 
-  const match = (filter: Filter | undefined): Uint8Array => {
+  const match = async (filter: Filter | undefined, isGone: () => boolean): Promise<Uint8Array | undefined> => {
     const live = new Uint8Array(space.slotEnd);
     for (let slot = 0; slot < live.length; slot++) live[slot] = Number(ids[slot] !== undefined);
     if (filter === undefined) return live;
+    // At once, while the database is read as it was when the log was followed.
     const missing = columns.missing(filter);
     if (missing.length > 0) columns.add(missing, space.slotEnd, readAll(tables, number));
-    const matched = columns.match(filter, space.slotEnd);
+    const matched = await columns.match(filter, space.slotEnd, isGone);
+    if (matched === undefined) return undefined;
     for (let slot = 0; slot < live.length; slot++) live[slot] = (live[slot] as number) & (matched[slot] as number);
     return live;
   };
@@ -99,11 +104,12 @@ export function readResidentSpace(tables: Tables, stored: StoredSpace): Resident
       known ??= readFields(tables, number);
       return known;
     },
-    candidates: (filter) => {
+    candidates: async (filter, isGone) => {
       const key = JSON.stringify(filter) ?? "";
       const found = remembered.get(key);
       if (found !== undefined) return found;
-      const matched = match(filter);
+      const matched = await match(filter, isGone);
+      if (matched === undefined) return undefined;
       const rows = segments.list.flatMap((segment) => {
         const own = matched.subarray(segment.first, Math.min(space.slotEnd, segment.first + segments.rowsPerSegment));
         return toCandidates(segment, own, width);
