@@ -24,6 +24,8 @@ export interface WorkerLink<C extends { [Name in keyof C]: Calls[string] }> {
 interface Running {
   readonly worker: Worker;
   readonly pending: Map<number, { resolve: (response: never) => void; reject: (error: unknown) => void }>;
+  /** Somebody waits for the thread's end, also when no call is left. */
+  isAwaited: boolean;
 }
 
 /**
@@ -67,7 +69,7 @@ export function createWorkerLink<C extends { [Name in keyof C]: Calls[string] }>
     close: async () => {
       closed = true;
       const one = await running?.catch(() => undefined);
-      if (one !== undefined) await stopWorker(one.worker);
+      if (one !== undefined) await stopWorker(one);
     },
   };
 }
@@ -75,6 +77,7 @@ export function createWorkerLink<C extends { [Name in keyof C]: Calls[string] }>
 async function startWorker(module: URL, workerData: unknown, what: string, onEnd: () => void): Promise<Running> {
   const worker = new Worker(module, { workerData, name: what });
   const pending: Running["pending"] = new Map();
+  const running: Running = { worker, pending, isAwaited: false };
   let cause: unknown;
   await new Promise<void>((resolve, reject) => {
     const fail = (error: unknown): void => {
@@ -99,12 +102,12 @@ async function startWorker(module: URL, workerData: unknown, what: string, onEnd
     });
   });
   worker.unref();
-  return { worker, pending };
+  return running;
 
   function settle(message: Exclude<FromWorker, { type: "ready" | "failed" }>): void {
     const one = pending.get(message.call);
     pending.delete(message.call);
-    if (pending.size === 0) worker.unref();
+    if (pending.size === 0 && !running.isAwaited) worker.unref();
     if (message.type === "answer") one?.resolve(message.response as never);
     else one?.reject(fromPlainError(message.error));
   }
@@ -114,8 +117,10 @@ async function startWorker(module: URL, workerData: unknown, what: string, onEnd
  * Lets a worker end by itself. It is never terminated: onnxruntime aborts the whole process when its thread goes inside a
  * `run`, and a write would be cut off.
  */
-async function stopWorker(worker: Worker): Promise<void> {
+async function stopWorker(running: Running): Promise<void> {
+  const { worker } = running;
   if (worker.threadId < 0) return;
+  running.isAwaited = true;
   worker.ref();
   const ended = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
   const message: ToWorker = { call: undefined };
