@@ -59,6 +59,7 @@ export {
   type EmbedFilesOptions,
   embedFiles,
   type FileOutcome,
+  type ModelLocations,
 } from "./search/embed-files.js";
 export type { EmbedProgress } from "./search/embed-files-progress.js";
 export type {
@@ -137,6 +138,7 @@ export type {
 export { type FindModelsOptions, findModels } from "./weights/find-models.js";
 export type { LayerSpec, SelectedTensor, TensorInfo, TensorRole } from "./weights/layer.js";
 export { findLoraPairs } from "./weights/lora-pairs.js";
+export type { ModelContent } from "./weights/model-content.js";
 export { type ModelFile, type ModelOptions, openModel } from "./weights/model-file.js";
 export { readTensors } from "./weights/safetensors-file.js";
 export { parseSafetensorsHeader, readSafetensorsHeader } from "./weights/safetensors-header.js";

@@ -27,8 +27,11 @@ export interface Driver {
 /** Exit code of a driver that cannot run on this machine. */
 const cannotRun = 77;
 
-/** Longest time for one case, in milliseconds: the first includes a build. */
+/** Longest time for one case, in milliseconds. */
 const caseMs = 120_000;
+
+/** Longest time for a driver's first case, in milliseconds: it may build itself, with all of gRPC, on a busy machine. */
+const firstCaseMs = 900_000;
 
 const clients = join(repositoryRoot, "clients");
 
@@ -55,6 +58,7 @@ export function createDriver({ language, program, args }: DriverCommand): Driver
   let lines: AsyncIterator<string> | undefined;
   let errorText = "";
   let missing: string | undefined;
+  let hasAnswered = false;
 
   const start = (): { readonly child: ChildProcess; readonly lines: AsyncIterator<string> } => {
     if (child !== undefined && lines !== undefined && child.exitCode === null && child.signalCode === null) {
@@ -83,9 +87,10 @@ export function createDriver({ language, program, args }: DriverCommand): Driver
     run: async (request) => {
       const running = start();
       running.child.stdin?.write(`${JSON.stringify(request)}\n`);
-      const timer = setTimeout(() => running.child.kill("SIGKILL"), caseMs);
+      const timer = setTimeout(() => running.child.kill("SIGKILL"), hasAnswered ? caseMs : firstCaseMs);
       try {
         const { value, done } = await running.lines.next();
+        hasAnswered ||= done !== true;
         if (done !== true) return JSON.parse(value) as DriverOutcome;
       } finally {
         clearTimeout(timer);

@@ -5,19 +5,15 @@ import { credentials, status } from "@grpc/grpc-js";
 import { ProbestreamError } from "../../src/errors/probestream-error.js";
 import { EmbedModelRequestSchema, type PlannedModel } from "../../src/gen/probestream/v1/embedding_service_pb.js";
 import { ManifestSchema } from "../../src/gen/probestream/v1/types_pb.js";
-import { connect, type ProbestreamClient } from "../../src/rpc/client.js";
+import type { Dtype } from "../../src/linalg/dtype.js";
 import { fromModelEmbedding } from "../../src/rpc/convert/embedding.js";
 import { fromModelError } from "../../src/rpc/convert/error.js";
-import type { ExpertInfo } from "../../src/rpc/convert/expert.js";
 import { toKind } from "../../src/rpc/from-status.js";
 import { encodeMessage } from "../../src/rpc/service-definition.js";
 import { toCode } from "../../src/rpc/to-status.js";
-import { embedFiles } from "../../src/search/embed-files.js";
-import type { PortResult } from "../../src/search/embed-port.js";
-import { type AskRoute, routeFile } from "../../src/search/route-file.js";
-import type { IndexFacts } from "../../src/vectors/index-facts.js";
-import { type ModelFile, openModel } from "../../src/weights/model-file.js";
+import { readTensors } from "../../src/weights/safetensors-file.js";
 import { openRawClient, type UploadAnswer } from "../../test/helpers/rpc-client.js";
+import { type Client, connect, EmbedResult, type ExpertInfo, type Index, type Model } from "../typescript/src/index.js";
 import type { CaseStep, Json, JsonObject } from "./conformance-case.js";
 import { createRetrievalVerbs } from "./typescript-retrieval.js";
 
@@ -69,10 +65,7 @@ interface Source {
   readonly id?: string;
 }
 
-/** Bytes of a layer that are sent to ask where it belongs. */
-const mostRouteBytes = 3 * 1024 * 1024;
-
-type Verb = (client: ProbestreamClient, args: Args, connection: Connection) => Promise<Json>;
+type Verb = (client: Client, args: Args, connection: Connection) => Promise<Json>;
 
 const retrievalVerbs = createRetrievalVerbs(toError);
 
@@ -81,14 +74,15 @@ const verbs: Readonly<Record<string, Verb>> = {
   raw_embed: (_, args, { target }) => embedRaw(target, args),
   route,
   experts: async (client) => {
-    const { experts, unusable } = await client.listExperts();
+    const { experts, unusable } = await client.experts();
     return {
       experts: experts.map(toExpert),
       unusable: unusable.map(({ name, error }) => ({ name, error: toError(error) })),
     };
   },
+  get_expert: async (client, { expert = "" }) => ({ expert: toExpert(await client.getExpert(expert)) }),
   server_info: async (client) => {
-    const { version, limits, backends } = await client.serverInfo();
+    const { version, limits, backends, store, textEncoders } = await client.serverInfo();
     return {
       version,
       limits: {
@@ -97,55 +91,54 @@ const verbs: Readonly<Record<string, Verb>> = {
         segment_bytes: limits.segmentBytes,
       },
       backends: backends.map(({ name, available }) => ({ name, available })),
+      text_encoders: [...textEncoders],
+      store,
     };
   },
 };
 
-async function embed(client: ProbestreamClient, args: Args): Promise<Json> {
+async function embed(client: Client, args: Args): Promise<Json> {
   const { sources = [], experts = [], texts, index, cancel_after_bytes: cancelAfter, deadline_ms: deadlineMs } = args;
-  const locations = sources.map(({ path, url }) => {
-    const location = path ?? url;
-    if (location === undefined) throw new Unsupported("this client takes paths and URLs alone");
-    return location;
-  });
+  const models = await Promise.all(sources.map(toModel));
   const controller = new AbortController();
-  const timer =
-    deadlineMs === undefined
-      ? undefined
-      : setTimeout(() => controller.abort(new Ended("DEADLINE_EXCEEDED")), deadlineMs);
-  const results: Json[] = sources.map(() => null);
   let [calls, bytesSent] = [0, 0];
   try {
-    for await (const { index: at, outcome } of embedFiles(locations, client, {
+    const outcomes = await client.embed(models, {
       experts,
-      ...(texts !== undefined && {
-        texts: { rows: texts.length, columns: texts[0]?.length ?? 0, values: Float32Array.from(texts.flat()) },
-      }),
-      ...(index !== undefined && {
-        index: (model: ModelFile, location: string) => ({
-          modelId: sources[locations.indexOf(location)]?.id ?? location,
-          claims: Object.fromEntries(model.metadata),
-          ...(index as Omit<IndexFacts, "modelId">),
-        }),
-      }),
+      texts,
+      deadlineMs,
+      ...(index !== undefined && { index: index as Index }),
       signal: controller.signal,
       onProgress: (progress) => {
         calls++;
         bytesSent = progress.bytesSent;
         if (cancelAfter !== undefined && bytesSent >= cancelAfter) controller.abort(new Ended("CANCELLED"));
       },
-    })) {
-      // Models are named for their files; a name of their own goes no further than this program.
-      const modelId = sources[at]?.id ?? locations[at] ?? "";
-      results[at] = {
-        model_id: modelId,
-        ...(outcome instanceof ProbestreamError ? { error: toError(outcome) } : toResult(outcome)),
-      };
-    }
-  } finally {
-    clearTimeout(timer);
+    });
+    const results = outcomes.map((outcome, at) =>
+      outcome instanceof EmbedResult
+        ? toResult(outcome)
+        : { model_id: sources[at]?.id ?? sources[at]?.path ?? "", error: toError(outcome) },
+    );
+    return { results, progress: { calls, bytes_sent: bytesSent } };
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "TimeoutError") throw new Ended("DEADLINE_EXCEEDED");
+    throw error;
   }
-  return { results, progress: { calls, bytes_sent: bytesSent } };
+}
+
+/** A source as the client takes it. */
+async function toModel({ path, url, bytes, arrays, id }: Source): Promise<Model> {
+  if (path !== undefined) return { path, id };
+  if (url !== undefined) return { url, id };
+  if (bytes !== undefined) return { bytes: await readFile(bytes), id };
+  if (arrays === undefined) throw new Unsupported("this client knows no such source");
+  const { tensors, metadata } = await readTensors(arrays);
+  const byName = Array.from(tensors.values(), ({ name, dtype, shape, bytes: data }) => {
+    if (dtype === "F32") return [name, { shape, data: new Float32Array(data.buffer) }] as const;
+    return [name, { shape, data, dtype: dtype as Dtype }] as const;
+  });
+  return { arrays: Object.fromEntries(byName), metadata: Object.fromEntries(metadata), id };
 }
 
 async function embedRaw(target: string, { manifest = {}, messages = [] }: Args): Promise<Json> {
@@ -189,24 +182,18 @@ function toRawResults({ response, failure }: UploadAnswer): Json {
   return {
     stopped_early: response.stoppedEarly,
     results: response.results.map(({ modelId, outcome }) => {
-      if (outcome.case === "embedding") return { model_id: modelId, ...toResult(fromModelEmbedding(outcome.value)) };
+      if (outcome.case === "embedding") return toResult(new EmbedResult(modelId, fromModelEmbedding(outcome.value)));
       if (outcome.case !== "error") throw new Error("an empty result");
       return { model_id: modelId, error: toError(fromModelError(outcome.value, toKind(outcome.value.code))) };
     }),
   };
 }
 
-async function route(client: ProbestreamClient, { source, experts = [] }: Args): Promise<Json> {
-  const location = source?.path ?? source?.url;
-  if (location === undefined) throw new Unsupported("this client routes paths and URLs alone");
-  const model = await openModel(location);
-  const { tensors, metadata } = model;
-  const ask: AskRoute = (prefixes) =>
-    client.route({ modelId: location, uploadId: "", tensors, metadata, experts, prefixes, hints: [] });
-  const { answer } = await routeFile(model, ask, { maxBytes: mostRouteBytes }).finally(() => model.close());
+async function route(client: Client, { source = {}, experts = [] }: Args): Promise<Json> {
+  const { decision, candidates } = await client.route(await toModel(source), { experts });
   return {
-    decision: answer.decision.replace("-", "_"),
-    candidates: answer.candidates.map(({ spaceId, expertName, isPossible }) => ({
+    decision: decision.replace("-", "_"),
+    candidates: candidates.map(({ spaceId, expertName, isPossible }) => ({
       space_id: spaceId,
       expert_name: expertName,
       possible: isPossible,
@@ -214,16 +201,18 @@ async function route(client: ProbestreamClient, { source, experts = [] }: Args):
   };
 }
 
-function toResult({ embeddings, bytesReceived, bytesTotal, weightsHash, indexedId }: PortResult): JsonObject {
+function toResult(result: EmbedResult): JsonObject {
+  const { modelId, embeddings, bytesReceived, bytesTotal, weightsHash, indexedId } = result;
   return {
-    embeddings: embeddings.map(({ spaceId, expertName, representation, cosines, logits, probabilities, labels }) => ({
-      space_id: spaceId,
-      expert_name: expertName,
-      representation: [...representation],
-      text_cosines: [...cosines],
-      label_logits: [...logits],
-      label_probabilities: [...probabilities],
-      labels: [...labels],
+    model_id: modelId,
+    embeddings: embeddings.map((one) => ({
+      space_id: one.spaceId,
+      expert_name: one.expertName,
+      representation: [...one.representation],
+      text_cosines: [...one.textCosines],
+      label_logits: [...one.labelLogits],
+      label_probabilities: [...one.labelProbabilities],
+      labels: [...one.labels],
     })),
     bytes_received: bytesReceived,
     bytes_total: bytesTotal,
@@ -257,20 +246,17 @@ function toExpert({ name, spaceId, objective, layer, representationWidth, textWi
   };
 }
 
-async function openClient({ target, tls, token, deadline_ms: deadlineMs }: Connection): Promise<ProbestreamClient> {
-  if (token !== undefined) throw new Unsupported("this client sends no token yet");
+async function openClient({ target, tls, token, deadline_ms: deadlineMs }: Connection): Promise<Client> {
   const read = async (path: string | undefined): Promise<Buffer | undefined> =>
     path === undefined ? undefined : readFile(path);
-  return connect({
-    target,
-    ...(tls !== undefined && {
-      tls: {
-        authority: await read(tls.authority),
-        certificate: await read(tls.certificate),
-        privateKey: await read(tls.private_key),
-      },
-    }),
-    ...(deadlineMs !== undefined && { deadlineMs }),
+  return connect(target, {
+    token,
+    deadlineMs,
+    tls: tls && {
+      authority: await read(tls.authority),
+      certificate: await read(tls.certificate),
+      privateKey: await read(tls.private_key),
+    },
   });
 }
 

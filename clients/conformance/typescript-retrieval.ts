@@ -1,16 +1,17 @@
 import { fromJson, type JsonValue } from "@bufbuild/protobuf";
 import { ProbestreamError } from "../../src/errors/probestream-error.js";
 import { FilterSchema } from "../../src/gen/probestream/v1/catalogue_service_pb.js";
-import type {
-  Example,
-  FullRecord,
-  ModelRecord,
-  RecordSelection,
-  RetrievalQuery,
-} from "../../src/retrieval/retrieval-port.js";
-import type { ProbestreamClient } from "../../src/rpc/client.js";
 import { fromWireFilter } from "../../src/rpc/convert/filter.js";
-import type { Filter, Scalar } from "../../src/vectors/filter.js";
+import type {
+  Client,
+  Filter,
+  ModelExample,
+  ModelRecord,
+  NewModelRecord,
+  Query,
+  Scalar,
+  Selection,
+} from "../typescript/src/index.js";
 import type { Json, JsonObject } from "./conformance-case.js";
 
 /** An error as drivers write it down. */
@@ -69,8 +70,8 @@ interface Args {
 /** The verbs of retrieval and of the catalogue, as cases name them. */
 export function createRetrievalVerbs(
   toError: ToError,
-): Readonly<Record<string, (client: ProbestreamClient, args: JsonObject) => Promise<Json>>> {
-  const verbs: Readonly<Record<string, (client: ProbestreamClient, args: Args) => Promise<Json>>> = {
+): Readonly<Record<string, (client: Client, args: JsonObject) => Promise<Json>>> {
+  const verbs: Readonly<Record<string, (client: Client, args: Args) => Promise<Json>>> = {
     retrieve: async (client, { queries, with_records: withRecords = false }) => {
       const answers = await client.retrieve(queries.map(toQuery), { withRecords });
       return {
@@ -93,10 +94,9 @@ export function createRetrievalVerbs(
       };
     },
     classify: async (client, { models, labels, experts, mode, top }) => {
-      const answers = await client.classify({
-        models: models.map(toExample).flatMap((example) => ("text" in example ? [] : [example])),
-        ...(labels !== undefined && { labels }),
-        ...(experts !== undefined && { experts }),
+      const answers = await client.classify(models.map(toModelExample), {
+        labels,
+        experts,
         ...(mode !== undefined && { mode: mode === "one_of_many" ? "one-of-many" : "any-of-many" }),
         top,
       });
@@ -128,7 +128,7 @@ export function createRetrievalVerbs(
       };
     },
     spaces: async (client) => {
-      const { store, spaces } = await client.listSpaces();
+      const { store, spaces } = await client.spaces();
       return {
         store,
         spaces: spaces.map(({ spaceId, expertName, width, state, count, isExpertPresent }) => ({
@@ -142,35 +142,31 @@ export function createRetrievalVerbs(
       };
     },
     get: async (client, { model_ids: modelIds = [], weights_hashes: weightsHashes = [], spaces = [] }) => ({
-      records: (await client.getModels({ modelIds, weightsHashes, spaces })).map(toFullRecord),
+      records: (await client.get(modelIds, { weightsHashes, spaces })).map(toFullRecord),
     }),
     list: async (client, args) => {
-      const records: ModelRecord[] = [];
-      let pageToken = "";
-      do {
-        const page = await client.listModels({ ...toSelection(args), pageSize: args.page_size, pageToken });
-        records.push(...page.records);
-        pageToken = page.nextPageToken;
-      } while (pageToken !== "");
-      return { records: records.map(toRecord) };
+      const records: JsonObject[] = [];
+      for await (const record of client.list({ ...toSelection(args), pageSize: args.page_size })) {
+        records.push(toRecord(record));
+      }
+      return { records };
     },
-    update: async (client, { model_id: id, set = {}, remove = [] }) => {
-      const patch = { ...set, ...Object.fromEntries(remove.map((name) => [name, null])) };
-      return { records: (await client.updateModel(id, patch)).map(toRecord) };
-    },
+    update: async (client, { model_id: id, set, remove }) => ({
+      records: (await client.update(id, { set, remove })).map(toRecord),
+    }),
     delete: async (client, { model_ids: ids = [], space }) => ({
-      deleted_count: await client.deleteModels(ids, space),
+      deleted_count: await client.delete(ids, { space }),
     }),
     export: async (client, args) => {
       const records: JsonObject[] = [];
-      for await (const batch of client.exportModels(toSelection(args))) records.push(...batch.map(toFullRecord));
+      for await (const record of client.export(toSelection(args))) records.push(toFullRecord(record));
       return { records };
     },
-    import_records: async (client, { records, space_id: spaceId, expert_name: expertName = "", fill = false }) => ({
-      imported_count: await client.importModels({ spaceId, expertName, fill }, oneBatch(records)),
+    import_records: async (client, { records, space_id: spaceId, expert_name: expertName, fill }) => ({
+      imported_count: await client.importRecords(records.map(toNewRecord), { spaceId, expertName, fill }),
     }),
     switch_spaces: async (client, { serve = [], retire = [] }) => {
-      await client.switchSpaces({ serve, retire });
+      await client.switchSpaces(serve, retire);
       return {};
     },
     drop_space: async (client, { space_id: space }) => {
@@ -181,29 +177,16 @@ export function createRetrievalVerbs(
   return Object.fromEntries(
     Object.entries(verbs).map(([name, verb]) => [
       name,
-      (client: ProbestreamClient, args: JsonObject) => verb(client, args as unknown as Args),
+      (client: Client, args: JsonObject) => verb(client, args as unknown as Args),
     ]),
   );
 }
 
-async function* oneBatch(records: readonly WrittenRecord[]): AsyncGenerator<readonly FullRecord[]> {
-  const now = Date.now();
-  yield records.map(({ model_id: id, representation, metadata = {} }) => ({
-    id,
-    spaceId: "",
-    vector: Float32Array.from(representation),
-    weightsHash: "",
-    fileHash: "",
-    tree: "",
-    base: "",
-    metadata,
-    claims: {},
-    createdMs: now,
-    updatedMs: now,
-  }));
+function toNewRecord({ model_id: modelId, representation, metadata = {} }: WrittenRecord): NewModelRecord {
+  return { modelId, representation: Float32Array.from(representation), metadata };
 }
 
-function toSelection({ space, filter }: Args): RecordSelection {
+function toSelection({ space, filter }: Args): Selection {
   return { space, filter: toFilter(filter) };
 }
 
@@ -211,29 +194,30 @@ function toFilter(filter: JsonObject | undefined): Filter | undefined {
   return filter === undefined ? undefined : fromWireFilter(fromJson(FilterSchema, filter as JsonValue));
 }
 
-function toQuery(query: WrittenQuery): RetrievalQuery {
+function toQuery(query: WrittenQuery): Query {
   const { positives = [], negatives = [], k, filter, experts, min_score: minScore, min_cosine: minCosine } = query;
   return {
     positives: positives.map(toExample),
     negatives: negatives.map(toExample),
-    ...(k !== undefined && { k }),
     filter: toFilter(filter),
-    ...(experts !== undefined && { experts }),
-    minScore,
-    minCosine,
+    ...{ k, experts, minScore, minCosine },
   };
 }
 
-function toExample({ text, model_id: modelId, representation }: WrittenExample): Example {
-  if (text !== undefined) return { text };
-  if (modelId !== undefined) return { modelId };
-  const { space_id: spaceId = "", values = [] } = representation ?? {};
-  return { spaceId, representation: Float32Array.from(values) };
+function toExample(example: WrittenExample): string | ModelExample {
+  return example.text ?? toModelExample(example);
 }
 
-function toRecord({ id, spaceId, weightsHash, fileHash, tree, base, metadata, claims }: ModelRecord): JsonObject {
+function toModelExample({ model_id: modelId, representation }: WrittenExample): ModelExample {
+  if (modelId !== undefined) return { modelId };
+  const { space_id: spaceId = "", values = [] } = representation ?? {};
+  return { spaceId, representation: values };
+}
+
+function toRecord(record: ModelRecord): JsonObject {
+  const { modelId, spaceId, weightsHash, fileHash, tree, base, metadata, claims } = record;
   return {
-    model_id: id,
+    model_id: modelId,
     space_id: spaceId,
     weights_hash: weightsHash,
     file_hash: fileHash,
@@ -244,6 +228,6 @@ function toRecord({ id, spaceId, weightsHash, fileHash, tree, base, metadata, cl
   };
 }
 
-function toFullRecord(record: FullRecord): JsonObject {
-  return { ...toRecord(record), representation: [...record.vector] };
+function toFullRecord(record: ModelRecord): JsonObject {
+  return { ...toRecord(record), representation: [...(record.representation ?? [])] };
 }

@@ -6,9 +6,10 @@ import {
   type MessageInitShape,
   type MessageShape,
 } from "@bufbuild/protobuf";
-import type { Client, ClientWritableStream, ServiceError } from "@grpc/grpc-js";
+import type { Client, ClientWritableStream, Metadata, ServiceError } from "@grpc/grpc-js";
 import { AbortedError } from "../errors/probestream-error.js";
 import { fromStatus } from "./from-status.js";
+import { retryReads } from "./retry-reads.js";
 import { toMethodDefinition } from "./service-definition.js";
 
 /** Calls of a connection, with errors as our classes. */
@@ -34,33 +35,52 @@ export interface ClientChannel {
   ): Promise<MessageShape<O>>;
 }
 
-/**
- * Wraps a connection.
- *
- * @param deadlineMs how long a unary call may take, and a stream may stand still.
- */
-export function createClientChannel(client: Client, target: string, deadlineMs: number): ClientChannel {
+/** How calls are made. */
+export interface ChannelOptions {
+  /** How long a unary call may take, all attempts together, and a stream may stand still, in milliseconds. */
+  readonly deadlineMs: number;
+  /** Further attempts of calls that only read, where the server cannot be reached. */
+  readonly retries: number;
+  /** What goes along with each call. */
+  readonly createMetadata: () => Metadata;
+}
+
+/** Wraps a connection. */
+export function createClientChannel(
+  client: Client,
+  target: string,
+  { deadlineMs, retries, createMetadata }: ChannelOptions,
+): ClientChannel {
   return {
     target,
-    unary: (method, request, signal) => {
+    unary: async <I extends DescMessage, O extends DescMessage>(
+      method: DescMethodUnary<I, O>,
+      request: MessageInitShape<I>,
+      signal?: AbortSignal,
+    ): Promise<MessageShape<O>> => {
       const { path, requestSerialize, responseDeserialize } = toMethodDefinition(method);
-      return new Promise((resolve, reject) => {
-        signal?.throwIfAborted();
-        const call = client.makeUnaryRequest(
-          path,
-          requestSerialize,
-          responseDeserialize,
-          create(method.input, request),
-          { deadline: Date.now() + deadlineMs },
-          (error, response) => {
-            signal?.removeEventListener("abort", cancel);
-            if (error !== null) reject(fromStatus(error, target));
-            else if (response !== undefined) resolve(response);
-          },
-        );
-        const cancel = (): void => call.cancel();
-        signal?.addEventListener("abort", cancel, { once: true });
-      });
+      const message = create(method.input, request);
+      const endMs = Date.now() + deadlineMs;
+      const attempt = (): Promise<MessageShape<O>> =>
+        new Promise((resolve, reject) => {
+          signal?.throwIfAborted();
+          const call = client.makeUnaryRequest(
+            path,
+            requestSerialize,
+            responseDeserialize,
+            message,
+            createMetadata(),
+            { deadline: endMs },
+            (error, response) => {
+              signal?.removeEventListener("abort", cancel);
+              if (error !== null) reject(fromStatus(error, target));
+              else if (response !== undefined) resolve(response);
+            },
+          );
+          const cancel = (): void => call.cancel();
+          signal?.addEventListener("abort", cancel, { once: true });
+        });
+      return retryReads(method, attempt, { retries, endMs, signal });
     },
 
     serverStreaming: async function* serverStreaming(method, request, signal) {
@@ -71,6 +91,7 @@ export function createClientChannel(client: Client, target: string, deadlineMs: 
         requestSerialize,
         responseDeserialize,
         create(method.input, request),
+        createMetadata(),
       );
       const cancel = (): void => call.cancel();
       signal?.addEventListener("abort", cancel, { once: true });
@@ -106,13 +127,20 @@ export function createClientChannel(client: Client, target: string, deadlineMs: 
       const cancel = (): void => call?.cancel();
       const still = createStillTimer(deadlineMs, cancel);
       const answer = new Promise<MessageShape<typeof method.output>>((resolve, reject) => {
-        call = client.makeClientStreamRequest(path, requestSerialize, responseDeserialize, (error, response) => {
-          isAnswered = true;
-          answered();
-          wake();
-          if (error !== null) reject(still.error(target) ?? fromStatus(error, target));
-          else if (response !== undefined) resolve(response);
-        });
+        const metadata = createMetadata();
+        call = client.makeClientStreamRequest(
+          path,
+          requestSerialize,
+          responseDeserialize,
+          metadata,
+          (error, response) => {
+            isAnswered = true;
+            answered();
+            wake();
+            if (error !== null) reject(still.error(target) ?? fromStatus(error, target));
+            else if (response !== undefined) resolve(response);
+          },
+        );
       });
       // It is waited for at the end; a failure before that shows at the next write.
       answer.catch(() => {});

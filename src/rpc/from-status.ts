@@ -2,7 +2,13 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import { type ServiceError, status } from "@grpc/grpc-js";
 import { fromPlainError } from "../errors/plain-error.js";
-import { AbortedError, type ErrorKind, type ProbestreamError, UnavailableError } from "../errors/probestream-error.js";
+import {
+  AbortedError,
+  AccessDeniedError,
+  type ErrorKind,
+  type ProbestreamError,
+  UnavailableError,
+} from "../errors/probestream-error.js";
 import { ErrorInfoSchema } from "../gen/google/rpc/error_details_pb.js";
 import { StatusSchema } from "../gen/google/rpc/status_pb.js";
 import { cleanDetails } from "./clean-details.js";
@@ -52,6 +58,13 @@ export function fromStatus(error: ServiceError, target: string): ProbestreamErro
         "FOOTER_MISSING",
         `the call to ${target} ended early: ${error.details}`,
         {},
+        { cause: error },
+      );
+    case status.UNAUTHENTICATED:
+      return new AccessDeniedError(
+        "ACCESS_DENIED",
+        `${target} does not know who is asking: ${error.details}. Check the token.`,
+        { target },
         { cause: error },
       );
     case status.UNIMPLEMENTED:

@@ -1,35 +1,17 @@
 import { isIP } from "node:net";
-import type { DescService } from "@bufbuild/protobuf";
-import { Server, ServerCredentials, type UntypedServiceImplementation } from "@grpc/grpc-js";
-import { HealthImplementation } from "grpc-health-check";
-import { InvalidInputError, PreconditionError, UnavailableError } from "../errors/probestream-error.js";
-import { file_google_rpc_error_details } from "../gen/google/rpc/error_details_pb.js";
-import { file_health_v1_health } from "../gen/health/v1/health_pb.js";
-import { CatalogueService, file_probestream_v1_catalogue_service } from "../gen/probestream/v1/catalogue_service_pb.js";
-import { EmbeddingService, file_probestream_v1_embedding_service } from "../gen/probestream/v1/embedding_service_pb.js";
-import { ExpertService, file_probestream_v1_expert_service } from "../gen/probestream/v1/expert_service_pb.js";
-import { file_probestream_v1_retrieval_service, RetrievalService } from "../gen/probestream/v1/retrieval_service_pb.js";
-import { file_probestream_v1_server_service, ServerService } from "../gen/probestream/v1/server_service_pb.js";
+import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { InvalidInputError, UnavailableError } from "../errors/probestream-error.js";
 import { createIndexer } from "../retrieval/create-indexer.js";
-import { createRetrieval } from "../retrieval/create-retrieval.js";
 import { defaultRetrievalLimits, type RetrievalLimits } from "../retrieval/limits.js";
-import type { RetrievalPort } from "../retrieval/retrieval-port.js";
 import { assertCatalogue } from "../search/assert-catalogue.js";
 import { type Embedder, type EmbedderOptions, startEmbedder } from "../search/embedder.js";
 import type { TextEncoder } from "../text/text-encoder.js";
 import type { VectorStore } from "../vectors/vector-store.js";
-import { queuedMessages, toClientStreamingHandler, toServerStreamingHandler, toUnaryHandler } from "./call.js";
+import { addServices } from "./add-services.js";
+import { queuedMessages } from "./call.js";
 import { cleanDetails } from "./clean-details.js";
 import { protocolWindowBytes, setReceiveWindow } from "./receive-window.js";
-import { toServiceDefinition } from "./service-definition.js";
-import { createCatalogueService } from "./services/catalogue-service.js";
-import { createEmbeddingService } from "./services/embedding-service.js";
-import { createExpertService } from "./services/expert-service.js";
-import { addReflection } from "./services/reflection.js";
-import { createRetrievalService } from "./services/retrieval-service.js";
-import { createServerService } from "./services/server-service.js";
 import type { ReportFault } from "./to-status.js";
-import { version } from "./version.js";
 import { type WindowRange, widenWindow } from "./widen-window.js";
 
 /** Certificates of a server, as PEM. */
@@ -133,66 +115,16 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     "grpc.keepalive_timeout_ms": 20_000,
     "grpc.max_connection_idle_ms": 300_000,
   });
-  const embedding = createEmbeddingService(embedder, closing.signal, report);
-  const experts = createExpertService(embedder, report);
-  const retrieval = toRetrieval(embedder, store, encoders, retrievalLimits);
-  const searching = createRetrievalService(retrieval, retrievalLimits, report);
-  const { streamIdleMs } = embedder.limits;
-  const keeping = createCatalogueService(retrieval, { streamIdleMs, closing: closing.signal });
-  const info = createServerService(embedder, {
-    version,
+  const health = addServices(server, {
+    embedder,
+    store,
+    encoders,
+    retrievalLimits,
+    report,
+    closing: closing.signal,
     maxMessageBytes,
     processCount: options.processCount ?? 1,
-    retrievalLimits,
-    store: store?.description ?? "",
-    textEncoders: encoders.map(({ identity }) => identity),
   });
-  addService(server, EmbeddingService, {
-    planEmbedding: toUnaryHandler(embedding.planEmbedding, report),
-    embedModel: toClientStreamingHandler(embedding.embedModel, report),
-    getProbes: toServerStreamingHandler(embedding.getProbes, report),
-    embedProjection: toUnaryHandler(embedding.embedProjection, report),
-  });
-  addService(server, ExpertService, {
-    listExperts: toUnaryHandler(experts.listExperts, report),
-    getExpert: toUnaryHandler(experts.getExpert, report),
-    routeModel: toUnaryHandler(experts.routeModel, report),
-  });
-  addService(server, RetrievalService, {
-    batchRetrieve: toUnaryHandler(searching.batchRetrieve, report),
-    classify: toUnaryHandler(searching.classify, report),
-    findDuplicates: toUnaryHandler(searching.findDuplicates, report),
-  });
-  addService(server, CatalogueService, {
-    listSpaces: toUnaryHandler(keeping.listSpaces, report),
-    switchSpaces: toUnaryHandler(keeping.switchSpaces, report),
-    dropSpace: toUnaryHandler(keeping.dropSpace, report),
-    getModels: toUnaryHandler(keeping.getModels, report),
-    listModels: toUnaryHandler(keeping.listModels, report),
-    updateModel: toUnaryHandler(keeping.updateModel, report),
-    deleteModels: toUnaryHandler(keeping.deleteModels, report),
-    exportModels: toServerStreamingHandler(keeping.exportModels, report),
-    importModels: toClientStreamingHandler(keeping.importModels, report),
-  });
-  addService(server, ServerService, { getServerInfo: toUnaryHandler(info.getServerInfo, report) });
-  const services = ["", EmbeddingService.typeName, ExpertService.typeName, ServerService.typeName];
-  // Without a store they answer every call with an error.
-  const ofStore = [RetrievalService.typeName, CatalogueService.typeName];
-  const health = new HealthImplementation({
-    ...toStatuses(ofStore, store === undefined ? "NOT_SERVING" : "SERVING"),
-    ...toStatuses(services, "SERVING"),
-  });
-  health.addToServer(server);
-  addReflection(server, [
-    file_probestream_v1_embedding_service,
-    file_probestream_v1_expert_service,
-    file_probestream_v1_retrieval_service,
-    file_probestream_v1_catalogue_service,
-    file_probestream_v1_server_service,
-    file_health_v1_health,
-    // So that tools can read the details of a failed call.
-    file_google_rpc_error_details,
-  ]);
 
   try {
     const setWindows =
@@ -208,7 +140,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       port: bound,
       embedder,
       close: async (graceMs = defaultGraceMs) => {
-        for (const name of [...services, ...ofStore]) health.setStatus(name, "NOT_SERVING");
+        health.stop();
         await shutDown(server, closing, graceMs);
         await embedder.close();
       },
@@ -217,39 +149,6 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     await embedder.close();
     throw error;
   }
-}
-
-/** What searches and keeps the catalogue; throws where there is none. */
-function toRetrieval(
-  { catalogue, memory }: Embedder,
-  store: VectorStore | undefined,
-  encoders: readonly TextEncoder[],
-  limits: RetrievalLimits,
-): () => RetrievalPort {
-  if (store === undefined) {
-    return () => {
-      throw new PreconditionError(
-        "STORE_MISSING",
-        "the server keeps no catalogue of models; start it with --store, or ask another",
-      );
-    };
-  }
-  const retrieval = createRetrieval({
-    store,
-    catalogue,
-    encoders,
-    limits,
-    admit: (bytes, what, kind) => memory.reserve(bytes, what, kind === "head" ? "expert" : "plan"),
-  });
-  return () => retrieval;
-}
-
-function toStatuses<S>(names: readonly string[], status: S): Record<string, S> {
-  return Object.fromEntries(names.map((name) => [name, status]));
-}
-
-function addService(server: Server, service: DescService, handlers: UntypedServiceImplementation): void {
-  server.addService(toServiceDefinition(service), handlers);
 }
 
 async function bind(server: Server, host: string, port: number, tls: ServerTls | undefined): Promise<number> {

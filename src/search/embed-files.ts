@@ -4,6 +4,7 @@ import { toProbestreamError } from "../errors/plain-error.js";
 import { ProbestreamError } from "../errors/probestream-error.js";
 import type { IndexFacts } from "../vectors/index-facts.js";
 import { isHttpUrl, parseHttpUrl, toDisplayUrl } from "../weights/http-url.js";
+import type { ModelContent } from "../weights/model-content.js";
 import { type ModelFile, type ModelOptions, openModel } from "../weights/model-file.js";
 import { type Batcher, createBatcher } from "./embed-files-batcher.js";
 import { createPermits } from "./embed-files-permits.js";
@@ -25,11 +26,11 @@ export interface EmbedFilesOptions {
   /** Headers and tokens by location, so that each server is told its own only. Default none. */
   readonly modelOptions?: ((location: string) => Omit<ModelOptions, "signal">) | undefined;
   /**
-   * What is to be known of a model in the catalogue, asked for when the model is opened; undefined for one that is not to
-   * be indexed. What it throws is that model's error. Default: none is indexed.
+   * What is to be known of a model in the catalogue, asked for when the model is opened, with its location (or name) and
+   * its place; undefined for one that is not to be indexed. What it throws is that model's error. Default: none is indexed.
    */
   readonly index?:
-    | ((model: ModelFile, location: string) => IndexFacts | undefined | Promise<IndexFacts | undefined>)
+    | ((model: ModelFile, location: string, place: number) => IndexFacts | undefined | Promise<IndexFacts | undefined>)
     | undefined;
   /** Further attempts after a failure that may pass, as long as none of them gets on. Default 6: some 10 seconds. */
   readonly retries?: number | undefined;
@@ -39,11 +40,14 @@ export interface EmbedFilesOptions {
   readonly onProgress?: ((progress: EmbedProgress) => void) | undefined;
 }
 
+/** Paths and URLs, or models in memory. */
+export type ModelLocations = Iterable<string | ModelContent> | AsyncIterable<string | ModelContent>;
+
 /** What became of one file. */
 export interface FileOutcome {
   /** Place among the locations, from 0. */
   readonly index: number;
-  /** Path or URL, fit for messages: of a URL without its query. */
+  /** Path or URL, fit for messages: of a URL without its query. Of a model in memory its name. */
   readonly location: string;
   readonly outcome: PortResult | ProbestreamError;
 }
@@ -82,7 +86,7 @@ const smallModelBytes = 1024 * 1024;
  * often as it may, without an answer to any other: models without an outcome were not tried to the end.
  */
 export async function* embedFiles(
-  locations: Iterable<string> | AsyncIterable<string>,
+  locations: ModelLocations,
   port: EmbedPort,
   options: EmbedFilesOptions = {},
 ): AsyncGenerator<FileOutcome, void, undefined> {
@@ -107,7 +111,7 @@ export async function* embedFiles(
 }
 
 async function runAll(
-  locations: Iterable<string> | AsyncIterable<string>,
+  locations: ModelLocations,
   port: EmbedPort,
   options: EmbedFilesOptions & { readonly controller: AbortController },
   emit: (file: FileOutcome, release: () => void) => void,
@@ -129,19 +133,25 @@ async function runAll(
     emit(file, release);
   };
 
-  const factsOf = async (model: ModelFile, location: string): Promise<IndexFacts | undefined | ProbestreamError> => {
+  const factsOf = async (
+    model: ModelFile,
+    location: string,
+    place: number,
+  ): Promise<IndexFacts | undefined | ProbestreamError> => {
     try {
-      return await options.index?.(model, location);
+      return await options.index?.(model, location, place);
     } catch (error) {
       signal.throwIfAborted();
       return toProbestreamError(error);
     }
   };
 
-  const openOne = async (index: number, location: string, release: () => void): Promise<void> => {
+  const openOne = async (index: number, given: string | ModelContent, release: () => void): Promise<void> => {
     const done = await openings.acquire(1);
+    const isContent = typeof given !== "string";
+    const location = isContent ? given.name : given;
     try {
-      const model = await openModel(location, { ...options.modelOptions?.(location), signal });
+      const model = await openModel(given, { ...(isContent ? {} : options.modelOptions?.(location)), signal });
       open.add(model);
       const end = (outcome: FileOutcome["outcome"]): void => {
         open.delete(model);
@@ -149,13 +159,14 @@ async function runAll(
         const closed = model.close().catch(() => {});
         tasks.run(closed.then(() => finish({ index, location: model.location, outcome }, release)));
       };
-      const facts = await factsOf(model, location);
+      const facts = await factsOf(model, location, index);
       if (facts instanceof ProbestreamError) return end(facts);
       const upload = new Upload(model, experts, progress, end, facts);
       batches.add({ index, upload });
     } catch (error) {
       signal.throwIfAborted();
-      finish({ index, location: toDisplayLocation(location), outcome: toProbestreamError(error) }, release);
+      const shown = isContent ? location : toDisplayLocation(location);
+      finish({ index, location: shown, outcome: toProbestreamError(error) }, release);
     } finally {
       done();
     }
@@ -174,7 +185,8 @@ async function runAll(
     for await (const location of locations) {
       signal.throwIfAborted();
       progress.add({ models: 1 });
-      const release = await permits.acquire(/\.index\.json$/i.test(location) ? indexWeight : 1);
+      const isIndex = typeof location === "string" && /\.index\.json$/i.test(location);
+      const release = await permits.acquire(isIndex ? indexWeight : 1);
       tasks.run(openOne(index++, location, release));
     }
   };

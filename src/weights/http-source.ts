@@ -44,7 +44,7 @@ export async function openHttpSource(location: string, options: HttpSourceOption
   const validator = state.etag ?? state.lastModified;
   if (prefix.length === state.size) {
     const digest = createHash("sha256").update(prefix).digest("hex");
-    return createMemorySource(prefix, name, JSON.stringify([url.href, digest]));
+    return createMemorySource(prefix, name, { fingerprint: JSON.stringify([url.href, digest]) });
   }
   const fingerprint = JSON.stringify([url.href, state.size, validator]);
   return new HttpSource(downloader, prefix, name, state.size, fingerprint, validator !== null);

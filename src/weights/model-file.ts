@@ -1,16 +1,16 @@
 import { createHash, randomUUID } from "node:crypto";
 import { dirname, join } from "node:path";
-import { CorruptDataError, NotFoundError } from "../errors/probestream-error.js";
-import { assertRange, type ByteSource, type StreamOptions } from "./byte-source.js";
+import { CorruptDataError } from "../errors/probestream-error.js";
+import type { ByteSource, StreamOptions } from "./byte-source.js";
 import { openFileSource } from "./file-source.js";
 import { type HttpSourceOptions, openHttpSource } from "./http-source.js";
 import { isHttpUrl, parseHttpUrl, toDisplayUrl } from "./http-url.js";
 import type { TensorInfo } from "./layer.js";
-import { PEFT_CONFIG_KEY, withLoraScales } from "./lora/lora-scales.js";
 import { mapConcurrently } from "./map-concurrently.js";
-import type { ModelHeader, StoredTensor } from "./model-header.js";
+import { createContentSource, type ModelContent } from "./model-content.js";
+import type { StoredTensor } from "./model-header.js";
 import { assertIndexFits, isIndexName, type ModelIndex, readModelIndex } from "./model-index.js";
-import { quoteName } from "./quote-name.js";
+import { OpenedModel, type Shard } from "./opened-model.js";
 import { ADAPTER_CONFIG_NAME, isPeftAdapterName, readAdapterConfig } from "./read-adapter-config.js";
 import { readModelHeader } from "./read-model-header.js";
 import { SourcePool } from "./source-pool.js";
@@ -24,9 +24,9 @@ export interface WeightFile {
   readonly tensors: readonly StoredTensor[];
 }
 
-/** A model whose headers have been read and whose tensors can be streamed, in one file or in shards, here or remote. */
+/** A model whose headers have been read and whose tensors can be streamed: a file or shards, here, remote or in memory. */
 export interface ModelFile {
-  /** Path or URL, fit for messages. */
+  /** Path or URL, fit for messages; of a model in memory its name. */
   readonly location: string;
   /** By name, in the order of shards and bytes. Factors of a LoRA have the scale that its configuration gives them. */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
@@ -38,7 +38,8 @@ export interface ModelFile {
   /**
    * SHA-256, hex, of what identifies the content cheaply: path or URL, sizes, times of change or ETags, headers.
    * Equal identities mean the same bytes unless someone changed a file and set its time back. Of a remote file whose
-   * server gives neither ETag nor date it is another each time: nothing tells whether the bytes are the same.
+   * server gives neither ETag nor date, and of one in memory, it is another each time: nothing tells whether the bytes are
+   * the same.
    */
   readonly identity: string;
   /** Whether it is read over HTTP. */
@@ -70,7 +71,8 @@ const HEADERS_AT_ONCE = 4;
 
 /**
  * Opens a model and reads its headers, no weights. The location is a path or URL of a `.safetensors` file, of a
- * PyTorch checkpoint, or of an index of shards (`….index.json`), or a folder that holds exactly one safetensors model.
+ * PyTorch checkpoint, or of an index of shards (`….index.json`), or a folder that holds exactly one safetensors model;
+ * or the model is in memory.
  *
  * Memory: the headers; at most 16 files are open at once.
  *
@@ -78,7 +80,8 @@ const HEADERS_AT_ONCE = 4;
  * folder with several models; for an adapter's configuration what `withLoraScales` throws; CorruptDataError `CORRUPT` for shards that do not fit their index; NotFoundError,
  * AccessDeniedError and UnavailableError as from `openFileSource` and `openHttpSource`.
  */
-export async function openModel(location: string, options: ModelOptions = {}): Promise<ModelFile> {
+export async function openModel(location: string | ModelContent, options: ModelOptions = {}): Promise<ModelFile> {
+  if (typeof location !== "string") return openContent(location, options.signal);
   const remote = isHttpUrl(location);
   const root = remote ? location : await toModelPath(location);
   const shown = remote ? toDisplayUrl(parseHttpUrl(location).url) : root;
@@ -114,98 +117,21 @@ export async function openModel(location: string, options: ModelOptions = {}): P
   }
 }
 
-interface Shard {
-  readonly location: string;
-  readonly size: number;
-  readonly header: ModelHeader;
-}
-
-interface OpenedParts {
-  readonly location: string;
-  readonly remote: boolean;
-  readonly identity: string;
-  readonly pool: SourcePool;
-  readonly index: ModelIndex | undefined;
-  readonly shards: readonly Shard[];
-  /** Text of the adapter's configuration. */
-  readonly config: string | undefined;
-}
-
-class OpenedModel implements ModelFile {
-  readonly location: string;
-  readonly remote: boolean;
-  readonly identity: string;
-  readonly tensors: ReadonlyMap<string, TensorInfo>;
-  readonly metadata: ReadonlyMap<string, string>;
-  readonly files: readonly WeightFile[];
-  readonly #pool: SourcePool;
-  readonly #shards: readonly Shard[];
-  readonly #places: ReadonlyMap<string, { readonly shard: string; readonly tensor: StoredTensor }>;
-
-  constructor({ location, remote, identity, pool, index, shards, config }: OpenedParts) {
-    this.location = location;
-    this.remote = remote;
-    this.identity = identity;
-    this.#pool = pool;
-    // Tensors that an index leaves out are not part of the model.
-    this.files = shards.map(({ size, header }) => {
-      return { size, tensors: header.tensors.filter(({ name }) => index === undefined || index.weightMap.has(name)) };
-    });
-    this.#shards = shards;
-    const places = shards.flatMap(({ location: shard }, at) =>
-      (this.files[at]?.tensors ?? []).map((tensor) => [tensor.name, { shard, tensor }] as const),
-    );
-    this.#places = new Map(places);
-    const metadata = new Map(index?.metadata);
-    if (config !== undefined) metadata.set(PEFT_CONFIG_KEY, config);
-    for (const { header } of shards) {
-      for (const [key, value] of header.metadata) if (!metadata.has(key)) metadata.set(key, value);
-    }
-    this.metadata = metadata;
-    const tensors = places.map(
-      ([name, { tensor }]) => [name, { name, dtype: tensor.dtype, shape: tensor.shape }] as const,
-    );
-    this.tensors = withLoraScales(new Map(tensors), metadata);
-  }
-
-  async *streamTensor(
-    name: string,
-    beginByte: number,
-    endByte: number,
-    options?: StreamOptions,
-  ): AsyncGenerator<Uint8Array, void, undefined> {
-    const place = this.#places.get(name);
-    if (place === undefined) {
-      const message = `"${this.location}" has no tensor ${quoteName(name)}; take a name that it has.`;
-      throw new NotFoundError("LAYER_NOT_FOUND", message, { tensor: name });
-    }
-    const { shard, tensor } = place;
-    assertRange(beginByte, endByte, tensor.end - tensor.begin, `tensor ${quoteName(name)} of "${this.location}"`);
-    const source = await this.#pool.acquire(shard, options?.signal);
-    try {
-      yield* source.stream(tensor.begin + beginByte, tensor.begin + endByte, options);
-    } finally {
-      this.#pool.release(shard);
-    }
-  }
-
-  async *streamFile(index: number, options?: StreamOptions): AsyncGenerator<Uint8Array, void, undefined> {
-    const shard = this.#shards[index];
-    if (shard === undefined) {
-      const message = `"${this.location}" lies in ${this.#shards.length} files; there is none of number ${index}.`;
-      throw new NotFoundError("FILE_NOT_FOUND", message, { index });
-    }
-    const source = await this.#pool.acquire(shard.location, options?.signal);
-    try {
-      yield* source.stream(0, source.size, options);
-    } finally {
-      this.#pool.release(shard.location);
-    }
-  }
-
-  async close(): Promise<void> {
-    await this.#pool.close();
-  }
+async function openContent(content: ModelContent, signal: AbortSignal | undefined): Promise<ModelFile> {
+  const source = createContentSource(content);
+  const shards = [{ location: source.name, size: source.size, header: await readModelHeader(source, signal) }];
+  const pool = new SourcePool(async () => source);
+  const identity = createHash("sha256").update(source.fingerprint).digest("hex");
+  const { name } = source;
+  return new OpenedModel({
+    location: name,
+    remote: false,
+    identity,
+    pool,
+    index: undefined,
+    shards,
+    config: undefined,
+  });
 }
 
 function openSource(location: string, options: ModelOptions): Promise<ByteSource> {

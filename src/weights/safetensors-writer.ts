@@ -29,19 +29,29 @@ export function encodeSafetensors(
   tensors: readonly TensorData[],
   metadata: SafetensorsMetadata = new Map(),
 ): Uint8Array {
+  const pieces = toSafetensorsPieces(tensors, metadata);
+  const file = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    file.set(piece, at);
+    at += piece.length;
+  }
+  return file;
+}
+
+/**
+ * What {@link encodeSafetensors} puts one after another: the header, then the bytes of each tensor, not copied.
+ *
+ * @throws as {@link encodeSafetensors}.
+ */
+export function toSafetensorsPieces(
+  tensors: readonly TensorData[],
+  metadata: SafetensorsMetadata = new Map(),
+): readonly Uint8Array[] {
   const sorted = [...tensors].sort(
     (a, b) => (bitsOf(b.dtype) ?? 0) - (bitsOf(a.dtype) ?? 0) || compareText(a.name, b.name),
   );
-  const header = encodeHeader(sorted, metadata);
-  const total = sorted.reduce((sum, { bytes }) => sum + bytes.length, header.length);
-  const file = new Uint8Array(total);
-  file.set(header);
-  let at = header.length;
-  for (const { bytes } of sorted) {
-    file.set(bytes, at);
-    at += bytes.length;
-  }
-  return file;
+  return [encodeHeader(sorted, metadata), ...sorted.map(({ bytes }) => bytes)];
 }
 
 /** Numbers as the little-endian bytes of an F32 tensor. A copy. */

@@ -36,6 +36,20 @@ export function testVectorSearch({ name, create, tolerance }: VectorStoreContrac
     t.deepEqual(await store.search(spaceId, { vectors: new Float32Array(0), k: 10 }), []);
   });
 
+  test.serial(`the ${name} store finds what is left when the last of many new records go`, async (t) => {
+    const [store, oracle] = [await create(t), createMemoryStore()];
+    const records = createRecords(310, "m", { width: 24 });
+    const vectors = randomValues(24 * 2, 8);
+    for (const one of [store, oracle]) {
+      await one.ensureSpace(space);
+      await one.upsert(spaceId, records.slice(0, 10));
+      t.is((await one.search(spaceId, { vectors, k: 400, exact: true }))[0]?.length, 10);
+      await one.upsert(spaceId, records.slice(10));
+      await one.delete(records.slice(250).map(({ id }) => id));
+    }
+    await assertSameHits(t, { store, oracle, tolerance }, spaceId, { vectors, k: 400, exact: true });
+  });
+
   test.serial(`the ${name} store follows changes`, async (t) => {
     const [store, oracle] = [await create(t), createMemoryStore()];
     for (const one of [store, oracle]) await one.ensureSpace(space);

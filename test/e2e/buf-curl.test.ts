@@ -57,7 +57,13 @@ interface AnswerJson {
 test("buf curl lists the services through reflection", async (t) => {
   const { code, out, error } = await bufCurl("", "--list-services", `http://${t.context.server.target}`);
   t.is(code, 0, error);
-  for (const service of ["EmbeddingService", "ExpertService", "ServerService"]) {
+  for (const service of [
+    "EmbeddingService",
+    "ExpertService",
+    "RetrievalService",
+    "CatalogueService",
+    "ServerService",
+  ]) {
     t.true(out.includes(`probestream.v1.${service}`), out);
   }
   t.true(out.includes("grpc.health.v1.Health"), out);

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
+import { UnavailableError } from "../../errors/probestream-error.js";
 import type { Hit, VectorQueries, VectorStore } from "../vector-store.js";
 import type { LogCalls, SearchCalls } from "./lmdb/messages.js";
 import { unpackHits } from "./lmdb/pack-hits.js";
@@ -13,6 +14,11 @@ import { createWorkerLink, type WorkerLink } from "./lmdb/worker-link.js";
 export interface LmdbStoreOptions {
   /** Threads of arithmetic in a search. Default: all cores that the process may use. */
   readonly threads?: number;
+  /**
+   * How long `close` lets searches that have begun go on, in milliseconds; after that they are given up with
+   * `SHUTTING_DOWN`. Default 5,000.
+   */
+  readonly drainMs?: number;
 }
 
 /** A store in a folder of this machine. */
@@ -50,9 +56,10 @@ const searchModule = new URL("./lmdb/search-worker.js", import.meta.url);
  */
 export async function openLmdbStore(folder: string, options: LmdbStoreOptions = {}): Promise<LmdbStore> {
   const path = resolve(folder);
-  const { threads = availableParallelism() } = options;
+  const { threads = availableParallelism(), drainMs = 5000 } = options;
   const log = createWorkerLink<LogCalls>(logModule, { folder: path }, "keeps the catalogue");
   const searcher = createWorkerLink<SearchCalls>(searchModule, { folder: path, threads }, "searches the catalogue");
+  const searches: Searches = new Set();
   await warm(path, log, searcher).catch(async (error: unknown) => {
     await Promise.all([log.close(), searcher.close()]);
     throw error;
@@ -75,7 +82,7 @@ export async function openLmdbStore(folder: string, options: LmdbStoreOptions = 
     get: (spaceId, ids) => log.call("get", { spaceId, ids }),
     list: (spaceId, { after, limit, filter }) => log.call("list", { spaceId, range: { after, limit, filter } }),
     findByWeights: (spaceId, hashes) => log.call("findByWeights", { spaceId, hashes }),
-    search: (spaceId, queries) => search(searcher, spaceId, queries),
+    search: (spaceId, queries) => search(searcher, searches, spaceId, queries),
     fields: (spaceId) => log.call("fields", spaceId),
     hasFields: async (spaceId, fields) => {
       const known = await log.call("fields", spaceId);
@@ -84,7 +91,12 @@ export async function openLmdbStore(folder: string, options: LmdbStoreOptions = 
     compact: async () => void (await log.call("compact", null)),
     snapshot: (target) => writeStoreFolder(resolve(target), async (file) => void (await log.call("snapshot", file))),
     close: async () => {
-      await Promise.all([log.close(), searcher.close()]);
+      const timer = setTimeout(() => giveUp(searches), drainMs);
+      try {
+        await Promise.all([log.close(), searcher.close()]);
+      } finally {
+        clearTimeout(timer);
+      }
     },
   };
 }
@@ -99,8 +111,17 @@ async function warm(path: string, log: WorkerLink<LogCalls>, searcher: WorkerLin
   if (spaces.some(({ count, state }) => count > 0 && state === "serving")) await searcher.call("warm", null);
 }
 
+/** Searches that somebody waits for: each is given up with the reason it is called with. */
+type Searches = Set<(reason: unknown) => void>;
+
+function giveUp(searches: Searches): void {
+  const reason = new UnavailableError("SHUTTING_DOWN", "the catalogue was closed during the search; open it again");
+  for (const leave of [...searches]) leave(reason);
+}
+
 async function search(
   searcher: WorkerLink<SearchCalls>,
+  searches: Searches,
   spaceId: string,
   { vectors, k, filter, minCosine, signal }: VectorQueries,
 ): Promise<readonly (readonly Hit[])[]> {
@@ -108,20 +129,22 @@ async function search(
   const gone = new Int32Array(new SharedArrayBuffer(4));
   const copy = vectors.slice();
   const answer = searcher.call("search", { spaceId, vectors: copy, k, filter, minCosine, gone }, [copy.buffer]);
-  if (signal === undefined) return unpackHits(await answer);
   // The worker looks between two products; who has gone does not wait for that.
-  let onAbort = (): void => {};
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => {
+  let leave = (_reason: unknown): void => {};
+  const left = new Promise<never>((_, reject) => {
+    leave = (reason) => {
       Atomics.store(gone, 0, 1);
-      reject(signal.reason);
+      reject(reason);
     };
-    signal.addEventListener("abort", onAbort);
   });
+  const onAbort = (): void => leave(signal?.reason);
+  searches.add(leave);
+  signal?.addEventListener("abort", onAbort);
   try {
-    return unpackHits(await Promise.race([answer, aborted]));
+    return unpackHits(await Promise.race([answer, left]));
   } finally {
     answer.catch(() => {});
-    signal.removeEventListener("abort", onAbort);
+    searches.delete(leave);
+    signal?.removeEventListener("abort", onAbort);
   }
 }

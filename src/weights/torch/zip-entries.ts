@@ -1,5 +1,10 @@
-import { type Entry, fromRandomAccessReaderPromise, RandomAccessReader } from "yauzl";
-import { CorruptDataError, LimitExceededError, ProbestreamError } from "../../errors/probestream-error.js";
+import type { Entry, RandomAccessReader } from "yauzl";
+import {
+  CorruptDataError,
+  InvalidInputError,
+  LimitExceededError,
+  ProbestreamError,
+} from "../../errors/probestream-error.js";
 import type { ByteSource } from "../byte-source.js";
 
 /** An entry of an archive, stored as it is, and where its bytes lie in the file. */
@@ -17,15 +22,17 @@ const MAX_ENTRIES = 200_000;
  * Memory: the archive's directory.
  *
  * @throws CorruptDataError `CORRUPT` for what is no archive any more, or has entries that are compressed or encrypted;
- * LimitExceededError `LIMIT_EXCEEDED` for more than 200,000; and what the source throws.
+ * LimitExceededError `LIMIT_EXCEEDED` for more than 200,000; InvalidInputError `FORMAT_REFUSED` where the package yauzl is
+ * not installed; and what the source throws.
  */
 export async function readZipEntries(
   source: ByteSource,
   isWanted: (name: string) => boolean,
   signal?: AbortSignal,
 ): Promise<ReadonlyMap<string, ZipEntry>> {
+  const yauzl = await loadYauzl(source.name);
   try {
-    const archive = await fromRandomAccessReaderPromise(new SourceReader(source, signal), source.size, {
+    const archive = await yauzl.fromRandomAccessReaderPromise(createReader(yauzl, source, signal), source.size, {
       autoClose: false,
       lazyEntries: true,
     });
@@ -60,34 +67,41 @@ function damaged(file: string, problem: string): CorruptDataError {
   return new CorruptDataError("CORRUPT", message, { file });
 }
 
+/** Loaded when it is needed: the client's package can do without. */
+async function loadYauzl(file: string): Promise<typeof import("yauzl")> {
+  try {
+    return await import("yauzl");
+  } catch (cause) {
+    const message = `"${file}" is a PyTorch checkpoint; to read one, install the package yauzl (npm install yauzl), or convert it to safetensors.`;
+    throw new InvalidInputError("FORMAT_REFUSED", message, { file }, { cause });
+  }
+}
+
 /** Lets the archive's reader read from a file or over HTTP. */
-class SourceReader extends RandomAccessReader {
-  readonly #source: ByteSource;
-  readonly #signal: AbortSignal | undefined;
+function createReader(
+  yauzl: typeof import("yauzl"),
+  source: ByteSource,
+  signal: AbortSignal | undefined,
+): RandomAccessReader {
+  return new (class extends yauzl.RandomAccessReader {
+    override read(
+      buffer: Buffer,
+      offset: number,
+      length: number,
+      position: number,
+      callback: (error: Error | null) => void,
+    ): void {
+      source.read(position, position + length, signal).then(
+        (bytes) => {
+          buffer.set(bytes, offset);
+          callback(null);
+        },
+        (error: unknown) => callback(error instanceof Error ? error : new Error(String(error))),
+      );
+    }
 
-  constructor(source: ByteSource, signal: AbortSignal | undefined) {
-    super();
-    this.#source = source;
-    this.#signal = signal;
-  }
-
-  override read(
-    buffer: Buffer,
-    offset: number,
-    length: number,
-    position: number,
-    callback: (error: Error | null) => void,
-  ): void {
-    this.#source.read(position, position + length, this.#signal).then(
-      (bytes) => {
-        buffer.set(bytes, offset);
-        callback(null);
-      },
-      (error: unknown) => callback(error instanceof Error ? error : new Error(String(error))),
-    );
-  }
-
-  override close(callback: (error: Error | null) => void): void {
-    callback(null);
-  }
+    override close(callback: (error: Error | null) => void): void {
+      callback(null);
+    }
+  })();
 }

@@ -8,11 +8,15 @@ import test, { type ExecutionContext } from "ava";
 import { open } from "lmdb";
 import { openDatabase } from "../../../src/vectors/stores/lmdb/database.js";
 import { restoreSnapshot } from "../../../src/vectors/stores/lmdb/snapshot.js";
+import { upsertRecords } from "../../../src/vectors/stores/lmdb/write-records.js";
+import { dropSpace, ensureSpace } from "../../../src/vectors/stores/lmdb/write-spaces.js";
 import { type LmdbStore, openLmdbStore } from "../../../src/vectors/stores/lmdb.js";
 import { testVectorStore } from "../../contracts/vector-store.js";
 import { assertRefused } from "../../helpers/assert-refused.js";
+import { randomValues } from "../../helpers/random.js";
 import { createTemporaryFolder } from "../../helpers/temporary-folder.js";
-import { createRecord, createRecords, createSpace } from "../../helpers/vector-records.js";
+import { until } from "../../helpers/until.js";
+import { createRecord, createRecords, createSpace, toHash } from "../../helpers/vector-records.js";
 
 const space = createSpace("one");
 const { spaceId } = space;
@@ -81,6 +85,21 @@ test("what was begun before a store is closed is finished", async (t) => {
   t.is((await (await openStore(t, folder)).countSpaces())[0]?.count, 20);
 });
 
+test("a search that is not done when a store is closed is given up, and ends its thread in peace", async (t) => {
+  const folder = await createTemporaryFolder(t);
+  const store = await openLmdbStore(folder, { threads: 1, drainMs: 100 });
+  await store.ensureSpace(space);
+  await store.upsert(spaceId, createRecords(2000));
+  t.is((await findIds(store, 1, 1)).length, 1);
+  // All records are ordered for each query: half a minute.
+  const found = store.search(spaceId, { vectors: randomValues(8 * 20_000, 1), k: 2000 });
+  const refused = assertRefused(t, () => found, { reason: "SHUTTING_DOWN", message: /closed during the search/ });
+  const begun = Date.now();
+  await store.close();
+  await refused;
+  t.true(Date.now() - begun < 10_000);
+});
+
 test("what another process has acknowledged is found", async (t) => {
   const folder = await createTemporaryFolder(t);
   const program = fileURLToPath(new URL("../../helpers/store-child.js", import.meta.url));
@@ -135,6 +154,42 @@ test("a space that was compacted takes no more slots than it has records", async
   const { slotEnd, count } = JSON.parse(String(tables.spaces.getBinary(Buffer.from(spaceId))));
   t.deepEqual([slotEnd, count, tables.free.getKeysCount()], [50, 50, 0]);
   await root.close();
+});
+
+test("writes to another space come between the steps in which a large one is dropped", async (t) => {
+  const store = await openStore(t, await createTemporaryFolder(t));
+  const other = createSpace("other");
+  await store.ensureSpace(space);
+  await store.ensureSpace(other);
+  await store.upsert(spaceId, createRecords(5000));
+  const order: string[] = [];
+  const dropped = store.dropSpace(spaceId).then(() => order.push("dropped"));
+  const written = store.upsert(other.spaceId, [createRecord("m", 1)]).then(() => order.push("written"));
+  await Promise.all([dropped, written]);
+  t.deepEqual(order, ["written", "dropped"]);
+});
+
+test("what is left of a space whose process ended while it was dropped is cleared", async (t) => {
+  const folder = await createTemporaryFolder(t);
+  const { root, tables } = openDatabase(folder);
+  t.teardown(() => root.close());
+  const kept = createSpace("kept");
+  root.transactionSync(() => {
+    for (const one of [space, kept]) {
+      ensureSpace(tables, one, false);
+      const records = createRecords(2500, "m", { weightsHash: toHash(1), metadata: { a: 1 } });
+      upsertRecords(tables, one.spaceId, records.slice(one === kept ? 2490 : 0));
+    }
+    dropSpace(tables, spaceId);
+  });
+  const store = await openStore(t, folder);
+  const count = (): number[] => {
+    root.resetReadTxn();
+    return [tables.records, tables.vectors, tables.weights, tables.fields].map((table) => table.getKeysCount());
+  };
+  await until(() => count().every((keys) => keys <= 10), "nothing is left");
+  t.deepEqual(count(), [10, 10, 10, (await store.fields(kept.spaceId)).size]);
+  t.is((await store.list(kept.spaceId, { limit: 100 })).length, 10);
 });
 
 test("a snapshot is a whole store, made beside writes, and comes back in another folder", async (t) => {

@@ -1,6 +1,7 @@
 import { type FilterRecord, fieldValue } from "../../field-value.js";
 import type { Filter, Scalar } from "../../filter.js";
 import { matchValue } from "../../match-filter.js";
+import { type Condition, foldFilter, type Judged } from "./fold-filter.js";
 
 /** Values of one field by slot: each is a number into the list of values that there are; 0 stands for none. */
 interface Column {
@@ -26,8 +27,11 @@ export interface Columns {
   set(slot: number, record: FilterRecord | undefined): void;
   /** Whether there is a column. */
   readonly isEmpty: boolean;
-  /** 1 for slots for which a filter holds; of slots without a record it says nothing. All its fields have columns. */
-  match(filter: Filter, slotEnd: number): Uint8Array;
+  /**
+   * 1 for slots for which a filter holds; of slots without a record it says nothing. All its fields have columns, which
+   * nobody changes meanwhile. Undefined if nobody waits any more.
+   */
+  match(filter: Filter, slotEnd: number, isGone: () => boolean): Promise<Uint8Array | undefined>;
 }
 
 /** A column that was changed so often that it holds this many more values than slots is made anew. */
@@ -46,26 +50,13 @@ export function createColumns(): Columns {
     column.codes[slot] = value === undefined ? 0 : toCode(column, value);
   };
 
-  const match = (filter: Filter, slotEnd: number): Uint8Array => {
-    if ("and" in filter) return combine(filter.and, slotEnd, (a, b) => a & b);
-    if ("or" in filter) return combine(filter.or, slotEnd, (a, b) => a | b);
-    if ("not" in filter) return match(filter.not, slotEnd).map((one) => 1 - one);
-    const field = "exists" in filter ? filter.exists : filter.field;
+  const judge = (condition: Condition): Judged => {
+    const field = "exists" in condition ? condition.exists : condition.field;
     const { codes, values } = columns.get(field) as Column;
     const holds = Uint8Array.from(values, (value) =>
-      Number("exists" in filter ? value !== undefined : matchValue(filter, value)),
+      Number("exists" in condition ? value !== undefined : matchValue(condition, value)),
     );
-    const matched = new Uint8Array(slotEnd);
-    for (let slot = 0; slot < slotEnd; slot++) matched[slot] = holds[codes[slot] ?? 0] as number;
-    return matched;
-  };
-
-  const combine = (filters: readonly Filter[], slotEnd: number, join: (a: number, b: number) => number): Uint8Array => {
-    const [first, ...rest] = filters.map((one) => match(one, slotEnd)) as [Uint8Array, ...Uint8Array[]];
-    for (const other of rest) {
-      for (let slot = 0; slot < slotEnd; slot++) first[slot] = join(first[slot] as number, other[slot] as number);
-    }
-    return first;
+    return { codes, holds };
   };
 
   return {
@@ -86,7 +77,7 @@ export function createColumns(): Columns {
     get isEmpty() {
       return columns.size === 0;
     },
-    match,
+    match: (filter, slotEnd, isGone) => foldFilter(filter, slotEnd, judge, isGone),
   };
 }
 

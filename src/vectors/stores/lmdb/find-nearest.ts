@@ -50,6 +50,7 @@ export async function findNearest(
     for (let query = 0; query * width < queries.length; query++) {
       const unit = queries.subarray(query * width, (query + 1) * width);
       const slots = await selectSlots(graph, parts, query, unit, question);
+      if (slots === undefined) return undefined;
       hits.push(rank(space, unit, slots, question));
     }
   }
@@ -62,14 +63,15 @@ interface Part {
   readonly best: BestRows;
 }
 
-/** Slots of all rows that could be among the k nearest of a query. */
+/** Slots of all rows that could be among the k nearest of a query; undefined if nobody waits any more. */
 async function selectSlots(
   graph: NearestGraph,
   parts: readonly Part[],
   query: number,
   unit: Float32Array,
-  { k, minCosine }: NearestQuestion,
-): Promise<number[]> {
+  { k, minCosine, isGone }: NearestQuestion,
+): Promise<number[] | undefined> {
+  if (isGone()) return undefined;
   const found = parts.map(({ rows, best }) => {
     const [begin, end] = [query * best.k, (query + 1) * best.k];
     return { rows, cosines: best.cosines.subarray(begin, end), numbers: best.rows.subarray(begin, end) };
@@ -93,6 +95,7 @@ async function selectSlots(
     if (smallest < least || cosines.length === rows.count) continue;
     // There may be more rows as good as the last one: look at all of them.
     slots.length = before;
+    if (isGone()) return undefined;
     const all = await graph.all(unit, rows);
     for (let row = 0; row < all.length; row++) if ((all[row] as number) >= least) slots.push(toSlot(rows, row));
   }

@@ -7,6 +7,7 @@ import { compareSpaces } from "../../compare-spaces.js";
 import type { VectorRecord } from "../../vector-record.js";
 import type { RecordRange } from "../../vector-store.js";
 import { trimLog } from "./change-log.js";
+import { clearDropped, findDropped, keysPerStep } from "./clear-dropped.js";
 import { compactSpace } from "./compact-space.js";
 import { openDatabase } from "./database.js";
 import { readFields } from "./field-counts.js";
@@ -52,12 +53,28 @@ await serveCalls(async (): Promise<CallServer> => {
     }
   };
 
+  let isClosing = false;
+  /** Clears what is left of spaces that were dropped, step by step, so that other writers come between. */
+  const clear = async (numbers: readonly number[]): Promise<void> => {
+    for (const number of numbers) {
+      while (!isClosing && (await write(() => clearDropped(tables, number), keysPerStep)));
+    }
+  };
+
+  const drop = async (spaceId: string): Promise<null> => {
+    const number = await write(() => dropSpace(tables, spaceId));
+    // The space is gone, whatever comes: what stays of it is cleared when the store is compacted or opened.
+    await clear([number]).catch(() => {});
+    return null;
+  };
+
   const compact = async (): Promise<null> => {
     for (const { spaceId } of read(() => readSpaces(tables))) {
       // A space that was dropped meanwhile needs it no more.
       const step = (): boolean => tables.spaces.doesExist(Buffer.from(spaceId)) && compactSpace(tables, spaceId);
       while (await write(step));
     }
+    await clear(read(() => findDropped(tables)));
     await write(() => trimLog(tables));
     root.readerCheck();
     return null;
@@ -67,7 +84,7 @@ await serveCalls(async (): Promise<CallServer> => {
     ensureSpace: ({ spec, fill }) => write(() => ensureSpace(tables, spec, fill)),
     countSpaces: () => read(() => [...readSpaces(tables)].sort(compareSpaces).map(toCountedSpace)),
     switchSpaces: (change) => write(() => switchSpaces(tables, change)).then(() => null),
-    dropSpace: (spaceId) => write(() => dropSpace(tables, spaceId)).then(() => null),
+    dropSpace: drop,
     upsert: ({ spaceId, records }) => {
       const unpacked = unpackRecords(records);
       return write(() => upsertRecords(tables, spaceId, unpacked), unpacked.length).then(() => null);
@@ -85,6 +102,9 @@ await serveCalls(async (): Promise<CallServer> => {
     snapshot: (path) => root.backup(path, true).then(() => null),
   };
 
+  // Of spaces whose process ended while it cleared them. Nobody waits for that, and compacting tells what fails.
+  const clearing = clear(read(() => findDropped(tables))).catch(() => {});
+
   return {
     handle: async (name, request) => {
       const handler = new Map<string, (request: never) => unknown>(Object.entries(handlers)).get(name);
@@ -95,6 +115,10 @@ await serveCalls(async (): Promise<CallServer> => {
         throw toStoreError(error, folder);
       }
     },
-    close: () => root.close(),
+    close: async () => {
+      isClosing = true;
+      await clearing;
+      await root.close();
+    },
   };
 });

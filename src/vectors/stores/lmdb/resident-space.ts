@@ -5,6 +5,7 @@ import type { Tables } from "./database.js";
 import { readFields } from "./field-counts.js";
 import { toId, toSlotKey, toSpaceRange } from "./keys.js";
 import { maskedBias, type Rows } from "./nearest-graph.js";
+import { createRemembered } from "./remembered.js";
 import { createSegments, type Segment } from "./segments.js";
 import type { StoredSpace } from "./space-table.js";
 import { decodeRecord, decodeVectorId } from "./stored-record.js";
@@ -28,12 +29,17 @@ export interface ResidentSpace {
   rowOf(slot: number): Float32Array;
   /** Fields that records have. */
   fields(): KnownFields;
-  /** The rows that a filter leaves, segment by segment. */
-  candidates(filter: Filter | undefined): readonly Candidates[];
+  /**
+   * The rows that a filter leaves, segment by segment. The space must not follow the log meanwhile. Undefined if nobody
+   * waits any more.
+   */
+  candidates(filter: Filter | undefined, isGone: () => boolean): Promise<readonly Candidates[] | undefined>;
 }
 
-/** Bytes of rows and biases that are remembered until the space changes, for filters that come again. */
+/** Bytes of filters, rows and biases that are remembered until the space changes, for filters that come again. */
 const rememberedBytes = 128 * 1024 ** 2;
+/** Filters that are remembered, at most. */
+const rememberedFilters = 1000;
 /** Of a segment of which a filter leaves less than this share, the rows are copied together. */
 const copiedShare = 1 / 8;
 
@@ -45,7 +51,7 @@ export function readResidentSpace(tables: Tables, stored: StoredSpace): Resident
   let space = stored;
   let columns = createColumns();
   let known: KnownFields | undefined;
-  const remembered = new Map<string, { readonly rows: readonly Candidates[]; readonly bytes: number }>();
+  const remembered = createRemembered<readonly Candidates[]>(rememberedBytes, rememberedFilters);
 
   const readSlot = (slot: number): string | undefined => {
     const value = tables.vectors.getBinaryFast(toSlotKey(number, slot));
@@ -59,13 +65,15 @@ export function readResidentSpace(tables: Tables, stored: StoredSpace): Resident
     return id;
   };
 
-  const match = (filter: Filter | undefined): Uint8Array => {
+  const match = async (filter: Filter | undefined, isGone: () => boolean): Promise<Uint8Array | undefined> => {
     const live = new Uint8Array(space.slotEnd);
     for (let slot = 0; slot < live.length; slot++) live[slot] = Number(ids[slot] !== undefined);
     if (filter === undefined) return live;
+    // At once, while the database is read as it was when the log was followed.
     const missing = columns.missing(filter);
     if (missing.length > 0) columns.add(missing, space.slotEnd, readAll(tables, number));
-    const matched = columns.match(filter, space.slotEnd);
+    const matched = await columns.match(filter, space.slotEnd, isGone);
+    if (matched === undefined) return undefined;
     for (let slot = 0; slot < live.length; slot++) live[slot] = (live[slot] as number) & (matched[slot] as number);
     return live;
   };
@@ -78,6 +86,8 @@ export function readResidentSpace(tables: Tables, stored: StoredSpace): Resident
       space = now;
       known = undefined;
       remembered.clear();
+      // A product reads the rows of free slots as well, and the last ones may have been free since before they were seen.
+      segments.reserve(now.slotEnd);
       for (const slot of slots) {
         if (slot >= now.slotEnd) continue;
         const id = readSlot(slot);
@@ -94,23 +104,21 @@ export function readResidentSpace(tables: Tables, stored: StoredSpace): Resident
       known ??= readFields(tables, number);
       return known;
     },
-    candidates: (filter) => {
+    candidates: async (filter, isGone) => {
       const key = JSON.stringify(filter) ?? "";
       const found = remembered.get(key);
-      if (found !== undefined) return found.rows;
-      const matched = match(filter);
+      if (found !== undefined) return found;
+      const matched = await match(filter, isGone);
+      if (matched === undefined) return undefined;
       const rows = segments.list.flatMap((segment) => {
         const own = matched.subarray(segment.first, Math.min(space.slotEnd, segment.first + segments.rowsPerSegment));
         return toCandidates(segment, own, width);
       });
-      const bytes = rows.reduce((sum, one) => sum + ownBytes(one), 0);
-      let total = [...remembered.values()].reduce((sum, one) => sum + one.bytes, bytes);
-      for (const [oldest, one] of remembered) {
-        if (total <= rememberedBytes) break;
-        total -= one.bytes;
-        remembered.delete(oldest);
-      }
-      remembered.set(key, { rows, bytes });
+      remembered.set(
+        key,
+        rows,
+        rows.reduce((sum, one) => sum + ownBytes(one), 0),
+      );
       return rows;
     },
   };

@@ -74,14 +74,15 @@ await serveCalls(async (): Promise<CallServer> => {
       }
     }
     if (valid.length === 0) return;
-    const candidates = resident.candidates(filter);
+    const isGone = (): boolean => valid.every(({ request }) => Atomics.load(request.gone, 0) !== 0);
+    const candidates = await resident.candidates(filter, isGone);
     const question = {
       vectors: concatenate(valid.map(({ request }) => request.vectors)),
       k: Math.max(...valid.map(({ request }) => request.k)),
       minCosine: Math.min(...valid.map(({ request }) => request.minCosine ?? Number.NEGATIVE_INFINITY)),
-      isGone: () => valid.every(({ request }) => Atomics.load(request.gone, 0) !== 0),
+      isGone,
     };
-    const hits = await findNearest(await openGraph(), resident, candidates, question);
+    const hits = candidates && (await findNearest(await openGraph(), resident, candidates, question));
     let at = 0;
     for (const { request, count, resolve } of valid) {
       resolve(packHits(hits?.slice(at, at + count) ?? [], request));

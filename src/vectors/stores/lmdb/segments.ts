@@ -28,6 +28,8 @@ export interface Segments {
   row(slot: number): Float32Array;
   /** Writes a row, at unit length: the numbers with which some bytes begin. Room for it is made. */
   write(slot: number, bytes: Buffer): void;
+  /** Makes room for all rows before this one, also for those that are never written. */
+  reserve(end: number): void;
   /** Lets go of segments that begin at this row or later. */
   shrink(end: number): void;
 }
@@ -49,9 +51,14 @@ export function createSegments(width: number, rowsExpected = 0, bytes = segmentB
     grown.values.set(values);
     list[index] = grown;
   };
-  for (let first = 0; first < rowsExpected; first += rowsPerSegment) {
-    grow(first / rowsPerSegment, Math.min(rowsPerSegment, rowsExpected - first));
-  }
+  const reserve = (end: number): void => {
+    for (let first = 0; first < end; first += rowsPerSegment) {
+      const index = first / rowsPerSegment;
+      const rows = Math.min(rowsPerSegment, end - first);
+      if ((list[index]?.values.length ?? 0) < rows * width) grow(index, rows);
+    }
+  };
+  reserve(rowsExpected);
   return {
     width,
     rowsPerSegment,
@@ -69,6 +76,7 @@ export function createSegments(width: number, rowsExpected = 0, bytes = segmentB
       bytes.copy(segment.bytes, 4 * at * width, 0, 4 * width);
       scaleToUnit(segment.values, at * width, (at + 1) * width);
     },
+    reserve,
     shrink: (end) => {
       while (list.length > 0 && (list.at(-1) as Segment).first >= end) list.pop();
     },

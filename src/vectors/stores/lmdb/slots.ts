@@ -15,22 +15,33 @@ export interface Slots {
   readonly end: number;
 }
 
-/** Opens the slots of a space. */
+/** Free slots looked for at first; for a long write more and more at once, for looking costs more than taking one. */
+const firstLook = 8;
+/** Free slots looked for at once, at most. */
+const mostLook = 10_000;
+
+/** Opens the slots of a space. Nothing is read before a slot is taken. */
 export function openSlots({ free }: Tables, { number, count, slotEnd }: StoredSpace): Slots {
   let end = slotEnd;
-  // Looking for free slots costs more than taking one, so it is done where there are some, and for many at once.
-  const hasFree = count < slotEnd;
-  const found = hasFree ? free.getKeys(toSpaceRange(number)).map(toSlot)[Symbol.iterator]() : undefined;
-  const pending: number[] = [];
-  if (found !== undefined) {
-    for (let next = found.next(); next.done !== true && pending.length < 10_000; next = found.next())
-      pending.push(next.value);
-    found.return?.();
-  }
+  let hasMore = count < slotEnd;
+  let look = firstLook;
+  let from = 0;
+  let found: readonly number[] = [];
+  let at = 0;
+  const lookOn = (): void => {
+    const range = { start: toSlotKey(number, from), end: toSpaceRange(number).end, limit: look };
+    found = [...free.getKeys(range).map(toSlot)];
+    at = 0;
+    from = (found.at(-1) ?? from) + 1;
+    hasMore = found.length === look;
+    look = Math.min(mostLook, 4 * look);
+  };
   return {
     take: () => {
-      const slot = pending.shift();
+      if (at === found.length && hasMore) lookOn();
+      const slot = found[at];
       if (slot === undefined) return end++;
+      at++;
       free.removeSync(toSlotKey(number, slot));
       return slot;
     },

@@ -1,6 +1,7 @@
 import {
   AccessDeniedError,
   CorruptDataError,
+  InternalError,
   LimitExceededError,
   PreconditionError,
   ProbestreamError,
@@ -65,7 +66,10 @@ const meanings: readonly {
   },
 ];
 
-/** What a failure of lmdb means to a caller; the cause keeps its own words. Our own errors stay as they are. */
+/**
+ * What a failure means to a caller; the cause keeps its own words. Our own errors stay as they are. What neither lmdb nor
+ * the system reported is a fault of ours: InternalError `INTERNAL`.
+ */
 export function toStoreError(cause: unknown, folder: string): ProbestreamError {
   if (cause instanceof ProbestreamError) return cause;
   const said = toText(cause);
@@ -73,8 +77,21 @@ export function toStoreError(cause: unknown, folder: string): ProbestreamError {
   const facts = { folder };
   const meaning = meanings.find(({ pattern }) => pattern.test(text));
   if (meaning !== undefined) return meaning.toError(folder, facts, cause);
-  const message = `the catalogue in "${folder}" could not be used (${text.slice(0, 200)}); check the disk and try again`;
-  return new UnavailableError("SOURCE_UNAVAILABLE", message, facts, { cause });
+  const short = text.slice(0, 200);
+  if (isReported(cause)) {
+    const message = `the catalogue in "${folder}" could not be used (${short}); check the disk and try again`;
+    return new UnavailableError("SOURCE_UNAVAILABLE", message, facts, { cause });
+  }
+  const message = `the store of the catalogue in "${folder}" has a fault (${short}); report it with its cause`;
+  return new InternalError("INTERNAL", message, facts, { cause });
+}
+
+/** Whether lmdb or the system reported an error: by a number, by a name such as `EIO`, or in lmdb's own words. */
+function isReported(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if ("code" in error && (typeof error.code === "number" || /^E[A-Z0-9]+$/.test(String(error.code)))) return true;
+  if (/\bMDB_[A-Z]|Input\/output error|\bEIO\b|^Commit failed/.test(error.message)) return true;
+  return isReported(toInner(error));
 }
 
 function isFull(folder: string): boolean {
@@ -89,6 +106,10 @@ function isFull(folder: string): boolean {
 function toText(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const code = "code" in error ? `${String(error.code)}: ` : "";
-  const inner = error.cause ?? ("commitError" in error ? error.commitError : undefined);
+  const inner = toInner(error);
   return `${code}${error.message}${inner === undefined ? "" : ` (${toText(inner)})`}`;
+}
+
+function toInner(error: Error): unknown {
+  return error.cause ?? ("commitError" in error ? error.commitError : undefined);
 }

@@ -17,17 +17,16 @@ export interface WorkerLink<C extends { [Name in keyof C]: Calls[string] }> {
     request: C[Name]["request"],
     transfer?: readonly ArrayBuffer[],
   ): Promise<C[Name]["response"]>;
-  /** Lets the thread end when it has answered; no call is taken any more. */
+  /** Lets the thread end when it has answered, however long that takes; no call is taken any more. */
   close(): Promise<void>;
 }
 
 interface Running {
   readonly worker: Worker;
   readonly pending: Map<number, { resolve: (response: never) => void; reject: (error: unknown) => void }>;
+  /** Somebody waits for the thread's end, also when no call is left. */
+  isAwaited: boolean;
 }
-
-/** How long a worker may take to finish what it is at, in milliseconds. */
-const stopMs = 5000;
 
 /**
  * Makes a line to a worker thread. The thread keeps the process alive only while somebody waits for it.
@@ -70,7 +69,7 @@ export function createWorkerLink<C extends { [Name in keyof C]: Calls[string] }>
     close: async () => {
       closed = true;
       const one = await running?.catch(() => undefined);
-      if (one !== undefined) await stopWorker(one.worker);
+      if (one !== undefined) await stopWorker(one);
     },
   };
 }
@@ -78,6 +77,7 @@ export function createWorkerLink<C extends { [Name in keyof C]: Calls[string] }>
 async function startWorker(module: URL, workerData: unknown, what: string, onEnd: () => void): Promise<Running> {
   const worker = new Worker(module, { workerData, name: what });
   const pending: Running["pending"] = new Map();
+  const running: Running = { worker, pending, isAwaited: false };
   let cause: unknown;
   await new Promise<void>((resolve, reject) => {
     const fail = (error: unknown): void => {
@@ -102,25 +102,28 @@ async function startWorker(module: URL, workerData: unknown, what: string, onEnd
     });
   });
   worker.unref();
-  return { worker, pending };
+  return running;
 
   function settle(message: Exclude<FromWorker, { type: "ready" | "failed" }>): void {
     const one = pending.get(message.call);
     pending.delete(message.call);
-    if (pending.size === 0) worker.unref();
+    if (pending.size === 0 && !running.isAwaited) worker.unref();
     if (message.type === "answer") one?.resolve(message.response as never);
     else one?.reject(fromPlainError(message.error));
   }
 }
 
-/** Lets a worker end by itself: onnxruntime aborts the whole process when its thread is terminated inside a `run`. */
-async function stopWorker(worker: Worker): Promise<void> {
+/**
+ * Lets a worker end by itself. It is never terminated: onnxruntime aborts the whole process when its thread goes inside a
+ * `run`, and a write would be cut off.
+ */
+async function stopWorker(running: Running): Promise<void> {
+  const { worker } = running;
   if (worker.threadId < 0) return;
+  running.isAwaited = true;
   worker.ref();
-  const timer = setTimeout(() => void worker.terminate(), stopMs);
   const ended = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
   const message: ToWorker = { call: undefined };
   worker.postMessage(message);
   await ended;
-  clearTimeout(timer);
 }

@@ -1,8 +1,7 @@
 import { assertSameWidth, assertSpace, assertSwitch } from "../../assert-space.js";
 import type { SpaceSpec, SpaceStatus } from "../../vector-store.js";
 import { logChanges } from "./change-log.js";
-import type { Table, Tables } from "./database.js";
-import { toSpaceRange } from "./keys.js";
+import type { Tables } from "./database.js";
 import {
   readSpace,
   requireSpace,
@@ -11,9 +10,6 @@ import {
   toSpaceStatus,
   writeSpace,
 } from "./space-table.js";
-
-/** Keys removed in one go. */
-const keysPerStep = 10_000;
 
 /** Makes a space if it is not there. In a transaction; throws before it writes. */
 export function ensureSpace(tables: Tables, spec: SpaceSpec, fill: boolean): SpaceStatus {
@@ -44,18 +40,13 @@ export function switchSpaces(
   for (const space of retire) writeSpace(tables, { ...space, state: "retired" });
 }
 
-/** Removes a space and all that is of it. In a transaction; throws before it writes. */
-export function dropSpace(tables: Tables, spaceId: string): void {
+/**
+ * Removes a space at once; what is of it is cleared later, in steps (see `clearDropped`). Returns its
+ * number. In a transaction; throws before it writes.
+ */
+export function dropSpace(tables: Tables, spaceId: string): number {
   const { number } = requireSpace(tables, spaceId);
   tables.spaces.removeSync(Buffer.from(spaceId));
-  for (const name of ["records", "vectors", "free", "weights", "fields"] as const) clear(tables[name], number);
   logChanges(tables, []);
-}
-
-function clear(table: Table, space: number): void {
-  for (;;) {
-    const keys = [...table.getKeys({ ...toSpaceRange(space), limit: keysPerStep })].map((key) => Buffer.from(key));
-    for (const key of keys) table.removeSync(key);
-    if (keys.length < keysPerStep) return;
-  }
+  return number;
 }

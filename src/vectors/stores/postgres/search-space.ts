@@ -27,11 +27,19 @@ const [leastEffort, mostEffort] = [100, 1000];
 
 /** Share of the rows below which a filter makes an index useless: all rows that pass are compared then. */
 const leastShare = 0.05;
+/** Rows that are compared rather than looked for among all, if the index of metadata finds them. */
+const mostCompared = 20_000;
 
 interface NearRow extends Row {
   readonly query: number;
   readonly id: string;
   readonly distance: number;
+}
+
+/** What EXPLAIN says of a statement, as far as it is looked at. */
+interface Plan {
+  readonly "Node Type": string;
+  readonly "Plan Rows": number;
 }
 
 /** How a search goes: through the index, with so many rows looked at, or through all rows. */
@@ -109,8 +117,8 @@ export async function searchSpace(
 }
 
 /**
- * By the planner's word, which knows the spread of values, tells whether enough rows pass a filter for the index to find
- * them.
+ * By the planner's word, which knows the spread of values, tells whether enough rows pass a filter for the index of
+ * representations to find them, or so few that it is quicker to find all that pass.
  */
 async function chooseMode(
   filter: Filter | undefined,
@@ -119,19 +127,20 @@ async function chooseMode(
   signal: AbortSignal | undefined,
 ): Promise<Mode> {
   if (filter === undefined) return { isExact: false, share: 1 };
-  const estimate = async (where: string, values: SqlValues): Promise<number> => {
-    const [row] = await database.read<{ "QUERY PLAN": readonly { Plan: { "Plan Rows": number } }[] }>(
+  const plan = async (where: string, values: SqlValues): Promise<Plan> => {
+    const [row] = await database.read<{ "QUERY PLAN": readonly { readonly Plan: Plan }[] }>(
       `EXPLAIN (FORMAT JSON) SELECT 1 FROM ${table} WHERE ${where}`,
       values.all,
       signal,
     );
-    return row?.["QUERY PLAN"][0]?.Plan["Plan Rows"] ?? 0;
+    return row?.["QUERY PLAN"][0]?.Plan ?? { "Node Type": "", "Plan Rows": 0 };
   };
   const values = new SqlValues();
   const where = toFilterSql(filter, values);
-  const [some, all] = await Promise.all([estimate(where, values), estimate("TRUE", new SqlValues())]);
-  const share = Math.min(1, some / Math.max(1, all));
-  return share < leastShare ? { isExact: true } : { isExact: false, share };
+  const [some, all] = await Promise.all([plan(where, values), plan("TRUE", new SqlValues())]);
+  const share = Math.min(1, some["Plan Rows"] / Math.max(1, all["Plan Rows"]));
+  const isFound = some["Node Type"] === "Bitmap Heap Scan" && some["Plan Rows"] <= mostCompared;
+  return share < leastShare || isFound ? { isExact: true } : { isExact: false, share };
 }
 
 function toSearchSql(

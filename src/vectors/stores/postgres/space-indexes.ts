@@ -12,7 +12,7 @@ export interface IndexOptions {
   readonly indexFromCount?: number;
   /**
    * How long a space must have been left alone before its index is made, in milliseconds: loading rows and indexing them
-   * afterwards is ten times as fast as loading into an index. Default 5,000.
+   * afterwards is several times as fast as loading into an index. Default 5,000.
    */
   readonly indexIdleMs?: number;
   /** MiB that the server may use to make an index; with too few for it, that takes many times as long. Default 512. */

@@ -58,7 +58,12 @@ export async function createSpaceTable(
      ) WITH (toast_tuple_target = 8160)`,
   );
   await query(`CREATE INDEX records_${number}_weights ON ${table} (weights_hash) WHERE weights_hash <> ''`);
-  await query(`CREATE INDEX records_${number}_fields ON ${table} USING gin (metadata, claims)`);
+  // By hashes of name and value together: apart, as is the default, all rows with the name and all with the value in any
+  // field are looked at. A search of 1 % of
+  // 100,000 took 64 ms then, and 7 so.
+  await query(
+    `CREATE INDEX records_${number}_fields ON ${table} USING gin (metadata jsonb_path_ops, claims jsonb_path_ops)`,
+  );
   if (isCitus)
     await query("SELECT create_distributed_table($1::regclass, 'id_prefix')", [`${schema}.records_${number}`]);
 }

@@ -69,6 +69,22 @@ test("a search that nobody waits for is given up", async (t) => {
   const vectors = randomValues(width, 1);
   t.is(await findNearest(graph, space, segments, { vectors, k: 1, minCosine: -2, isGone }), undefined);
   t.is(asked, 3);
+  // All products of the first pass are made; what is left is to look at each query.
+  let products = 0;
+  const counting = {
+    ...graph,
+    best: (...question: Parameters<typeof graph.best>) => {
+      products++;
+      return graph.best(...question);
+    },
+  };
+  const late = {
+    vectors: randomValues(50 * width, 1),
+    k: 1,
+    minCosine: -2,
+    isGone: () => products === segments.length,
+  };
+  t.is(await findNearest(counting, space, segments, late), undefined);
   await graph.dispose();
 });
 

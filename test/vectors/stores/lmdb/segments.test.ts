@@ -19,6 +19,11 @@ test("rows stay as they are while their matrix grows, and go where it shrinks", 
   t.is(segments.list.length, 2);
   segments.shrink(rowsPerSegment);
   t.is(segments.list.length, 1);
+  segments.reserve(2 * rowsPerSegment + 300);
+  t.deepEqual(
+    segments.list.map(({ values }) => values.length / width),
+    [rowsPerSegment, rowsPerSegment, 512],
+  );
   t.is(createSegments(width, 2 * rowsPerSegment + 1, 2_000_000).list.length, 3);
 });
 

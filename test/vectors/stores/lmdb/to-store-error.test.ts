@@ -14,7 +14,8 @@ const meanings = [
   ["MDB_INVALID: File is not an LMDB file", "FORMAT_REFUSED", /no folder of a catalogue/],
   ["MDB_CORRUPTED: Located page was wrong type", "CORRUPT", /put a snapshot in its place/],
   ["MDB_READERS_FULL: Environment maxreaders limit reached", "SOURCE_UNAVAILABLE", /too many processes/],
-  ["something else", "SOURCE_UNAVAILABLE", /something else/],
+  ["MDB_BUSY: something else", "SOURCE_UNAVAILABLE", /something else.*check the disk/],
+  ["Input/output error", "SOURCE_UNAVAILABLE", /check the disk/],
 ] as const;
 
 test("what lmdb says becomes what a caller can do", (t) => {
@@ -29,4 +30,26 @@ test("what lmdb says becomes what a caller can do", (t) => {
   t.is(toStoreError(inner, "/store").reason, "LIMIT_EXCEEDED");
   const ours = new InvalidInputError("FIELD_INVALID", "ours");
   t.is(toStoreError(ours, "/store"), ours);
+});
+
+test("what lmdb or the system numbers is unavailable, and what neither reported is a fault of ours", (t) => {
+  const numbered = [
+    Object.assign(new Error("odd"), { code: -30_000 }),
+    Object.assign(new Error("odd"), { code: "EBUSY" }),
+    new Error("Commit failed (see commitError for details)"),
+    new Error("outer", { cause: Object.assign(new Error("odd"), { code: 5 }) }),
+  ];
+  for (const cause of numbered) t.is(toStoreError(cause, "/store").reason, "SOURCE_UNAVAILABLE", String(cause));
+  const faults = [
+    new TypeError("x is not a function"),
+    Object.assign(new RangeError("offset"), { code: "ERR_OUT_OF_RANGE" }),
+    new Error("Tensor's size(1200) does not match data length(1024)"),
+    "a text",
+  ];
+  for (const cause of faults) {
+    const error = toStoreError(cause, "/store");
+    t.is(error.reason, "INTERNAL");
+    t.is(error.cause, cause);
+    t.notRegex(error.message, /check the disk/);
+  }
 });
