@@ -50,10 +50,11 @@ for (const [kind, labels] of [
   ["known", bank],
   ["new", newNames],
 ] as const) {
-  test(`probabilities of ${kind} labels are right as often as they say`, (t) => {
+  test(`probabilities of ${kind} labels are right as often as they say`, async (t) => {
     const places = labels.map((label) => names.indexOf(label));
     const [best, each]: [Answer[], Answer[]] = [[], []];
     const candidates = places.map((place) => rowOf(queries, place));
+    const judge = await calibration.toLabelJudge("one-of-many", candidates);
     const scorers = candidates.map((query) => calibration.toScorer(query, "text"));
     for (const one of tests) {
       const [unit, [own = ""]] = [unitOf(one), one.labels];
@@ -62,7 +63,7 @@ for (const [kind, labels] of [
         each.push({ confidence: scorer(cosines[place] ?? 0), isRight: own === labels[place] });
       }
       if (!labels.includes(own)) continue;
-      const shares = calibration.toOneOfMany(cosines, candidates);
+      const shares = judge(cosines);
       const at = shares.indexOf(Math.max(...shares));
       best.push({ confidence: shares[at] ?? 0, isRight: own === labels[at] });
     }
