@@ -66,7 +66,7 @@ export async function findDuplicates(
     const queries = placed.map((places) =>
       places instanceof ProbestreamError ? [] : places.map((place) => toQuery(place, k, minCosine)),
     );
-    const found = await searchQueries(store, queries.flat(), signal);
+    const found = await searchQueries(context, queries.flat(), signal);
     const copies = new Map<string, Set<string>>();
     for (const hits of found) {
       if (hits instanceof ProbestreamError) continue;

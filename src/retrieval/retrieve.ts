@@ -37,7 +37,7 @@ export async function retrieve(
   return context.gate.run(bytes, `a batch of ${queries.length} queries`, signal, async () => {
     const prepared = await prepareQueries(queries, context, signal);
     const sound = prepared.filter((one): one is PreparedQuery => !(one instanceof ProbestreamError));
-    const found = await searchQueries(context.store, sound, signal);
+    const found = await searchQueries(context, sound, signal);
     const records = withRecords ? await readRecords(context.store, found) : undefined;
     let next = 0;
     return prepared.map((query) => {

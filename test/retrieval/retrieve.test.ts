@@ -1,8 +1,9 @@
 import anyTest, { type ExecutionContext, type TestFn } from "ava";
 import fc from "fast-check";
-import { ProbestreamError } from "../../src/errors/probestream-error.js";
+import { LimitExceededError, ProbestreamError } from "../../src/errors/probestream-error.js";
 import type { ModelHit, QueryHits, RetrievalQuery } from "../../src/retrieval/retrieval-port.js";
 import { compareText } from "../../src/vectors/compare-text.js";
+import { createMemoryStore } from "../../src/vectors/stores/memory.js";
 import type { VectorStore } from "../../src/vectors/vector-store.js";
 import { assertError, assertRefused } from "../helpers/assert-refused.js";
 import { exactCosine, exactLinear } from "../helpers/oracle.js";
@@ -218,6 +219,59 @@ test("a bound per base is filled up from further down, as far as there is anythi
   const ids = hitsOf(t, outcome).map(({ modelId }) => modelId);
   t.deepEqual(ids.slice(0, 2), ["near 0", "near 1"]);
   t.deepEqual(ids.slice(2).sort(), far.map(({ id }) => id).sort());
+});
+
+test("many queries with a bound per base are widened a few at a time, with memory reserved and without vectors", async (t) => {
+  const { zoo } = t.context;
+  const inner = createMemoryStore();
+  const [sizes, plain]: [number[], boolean[]] = [[], []];
+  let [held, most, room] = [0, 0, Number.POSITIVE_INFINITY];
+  const store: VectorStore = {
+    ...inner,
+    search: (spaceId, queries) => {
+      sizes.push((queries.k * queries.vectors.length) / width);
+      return inner.search(spaceId, queries);
+    },
+    get: (spaceId, ids, options) => {
+      plain.push(options?.vectors === false && ids.length <= 128);
+      return inner.get(spaceId, ids, options);
+    },
+  };
+  const admit = (bytes: number, what: string) => {
+    if (bytes > room) throw new LimitExceededError("MEMORY_BUDGET", `no room for ${what}`);
+    held += bytes;
+    most = Math.max(most, held);
+    return () => {
+      held -= bytes;
+    };
+  };
+  const { retrieval } = openZooRetrieval(zoo, { store, admit });
+  const near = seeded(1500).map((record) => ({ ...record, base: "b" }));
+  await fillSpace(store, zoo.experts.plain, near);
+  const { spaceId } = zoo.experts.plain;
+  const queries = Array.from({ length: 60 }, (_, seed) => {
+    return { positives: [{ representation: randomValues(width, seed), spaceId }], k: 20, maxPerBase: 1 };
+  });
+  const outcomes = await retrieval.retrieve(queries);
+  t.true(outcomes.every((outcome) => hitsOf(t, outcome).length === 1));
+  t.true(Math.max(...sizes) <= 40_000, `${Math.max(...sizes)}`);
+  t.true(plain.length > 0 && plain.every(Boolean));
+  t.true(most >= 2560 * 500, `${most}`);
+  t.is(held, 0);
+  room = 2_000_000;
+  const [refused, other] = await retrieval.retrieve([
+    queries[0] as RetrievalQuery,
+    { ...queries[1], maxPerBase: 0 } as RetrievalQuery,
+  ]);
+  t.is(hitsOf(t, refused).length, 1);
+  t.is(hitsOf(t, other).length, 20);
+  room = 1_000_000;
+  const [wide, narrow] = await retrieval.retrieve([
+    queries[0] as RetrievalQuery,
+    { ...queries[1], maxPerBase: 0 } as RetrievalQuery,
+  ]);
+  assertError(t, wide, { reason: "MEMORY_BUDGET", message: /more hits/ });
+  t.is(hitsOf(t, narrow).length, 20);
 });
 
 test("filters, trees and least cosines restrict what is found", async (t) => {
