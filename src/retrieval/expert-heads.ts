@@ -27,7 +27,7 @@ interface Loaded {
 export function createExpertHeads(admit: Admit): ExpertHeads {
   const heads = createLruCache<string, Loaded>(maxHeadBytes, ({ release }) => release());
   return {
-    get: (expert) => {
+    get: async (expert) => {
       const known = heads.get(expert.spaceId);
       if (known !== undefined) return known.head;
       const bytes = headBytes(expert);

@@ -1,6 +1,7 @@
 import anyTest, { type ExecutionContext, type TestFn } from "ava";
 import fc from "fast-check";
 import { LimitExceededError, ProbestreamError } from "../../src/errors/probestream-error.js";
+import type { Admit } from "../../src/retrieval/batch-gate.js";
 import type { ModelHit, QueryHits, RetrievalQuery } from "../../src/retrieval/retrieval-port.js";
 import { compareText } from "../../src/vectors/compare-text.js";
 import { createMemoryStore } from "../../src/vectors/stores/memory.js";
@@ -221,6 +222,32 @@ test("a bound per base is filled up from further down, as far as there is anythi
   t.deepEqual(ids.slice(2).sort(), far.map(({ id }) => id).sort());
 });
 
+test("a space whose head finds no room is skipped, and costs the others nothing", async (t) => {
+  const { zoo } = t.context;
+  const { one, two } = zoo.experts;
+  const admit: Admit = (_, what, kind) => {
+    if (kind === "head" && what.includes('"two"')) throw new LimitExceededError("MEMORY_BUDGET", `no room for ${what}`);
+    return () => {};
+  };
+  const { store, retrieval } = openZooRetrieval(zoo, { admit });
+  await fillSpace(store, one, seeded(5));
+  await fillSpace(store, two, seeded(5));
+  const positives = [{ text: "red dogs" }];
+  const [both, only, example] = await retrieval.retrieve([
+    { positives },
+    { positives, experts: ["two"] },
+    { positives: [{ modelId: "model 1" }], experts: ["two"] },
+  ]);
+  t.is(hitsOf(t, both).length, 5);
+  if (both === undefined || both instanceof ProbestreamError) throw t.fail("no hits");
+  t.deepEqual(
+    both.skipped.map(({ expertName, error }) => [expertName, error.reason]),
+    [["two", "MEMORY_BUDGET"]],
+  );
+  assertError(t, only, { reason: "MEMORY_BUDGET", message: /no room for the head/ });
+  t.is(hitsOf(t, example).length, 4);
+});
+
 test("many queries with a bound per base are widened a few at a time, with memory reserved and without vectors", async (t) => {
   const { zoo } = t.context;
   const inner = createMemoryStore();
@@ -272,6 +299,42 @@ test("many queries with a bound per base are widened a few at a time, with memor
   ]);
   assertError(t, wide, { reason: "MEMORY_BUDGET", message: /more hits/ });
   t.is(hitsOf(t, narrow).length, 20);
+});
+
+test("long records of hits have their memory reserved as they are read, and come without vectors", async (t) => {
+  const { zoo } = t.context;
+  const inner = createMemoryStore();
+  let most = 0;
+  let room = Number.POSITIVE_INFINITY;
+  let held = 0;
+  const admit: Admit = (bytes, what) => {
+    if (held + bytes > room) throw new LimitExceededError("MEMORY_BUDGET", `no room for ${what}`);
+    held += bytes;
+    most = Math.max(most, held);
+    return () => {
+      held -= bytes;
+    };
+  };
+  const store: VectorStore = {
+    ...inner,
+    get: (spaceId, ids, options) => {
+      t.is(options?.vectors, false);
+      return inner.get(spaceId, ids, options);
+    },
+  };
+  const { retrieval } = openZooRetrieval(zoo, { store, admit });
+  const long = seeded(60).map((record) => ({ ...record, metadata: { text: "x".repeat(60_000) } }));
+  await fillSpace(store, zoo.experts.plain, long);
+  const query = { positives: [{ text: "red" }], k: 60 };
+  const [outcome] = await retrieval.retrieve([query], { withRecords: true });
+  t.is(hitsOf(t, outcome).length, 60);
+  t.true(most > 60 * 60_000, `${most}`);
+  room = held + 2_000_000;
+  await assertRefused(t, () => retrieval.retrieve([query], { withRecords: true }), {
+    reason: "MEMORY_BUDGET",
+    message: /records of hits/,
+  });
+  t.is(held, room - 2_000_000);
 });
 
 test("filters, trees and least cosines restrict what is found", async (t) => {
