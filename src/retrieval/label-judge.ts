@@ -1,16 +1,17 @@
 import { InvalidInputError, PreconditionError } from "../errors/probestream-error.js";
+import { applyLinear } from "../experts/apply-linear.js";
 import type { Expert } from "../experts/expert.js";
 import type { LabelMode, ScoreCalibration } from "../experts/score-calibration.js";
+import { dot } from "../linalg/dot.js";
 import { softmax } from "../linalg/softmax.js";
+import { toUnit } from "../linalg/unit.js";
 import { quoteText } from "../vectors/assert-text.js";
 import { compareText } from "../vectors/compare-text.js";
-import { applyLinear } from "./linear.js";
 import { createPacer } from "./pacer.js";
 import type { RetrievalContext } from "./retrieval-context.js";
 import type { ClassifyQuestion, LabelScore } from "./retrieval-port.js";
 import type { KnownSpace } from "./space-directory.js";
 import { expertMissing, toImage } from "./space-vector.js";
-import { dot, toUnit } from "./unit-vectors.js";
 
 /** Judges models by the labels of one question in one space. */
 export interface LabelJudge {
