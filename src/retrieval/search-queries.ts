@@ -30,8 +30,8 @@ interface Job {
  */
 const queriesPerSearch = 256;
 
-/** Hits of one call of a store, and of queries that ask for more together: some 16 MiB with what is made of them. */
-const hitsAtOnce = 40_000;
+/** Hits of one call of a store, and of queries that ask for more together: some 8 MiB with what is made of them. */
+const hitsAtOnce = 20_000;
 
 /** Bytes of one hit of a query that asks for more, with its model's base. */
 const bytesPerWideHit = 600;
@@ -65,7 +65,9 @@ export async function searchQueries(
   const runGroup = async (group: readonly Running[]): Promise<void> => {
     if (bases.size > maxKnownBases) bases.clear();
     await runRound(store, group, signal);
+    await pace();
     await readBases(store, group, bases, signal);
+    await pace();
     for (const running of group) {
       conclude(running, bases);
       await pace();

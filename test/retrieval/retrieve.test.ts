@@ -281,7 +281,7 @@ test("many queries with a bound per base are widened a few at a time, with memor
   });
   const outcomes = await retrieval.retrieve(queries);
   t.true(outcomes.every((outcome) => hitsOf(t, outcome).length === 1));
-  t.true(Math.max(...sizes) <= 40_000, `${Math.max(...sizes)}`);
+  t.true(Math.max(...sizes) <= 20_000, `${Math.max(...sizes)}`);
   t.true(plain.length > 0 && plain.every(Boolean));
   t.true(most >= 2560 * 500, `${most}`);
   t.is(held, 0);
