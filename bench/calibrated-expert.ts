@@ -3,10 +3,11 @@ import { join } from "node:path";
 import { openCatalogue } from "../src/experts/catalogue.js";
 import { createScoreCalibration } from "../src/experts/create-score-calibration.js";
 import { loadExpert } from "../src/experts/expert.js";
-import { toLabelQueries, toUnit } from "../src/experts/label-queries.js";
+import { toLabelQueries } from "../src/experts/label-queries.js";
 import type { ScoreCalibration } from "../src/experts/score-calibration.js";
 import { readScoreModel } from "../src/experts/score-calibration-file.js";
 import { rowOf } from "../src/linalg/rows.js";
+import { toUnitRows } from "../src/linalg/unit.js";
 import { embedFiles } from "../src/search/embed-files.js";
 import { startEmbedder } from "../src/search/embedder.js";
 import { createLocalPort } from "../src/search/local-port.js";
@@ -81,7 +82,7 @@ export async function openCalibratedExpert(
     const dataset = await scanDataset(path, { labelKey });
     for (const { representation, place } of await embed(folder, expert.spaceId, dataset.models)) {
       const { labels, split } = dataset.models[place] ?? { labels: [], split: "" };
-      const unit = toUnit({ width: representation.length, values: representation }).values;
+      const unit = toUnitRows({ width: representation.length, values: representation }).values;
       models.push({ labels, split: index === 0 ? split : `fresh ${split}`, representation, unit });
     }
   }

@@ -50,7 +50,7 @@ async function measure(options: BenchOptions): Promise<boolean> {
     const rows = toRetrievalRows([loras, dense], seed);
     retrieval.push(...rows.map(({ cells }) => cells));
     verdicts.push(rows[0] !== undefined && rows[0].gain >= wantedGain);
-    for (const [what, found, counts] of [...toLoraErrors(loras), ...toDenseErrors(dense)]) {
+    for (const [what, found, counts] of [...(await toLoraErrors(loras)), ...(await toDenseErrors(dense))]) {
       errors.push(toErrorRow(what, seed, found));
       if (counts) verdicts.push(found.error <= Math.max(wantedError, 0));
     }
@@ -147,7 +147,7 @@ function toRetrievalRows(experts: readonly CalibratedExpert[], seed: number): Re
 type ErrorEntry = readonly [what: string, found: ClassifyError, isEnough: boolean];
 
 /** One of many: labels that the expert knows, and labels that it does not. Any of many: each by itself. */
-function toLoraErrors(expert: CalibratedExpert, name = "LoRAs, zero-shot"): ErrorEntry[] {
+async function toLoraErrors(expert: CalibratedExpert, name = "LoRAs, zero-shot"): Promise<ErrorEntry[]> {
   const of = (...splits: readonly string[]) => expert.models.filter(({ split }) => splits.includes(split));
   const unseen = [...new Set(of("val_holdout", "test_holdout").flatMap(({ labels }) => labels))].sort();
   const hasFresh = of("fresh test").length > 0;
@@ -162,25 +162,26 @@ function toLoraErrors(expert: CalibratedExpert, name = "LoRAs, zero-shot"): Erro
   }
   const all = [...expert.bank, ...unseen];
   const judged = all.filter((label) => expert.toQuery(label) !== undefined);
+  const best = entries.map(async ([what, models, candidates, isEnough]): Promise<ErrorEntry> => {
+    const possible = candidates.filter((label) => expert.toQuery(label) !== undefined);
+    return [`${name}: ${what}`, toClassifyError(await toTopAnswers(expert, models, possible)), isEnough];
+  });
   return [
-    ...entries.map(([what, models, candidates, isEnough]): ErrorEntry => {
-      const possible = candidates.filter((label) => expert.toQuery(label) !== undefined);
-      return [`${name}: ${what}`, toClassifyError(toTopAnswers(expert, models, possible)), isEnough];
-    }),
+    ...(await Promise.all(best)),
     [
       `${name}: the best of all labels, test and test_holdout`,
-      toClassifyError(toTopAnswers(expert, of("test", "test_holdout"), judged)),
+      toClassifyError(await toTopAnswers(expert, of("test", "test_holdout"), judged)),
       false,
     ],
     [
       `${name}: each known label by itself, test and test_holdout`,
-      toClassifyError(toLabelAnswers(expert, of("test", "test_holdout"), expert.bank)),
+      toClassifyError(await toLabelAnswers(expert, of("test", "test_holdout"), expert.bank)),
       true,
     ],
     [
       `${name}: each new label by itself, test and test_holdout`,
       toClassifyError(
-        toLabelAnswers(
+        await toLabelAnswers(
           expert,
           of("test", "test_holdout"),
           unseen.filter((label) => expert.toQuery(label) !== undefined),
@@ -191,9 +192,10 @@ function toLoraErrors(expert: CalibratedExpert, name = "LoRAs, zero-shot"): Erro
   ];
 }
 
-function toDenseErrors(expert: CalibratedExpert): ErrorEntry[] {
+async function toDenseErrors(expert: CalibratedExpert): Promise<ErrorEntry[]> {
   const tests = expert.models.filter(({ split }) => split === "test");
-  return [["dense, classification: each label by itself, test", toClassifyError(toLabelAnswers(expert, tests)), true]];
+  const found = toClassifyError(await toLabelAnswers(expert, tests));
+  return [["dense, classification: each label by itself, test", found, true]];
 }
 
 /** Another tree, trained on as the authors do, with their sizes. */
@@ -213,7 +215,8 @@ async function measureZoo(options: BenchOptions, say: Say): Promise<string[][]> 
     say(`seed ${seed}: ${models}`);
     await trainExpert(folder, recipe, seed);
     const expert = await openCalibratedExpert(folder, recipe);
-    rows.push(...toLoraErrors(expert, "another tree, zero-shot").map(([what, found]) => toErrorRow(what, seed, found)));
+    const errors = await toLoraErrors(expert, "another tree, zero-shot");
+    rows.push(...errors.map(([what, found]) => toErrorRow(what, seed, found)));
   }
   return rows;
 }

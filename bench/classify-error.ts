@@ -15,36 +15,35 @@ export interface ClassifyError {
 }
 
 /** Answers of the best label of each model: its probability, and whether it is right. */
-export function toTopAnswers(
+export async function toTopAnswers(
   { calibration, toQuery }: CalibratedExpert,
   models: readonly PlacedModel[],
   candidates: readonly string[],
-): Answer[] {
+): Promise<Answer[]> {
   const queries = candidates.flatMap((label) => toQuery(label) ?? []);
   if (queries.length !== candidates.length) throw new Error("a candidate cannot be judged");
+  const judge = await calibration.toLabelJudge("one-of-many", queries);
   return models.map(({ unit, labels }) => {
-    const shares = calibration.toOneOfMany(
-      Float32Array.from(queries, (query) => dot(query, unit)),
-      queries,
-    );
+    const shares = judge(Float32Array.from(queries, (query) => dot(query, unit)));
     const best = shares.indexOf(Math.max(...shares));
     return { confidence: shares[best] ?? 0, isRight: labels.includes(candidates[best] ?? "") };
   });
 }
 
 /** Answers of each label of each model by itself. */
-export function toLabelAnswers(
+export async function toLabelAnswers(
   { objective, calibration, bank, toQuery, toLogits }: CalibratedExpert,
   models: readonly PlacedModel[],
   candidates: readonly string[] = bank,
-): Answer[] {
+): Promise<Answer[]> {
   const queries = candidates.flatMap((label) => toQuery(label) ?? []);
+  const judge = await calibration.toLabelJudge("any-of-many", objective === "classification" ? undefined : queries);
   return models.flatMap(({ unit, representation, labels }) => {
     const values =
       objective === "classification"
         ? toLogits(representation)
         : Float32Array.from(queries, (query) => dot(query, unit));
-    const shares = calibration.toAnyOfMany(values, objective === "classification" ? undefined : queries);
+    const shares = judge(values);
     return candidates.map((label, at) => ({ confidence: shares[at] ?? 0, isRight: labels.includes(label) }));
   });
 }

@@ -120,8 +120,10 @@ export { readTree } from "./trees/tree-file.js";
 export type { TreeMatch } from "./trees/tree-match.js";
 export type { Comparison, Filter, Scalar } from "./vectors/filter.js";
 export type { IndexFacts } from "./vectors/index-facts.js";
+export { restoreSnapshot } from "./vectors/stores/lmdb/snapshot.js";
 export { type LmdbStore, type LmdbStoreOptions, openLmdbStore } from "./vectors/stores/lmdb.js";
 export { createMemoryStore } from "./vectors/stores/memory.js";
+export { openPostgresStore, type PostgresStoreOptions } from "./vectors/stores/postgres/open-postgres-store.js";
 export type { NewRecord, VectorRecord } from "./vectors/vector-record.js";
 export type {
   CountedSpace,

@@ -97,6 +97,18 @@ const headerBytes = 4096;
  */
 async function openTensorSink({ spaceId, expertName, width }: CatalogueSpace, path: string): Promise<ExportSink> {
   const recordsPath = toRecordsPath(path);
+  const headerOf = (count: number): Uint8Array => {
+    const header = {
+      __metadata__: {
+        format: "probestream-representations/1",
+        ...{ space_id: spaceId, expert: expertName, records: basename(recordsPath) },
+      },
+      representations: { dtype: "F32", shape: [count, width], data_offsets: [0, 4 * count * width] },
+    };
+    return toHeader(JSON.stringify(header), path);
+  };
+  // Before the first row: a name that is too long must not end a long export.
+  headerOf(Number.MAX_SAFE_INTEGER);
   const tensors = await openPartFile("--out", path);
   const records: PartFile = await openPartFile("--out", recordsPath).catch(async (error: unknown) => {
     await tensors.discard();
@@ -111,15 +123,7 @@ async function openTensorSink({ spaceId, expertName, width }: CatalogueSpace, pa
       await records.append(batch.map((record) => `${JSON.stringify(withoutVector(record))}\n`).join(""));
     },
     finish: async () => {
-      const shape = [count, width];
-      const header = {
-        __metadata__: {
-          format: "probestream-representations/1",
-          ...{ space_id: spaceId, expert: expertName, records: basename(recordsPath) },
-        },
-        representations: { dtype: "F32", shape, data_offsets: [0, 4 * count * width] },
-      };
-      await tensors.overwriteStart(toHeader(JSON.stringify(header)));
+      await tensors.overwriteStart(headerOf(count));
       await records.commit();
       await tensors.commit();
     },
@@ -141,9 +145,14 @@ function toRecordsPath(path: string): string {
 }
 
 /** Length and text, filled up with spaces. */
-function toHeader(text: string): Uint8Array {
+function toHeader(text: string, path: string): Uint8Array {
   const header = new Uint8Array(headerBytes).fill(0x20);
   new DataView(header.buffer).setBigUint64(0, BigInt(headerBytes - 8), true);
-  header.set(new TextEncoder().encode(text), 8);
+  const bytes = new TextEncoder().encode(text);
+  if (bytes.length > headerBytes - 8) {
+    const found = `its header, with the expert's name, would have ${bytes.length} bytes; ${headerBytes - 8} are allowed`;
+    throw usageError(`"${path}" cannot be written as safetensors: ${found}; export with --format jsonl`);
+  }
+  header.set(bytes, 8);
   return header;
 }

@@ -10,10 +10,9 @@ import type { TextEncoder } from "../text/text-encoder.js";
 import type { CommandContext } from "./command-context.js";
 import { defaultExpertsFolder, openLocalExperts } from "./local-experts.js";
 import type { OpenedCatalogue } from "./open-retrieval.js";
-import { openStore } from "./open-store.js";
+import { openOwnStore } from "./open-store.js";
 import { defaultStore, type RetrievalOptions } from "./retrieval-options.js";
 import { startTextEncoders } from "./start-text-encoders.js";
-import { toPlain } from "./table.js";
 
 /** Folder beside that of the experts that is taken for a text encoder where none is named. */
 const encoderName = "text-encoder";
@@ -35,10 +34,7 @@ export async function openLocalCatalogue(
       ? (await openLocalExperts(folder, [])).catalogue
       : noExperts;
   const encoders = needsTexts ? await startTextEncoders(await toEncoders(options), context) : [];
-  const onFault = (error: unknown): void => {
-    context.terminal.remark(toPlain(`the store: ${error instanceof Error ? error.message : String(error)}`));
-  };
-  const store = await openStore(place, onFault).catch(async (error: unknown) => {
+  const store = await openOwnStore(place, context).catch(async (error: unknown) => {
     await dispose(encoders);
     throw error;
   });

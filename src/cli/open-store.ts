@@ -1,5 +1,7 @@
 import type { VectorStore } from "../vectors/vector-store.js";
+import type { CommandContext } from "./command-context.js";
 import { usageError } from "./exit-codes.js";
+import { toPlain } from "./table.js";
 
 /** Whether a place is a PostgreSQL database, and no folder. */
 export function isPostgresUrl(place: string): boolean {
@@ -22,4 +24,11 @@ export async function openStore(place: string, onFault: (error: unknown) => void
   if (scheme !== undefined) throw usageError(`--store is a ${scheme} URL; it must be a folder or a postgres:// URL`);
   const { openLmdbStore } = await import("../vectors/stores/lmdb.js");
   return openLmdbStore(place);
+}
+
+/** Opens the catalogue of a command, which is told of what goes wrong in the background. */
+export function openOwnStore(place: string, { terminal }: Pick<CommandContext, "terminal">): Promise<VectorStore> {
+  return openStore(place, (error) => {
+    terminal.remark(toPlain(`the store: ${error instanceof Error ? error.message : String(error)}`));
+  });
 }

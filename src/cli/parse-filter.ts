@@ -1,3 +1,4 @@
+import { maxFilterConditions, maxFilterDepth } from "../vectors/assert-filter.js";
 import { type Comparison, type Filter, recordFields, type Scalar } from "../vectors/filter.js";
 import { suggestNames } from "../weights/nearest-names.js";
 import { filterError, type Token, toFilterTokens } from "./filter-tokens.js";
@@ -12,12 +13,6 @@ const comparisons: Readonly<Record<string, Exclude<Comparison, "in">>> = {
   ">": "gt",
   ">=": "gte",
 };
-
-/** Deepest nesting that servers take. */
-const maxDepth = 64;
-
-/** Most conditions that servers take. */
-const maxConditions = 1000;
 
 /** What `--help` says of `--where`. */
 export const filterHelp = `
@@ -88,7 +83,8 @@ class Parser {
       return inner;
     }
     this.#conditions++;
-    if (this.#conditions > maxConditions) throw this.#error(token, `a filter may have ${maxConditions} conditions`);
+    if (this.#conditions > maxFilterConditions)
+      throw this.#error(token, `a filter may have ${maxFilterConditions} conditions`);
     // A field could not be called so without its meta. or claim.
     if (this.#takeWord("exists")) return { exists: this.#field() };
     return this.#comparison();
@@ -96,7 +92,7 @@ class Parser {
 
   #deeper(take: () => Filter): Filter {
     this.#depth++;
-    if (this.#depth >= maxDepth) throw this.#error(this.#peek(), `filters may be ${maxDepth} deep`);
+    if (this.#depth >= maxFilterDepth) throw this.#error(this.#peek(), `filters may be ${maxFilterDepth} deep`);
     const filter = take();
     this.#depth--;
     return filter;

@@ -1,4 +1,5 @@
 import { InvalidInputError } from "../errors/probestream-error.js";
+import { softmax } from "../linalg/softmax.js";
 import type { ScoreCalibration } from "./score-calibration.js";
 import { type QueryBackground, toNearestCosine, toQueryBackground } from "./score-calibration-background.js";
 import {
@@ -8,7 +9,6 @@ import {
   USUAL_SCALE,
   USUAL_SOFTMAX,
 } from "./score-calibration-model.js";
-import { softmax } from "./score-calibration-softmax.js";
 
 /** Distance of a text that says nothing, 1 − cosine at its greatest. */
 const farthest = 2;
@@ -54,22 +54,26 @@ export function createScoreCalibration(model: ScoreModel): ScoreCalibration {
       return row === undefined ? undefined : queries.values.slice(row * queries.width, (row + 1) * queries.width);
     },
     toScorer,
-    toOneOfMany: (values, given) => {
-      const newness = given === undefined ? 0 : mean(given.map(toNewness));
-      const logarithms = { seen: toLogarithm(oneOfMany.seen), unseen: toLogarithm(oneOfMany.unseen) };
-      const usual = objective === "classification" ? 0 : Math.log(USUAL_SOFTMAX);
-      return softmax(values, Math.exp(blend(logarithms, newness) ?? usual));
-    },
-    toAnyOfMany: (values, given) => {
+    toLabelJudge: async (mode, given, pace) => {
+      if (mode === "one-of-many") {
+        const newness = given === undefined ? 0 : mean(await mapPaced(given, toNewness, pace));
+        const logarithms = { seen: toLogarithm(oneOfMany.seen), unseen: toLogarithm(oneOfMany.unseen) };
+        const usual = objective === "classification" ? 0 : Math.log(USUAL_SOFTMAX);
+        const scale = Math.exp(blend(logarithms, newness) ?? usual);
+        return (values) => softmax(values, scale);
+      }
       if (objective === "classification") {
         const { slope, offset } = anyOfMany ?? { slope: 1, offset: 0 };
-        return Float64Array.from(values, (logit) => sigmoid(slope * logit + offset));
+        return (values) => Float64Array.from(values, (logit) => sigmoid(slope * logit + offset));
       }
-      if (given?.length !== values.length) {
-        const message = `${values.length} cosines need the query of each; ${given?.length ?? 0} were given`;
-        throw new InvalidInputError("FIELD_INVALID", message, { cosines: values.length, queries: given?.length ?? 0 });
-      }
-      return Float64Array.from(values, (cosine, at) => toScorer(given[at] as Float32Array, "text")(cosine));
+      const scorers = await mapPaced(given ?? [], (query) => toScorer(query, "text"), pace);
+      return (values) =>
+        Float64Array.from(values, (cosine, at) => {
+          const score = values.length === scorers.length ? scorers[at] : undefined;
+          if (score !== undefined) return score(cosine);
+          const message = `${values.length} cosines need the query of each; ${scorers.length} were given`;
+          throw new InvalidInputError("FIELD_INVALID", message, { cosines: values.length, queries: scorers.length });
+        });
     },
     judgeText: (vector) => {
       const norm = Math.sqrt(vector.reduce((sum, value) => sum + value * value, 0));
@@ -96,6 +100,19 @@ function toOddsOf(scale: ScoreScale | undefined, spread: QueryBackground, cosine
 function blend({ seen, unseen }: BySight<number | undefined>, newness: number): number | undefined {
   if (seen === undefined || unseen === undefined) return seen ?? unseen;
   return (1 - newness) * seen + newness * unseen;
+}
+
+async function mapPaced<A, B>(
+  items: readonly A[],
+  step: (item: A) => B,
+  pace: (() => Promise<void>) | undefined,
+): Promise<readonly B[]> {
+  const results: B[] = [];
+  for (const item of items) {
+    results.push(step(item));
+    if (pace !== undefined) await pace();
+  }
+  return results;
 }
 
 function toLogarithm(value: number | undefined): number | undefined {

@@ -1,7 +1,8 @@
+import { dot } from "../linalg/dot.js";
 import { fitLogistic } from "../linalg/fit-logistic.js";
 import type { Rows } from "../linalg/rows.js";
+import { applyLinear } from "./apply-linear.js";
 import type { Linear } from "./checkpoint.js";
-import { dotRow } from "./score-calibration-background.js";
 import type { ScoreModel } from "./score-calibration-model.js";
 import { fitScale } from "./score-calibration-softmax.js";
 
@@ -30,7 +31,7 @@ const mostLogits = 1_000_000;
 export function fitLogits({ labels, models }: Candidates, head: Linear): ScoreModel["anyOfMany"] {
   if (models.length < fewestModels || labels.length === 0) return undefined;
   const some = spread(models, Math.max(fewestModels, Math.floor(mostLogits / labels.length)));
-  const logits = Float64Array.from(some.flatMap(({ representation }) => [...toLogits(head, representation)]));
+  const logits = Float64Array.from(some.flatMap(({ representation }) => [...applyLinear(head, representation)]));
   const truths = Uint8Array.from(some.flatMap((model) => labels.map((label) => Number(model.labels.includes(label)))));
   const { slopes, offset } = fitLogistic({ features: [logits], truths });
   const [slope = 0] = slopes;
@@ -47,21 +48,17 @@ export function fitSoftmax({ labels, queries, models }: Candidates, head?: Linea
   if (single.length < fewestModels || labels.length < 2) return undefined;
   const scores = new Float32Array(single.length * labels.length);
   for (const [row, { representation }] of single.entries()) {
-    const norm = Math.sqrt(dotRow(representation, representation, 0)) || 1;
+    const norm = Math.sqrt(dot(representation, representation)) || 1;
     const own =
       head === undefined
-        ? labels.map((_, label) => dotRow(representation, queries.values, label * queries.width) / norm)
-        : toLogits(head, representation);
+        ? labels.map((_, label) => dot(representation, queries.values, label * queries.width) / norm)
+        : applyLinear(head, representation);
     scores.set(own, row * labels.length);
   }
   return fitScale(
     scores,
     single.map((model) => [places.get(model.labels[0] ?? "") ?? 0]),
   );
-}
-
-function toLogits({ weight, bias }: Linear, representation: Float32Array): Float32Array {
-  return bias.map((value, row) => value + dotRow(representation, weight.values, row * weight.columns));
 }
 
 /** At most so many of some things, evenly spread over them. */

@@ -1,8 +1,9 @@
 import { countRows, type Rows, rowOf, toRows } from "../linalg/rows.js";
+import { toUnitRows } from "../linalg/unit.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { type Candidates, fewestModels, fitLogits, fitSoftmax, type ScoredModel, spread } from "./fit-label-scores.js";
 import { fitScoreScale } from "./fit-score-scale.js";
-import { toLabelQueries, toUnit } from "./label-queries.js";
+import { toLabelQueries } from "./label-queries.js";
 import { toNearestCosine } from "./score-calibration-background.js";
 import type { BySight, ScoreModel, ScoreScale } from "./score-calibration-model.js";
 
@@ -47,7 +48,7 @@ export function fitScoreCalibration(
   const isZeroshot = objective === "zeroshot";
   const width = models[0]?.representation.length ?? 0;
   const fresh = models.filter(({ isTrained }) => !isTrained);
-  const background = toUnitRows(width, pickBackground(models, fresh));
+  const background = toModelRows(width, pickBackground(models, fresh));
   const vectors = toVectors(texts);
   const toVectorRows = (labels: readonly string[]): Rows =>
     toRows(
@@ -72,7 +73,7 @@ export function fitScoreCalibration(
   const unseen = toCandidates(isZeroshot ? [...newLabels] : [], withSome(newLabels));
   const logits = isZeroshot ? undefined : fitLogits(seen, head);
   const trainedTexts = toVectorRows(known.length > 0 ? known : [...vectors.keys()]);
-  const judging = isZeroshot ? toUnit(thin(trainedTexts, mostTexts)) : toRows(0, []);
+  const judging = isZeroshot ? toUnitRows(thin(trainedTexts, mostTexts)) : toRows(0, []);
   const example = fitExamples(fresh, background);
   return {
     objective,
@@ -99,7 +100,7 @@ function fitTexts(
 ): ScoreScale | undefined {
   if (some.length < fewestModels) return undefined;
   const own = models.map((model) => new Set(model.labels));
-  const units = toUnitRows(background.width, models);
+  const units = toModelRows(background.width, models);
   const isMatch = (query: number, model: number): boolean => own[model]?.has(labels[query] ?? "") === true;
   return fitScoreScale({ queries, models: units, isMatch }, background);
 }
@@ -110,7 +111,7 @@ function fitExamples(fresh: readonly ScoredModel[], background: Rows): ScoreScal
     mostExamples,
   );
   if (labelled.length < fewestModels) return undefined;
-  const units = toUnitRows(background.width, labelled);
+  const units = toModelRows(background.width, labelled);
   const sets = labelled.map(({ labels }) => new Set(labels));
   const isMatch = (query: number, model: number): boolean | undefined => {
     const [a, b] = [sets[query], sets[model]];
@@ -162,8 +163,8 @@ function thin(rows: Rows, most: number): Rows {
   );
 }
 
-function toUnitRows(width: number, models: readonly ScoredModel[]): Rows {
-  return toUnit(
+function toModelRows(width: number, models: readonly ScoredModel[]): Rows {
+  return toUnitRows(
     toRows(
       width,
       models.map(({ representation }) => representation),

@@ -1,6 +1,7 @@
+import { dot } from "../linalg/dot.js";
 import { fitLogistic } from "../linalg/fit-logistic.js";
 import type { Rows } from "../linalg/rows.js";
-import { dotRow, toQueryBackground } from "./score-calibration-background.js";
+import { toQueryBackground } from "./score-calibration-background.js";
 import type { ScoreScale } from "./score-calibration-model.js";
 
 /** Queries and models, and which of them match. */
@@ -37,7 +38,7 @@ export function fitScoreScale({ queries, models, isMatch }: ScorePairs, backgrou
     for (let model = 0; model < modelCount; model++) {
       const match = isMatch(query, model);
       if (match === undefined || (!match && pair++ % stride !== 0)) continue;
-      const cosine = dotRow(vector, models.values, model * width);
+      const cosine = dot(vector, models.values, model * width);
       zs.push((cosine - mean) / deviation);
       cosines.push(cosine);
       truths.push(Number(match));

@@ -1,8 +1,12 @@
 import type { ComputeBackend, Matrix, Product } from "../compute/compute-backend.js";
 import { InvalidInputError } from "../errors/probestream-error.js";
 import { allFinite } from "../linalg/all-finite.js";
+import { dot } from "../linalg/dot.js";
+import { rowOf } from "../linalg/rows.js";
 import { transpose } from "../linalg/transpose.js";
-import type { Checkpoint, Linear } from "./checkpoint.js";
+import { scaleToUnit } from "../linalg/unit.js";
+import { applyLinear } from "./apply-linear.js";
+import type { Checkpoint } from "./checkpoint.js";
 
 /** What comes after the projection: representation, text images, scores. Its matrices are resident on a backend. */
 export interface Head {
@@ -47,7 +51,7 @@ export async function createHead(
     hasTextHead: objective === "zeroshot",
     encode: async (responses) => {
       const rows = await multiply(product, concatenate(responses, inputs));
-      return Array.from({ length: rows.rows }, (_, row) => addBias(rowOf(rows, row).slice(), bias));
+      return Array.from({ length: rows.rows }, (_, row) => addBias(viewOf(rows, row).slice(), bias));
     },
     toTextImages: async (texts) => {
       assertTexts(objective, head.weight.columns, texts);
@@ -58,15 +62,19 @@ export async function createHead(
         text = undefined;
       });
       const images = await multiply(await text, texts);
-      for (let row = 0; row < images.rows; row++) toUnit(addBias(rowOf(images, row), head.bias));
+      for (let row = 0; row < images.rows; row++) scaleToUnit(addBias(viewOf(images, row), head.bias));
       return images;
     },
     cosines: (representation, images) => {
       // A representation of all zeros points nowhere: it is at right angles to every text.
       const norm = Math.sqrt(dot(representation, representation)) || 1;
-      return Float32Array.from({ length: images.rows }, (_, row) => dot(representation, rowOf(images, row)) / norm);
+      return Float32Array.from(
+        { length: images.rows },
+        (_, row) => dot(representation, images.values, row * images.columns) / norm,
+      );
     },
-    logits: (representation) => (objective === "classification" ? apply(head, representation) : new Float32Array(0)),
+    logits: (representation) =>
+      objective === "classification" ? applyLinear(head, representation) : new Float32Array(0),
     dispose: async () => {
       await product.dispose();
       await (await text)?.dispose();
@@ -119,26 +127,11 @@ export function assertFiniteTexts({ values }: Matrix): void {
   throw new InvalidInputError("FIELD_INVALID", "text vectors hold NaN or infinity; they must be finite");
 }
 
-function apply({ weight, bias }: Linear, x: Float32Array): Float32Array {
-  return Float32Array.from({ length: weight.rows }, (_, row) => dot(rowOf(weight, row), x) + (bias[row] as number));
-}
-
-function rowOf({ columns, values }: Matrix, row: number): Float32Array {
-  return values.subarray(row * columns, (row + 1) * columns);
+function viewOf({ columns, values }: Matrix, row: number): Float32Array {
+  return rowOf({ width: columns, values }, row);
 }
 
 function addBias(row: Float32Array, bias: Float32Array): Float32Array {
   for (let i = 0; i < row.length; i++) row[i] = (row[i] as number) + (bias[i] as number);
   return row;
-}
-
-function toUnit(row: Float32Array): void {
-  const norm = Math.sqrt(dot(row, row)) || 1;
-  for (let i = 0; i < row.length; i++) row[i] = (row[i] as number) / norm;
-}
-
-function dot(a: Float32Array, b: Float32Array): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += (a[i] as number) * (b[i] as number);
-  return sum;
 }

@@ -1,3 +1,4 @@
+import { dot } from "../linalg/dot.js";
 import type { Rows } from "../linalg/rows.js";
 
 /** How the cosines of one query with models of the expert's tree are spread. */
@@ -20,7 +21,7 @@ const leastDeviation = 1e-4;
 export function toQueryBackground(query: Float32Array, { width, values }: Rows): QueryBackground {
   let [count, sum, squares] = [0, 0, 0];
   for (let at = 0; at < values.length; at += width) {
-    const cosine = dotRow(query, values, at);
+    const cosine = dot(query, values, at);
     if (cosine > same) continue;
     count++;
     sum += cosine;
@@ -36,14 +37,7 @@ export function toQueryBackground(query: Float32Array, { width, values }: Rows):
 export function toNearestCosine(query: Float32Array, { width, values }: Rows, except = -1): number {
   let greatest = -1;
   for (let row = 0, at = 0; at < values.length; row++, at += width) {
-    if (row !== except) greatest = Math.max(greatest, dotRow(query, values, at));
+    if (row !== except) greatest = Math.max(greatest, dot(query, values, at));
   }
   return greatest;
-}
-
-/** Product of a vector with the row that begins at `at`, in float64. */
-export function dotRow(vector: Float32Array, values: Float32Array, at: number): number {
-  let sum = 0;
-  for (let i = 0; i < vector.length; i++) sum += (vector[i] as number) * (values[at + i] as number);
-  return sum;
 }

@@ -1,10 +1,4 @@
-/** softmax(scale · scores) of one row. */
-export function softmax(scores: Float32Array, scale: number): Float64Array {
-  const highest = scores.reduce((most, score) => Math.max(most, score), Number.NEGATIVE_INFINITY);
-  const powers = Float64Array.from(scores, (score) => Math.exp(scale * (score - highest)));
-  const total = powers.reduce((sum, power) => sum + power, 0);
-  return powers.map((power) => power / total);
-}
+import { softmax } from "../linalg/softmax.js";
 
 /** Scales that are looked at, as logarithms: 0.01 to 1,000. Cosines take 9 to 66 as measured, logits about 1. */
 const [least, most] = [Math.log(0.01), Math.log(1000)];

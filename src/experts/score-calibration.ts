@@ -3,6 +3,9 @@ import type { Expert } from "./expert.js";
 /** What a query is made of, which decides how far its cosines lie apart. */
 export type QueryKind = "text" | "example";
 
+/** Whether one of several labels is right, or each by itself is right or wrong. */
+export type LabelMode = "one-of-many" | "any-of-many";
+
 /** Says what cosines of one expert's space mean; stored with the expert. */
 export interface ScoreCalibration {
   /**
@@ -23,20 +26,23 @@ export interface ScoreCalibration {
    */
   toScorer(query: Float32Array, kind: QueryKind): (cosine: number) => number;
   /**
-   * Probabilities of labels of which one is right. They add up to 1, and are in the order of `values`.
+   * Makes the judge of one list of labels, once for all models that are asked about them. `one-of-many`: one of the labels is
+   * right, and their probabilities add up to 1; `any-of-many`: each is right or wrong by itself.
    *
-   * @param values cosines with one representation, or logits of a classification expert.
-   * @param queries of a zero-shot expert the labels' texts in its space: labels that it was not trained on are told with
-   * less certainty. Without them all labels count as known to it.
+   * @param queries of a zero-shot expert the labels' texts in its space, at unit length: labels that it was not trained on
+   * are told with less certainty. For `one-of-many` all labels count as known to it without them. A classification expert
+   * needs none.
+   * @param pace is called after each label, each of which costs its cosines with all labels that the expert was trained on.
+   * @returns from cosines with one representation, or logits of a classification expert, in the order of the labels, to
+   * probabilities in that order. The function throws InvalidInputError `FIELD_INVALID` where a zero-shot expert lacks the
+   * query of a value.
+   * @throws what `pace` throws.
    */
-  toOneOfMany(values: Float32Array, queries?: readonly Float32Array[]): Float64Array;
-  /**
-   * Probabilities of labels each right or wrong by itself.
-   *
-   * @param values cosines, or logits of a classification expert.
-   * @param queries the labels' texts in the expert's space; undefined for a classification expert.
-   */
-  toAnyOfMany(values: Float32Array, queries: readonly Float32Array[] | undefined): Float64Array;
+  toLabelJudge(
+    mode: LabelMode,
+    queries: readonly Float32Array[] | undefined,
+    pace?: () => Promise<void>,
+  ): Promise<(values: Float32Array) => Float64Array>;
   /**
    * Whether the expert can judge a text, by the text encoder's vector of it (d_text numbers): `distance` from what it was
    * trained on, and the `radius` within which it can. A text of no known words, all zeros, is at the distance 2, farther

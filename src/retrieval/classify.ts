@@ -50,8 +50,7 @@ export async function classify(
       const representation = record?.vector ?? ("representation" in model ? model.representation : undefined);
       if (representation === undefined) throw expertMissing(space);
       const { judge, isCalibrated } = await judgeOf(space);
-      const scores = judge(representation);
-      return { spaceId: space.info.spaceId, labels: scores.slice(0, kept), isCalibrated };
+      return { spaceId: space.info.spaceId, labels: await judge(representation, kept), isCalibrated };
     });
   });
 }

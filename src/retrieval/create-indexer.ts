@@ -6,6 +6,7 @@ import type { NewRecord } from "../vectors/vector-record.js";
 import type { SpaceSpec, VectorStore } from "../vectors/vector-store.js";
 import { createGroupCommit, type GroupCommit } from "./group-commit.js";
 import { toKeptClaims } from "./kept-claims.js";
+import { mergeKnown, readKnownModels } from "./known-facts.js";
 import { defaultRetrievalLimits, type RetrievalLimits } from "./limits.js";
 import { toClaimedBase } from "./model-base.js";
 
@@ -28,7 +29,12 @@ export interface Indexer {
    * @throws InvalidInputError `FIELD_INVALID`, LimitExceededError `LIMIT_EXCEEDED`.
    */
   check(facts: IndexFacts): IndexFacts;
-  /** Writes a model into the space of every expert that embedded it; gives its id once it is durable there. */
+  /**
+   * Writes a model into the space of every expert that embedded it; gives its id once it is durable there. Of a model that is
+   * there already, in any space, metadata that the facts do not name stays, as does a base by the user's word where they name
+   * none, and when it was first written; the rest is replaced. An id with metadata of both sides beyond what is allowed is
+   * refused: InvalidInputError `LIMIT_EXCEEDED`.
+   */
   index(facts: IndexFacts, embedded: Embedded): Promise<string>;
 }
 
@@ -63,8 +69,15 @@ export function createIndexer(
     if (first === undefined) return;
     // Each time, for another process may have dropped it; where it is there that costs a look.
     await store.ensureSpace(first.space, { fill: first.fill });
-    const records = entries.map(({ record }) => record);
-    await store.upsert(first.space.spaceId, records);
+    const { spaceId } = first.space;
+    const known = await readKnownModels(store, spaceId, new Set(entries.map(({ record }) => record.id)));
+    // An id twice: what the first says is known when the second is written.
+    const records = entries.map(({ record }) => {
+      const merged = mergeKnown(record, known.get(record.id), limits.maxMetadataBytes);
+      known.set(record.id, { ...merged, createdMs: merged.createdMs ?? Date.now() });
+      return merged;
+    });
+    await store.upsert(spaceId, records);
   };
 
   return {

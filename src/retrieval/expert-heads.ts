@@ -1,8 +1,8 @@
 import { PreconditionError } from "../errors/probestream-error.js";
 import type { Linear } from "../experts/checkpoint.js";
 import { type Expert, loadExpertHead } from "../experts/expert.js";
+import { createLruCache } from "../text/lru-cache.js";
 import type { Admit } from "./batch-gate.js";
-import { createLruCache } from "./lru-cache.js";
 
 /** Heads of experts: H and c of zero-shot experts, T and c of classification experts. */
 export interface ExpertHeads {
@@ -27,7 +27,7 @@ interface Loaded {
 export function createExpertHeads(admit: Admit): ExpertHeads {
   const heads = createLruCache<string, Loaded>(maxHeadBytes, ({ release }) => release());
   return {
-    get: (expert) => {
+    get: async (expert) => {
       const known = heads.get(expert.spaceId);
       if (known !== undefined) return known.head;
       const bytes = headBytes(expert);

@@ -11,7 +11,7 @@ import type { RetrievalContext } from "./retrieval-context.js";
 import type { Duplicate } from "./retrieval-port.js";
 import { searchQueries } from "./search-queries.js";
 import { type KnownSpace, readSpaceDirectory } from "./space-directory.js";
-import { modelNotFound, readStoredModels } from "./stored-models.js";
+import { modelNotFound, readStoredModels, visitStoredModels } from "./stored-models.js";
 
 /** How duplicates are found. */
 export interface DuplicatesOptions {
@@ -26,6 +26,12 @@ const defaultMinCosine = 0.999;
 
 /** Copies per model where nothing else is said. */
 const defaultCopies = 100;
+
+/** Bytes of a model with its record while a search is answered, without long metadata. */
+const bytesPerModel = 16 * 1024;
+
+/** Bytes of a copy: what the store gives, its hash, and the message. */
+const bytesPerCopy = 600;
 
 /** A model in one of its spaces. */
 interface Place {
@@ -44,8 +50,7 @@ export async function findDuplicates(
   assertCount(modelIds.length, limits.maxQueries, "model ids");
   assertBetween(minCosine, -1, 1, "min_cosine");
   assertWhole(k, 1, maxHits, "k");
-  // Copies are few; what the store keeps while it searches is its own.
-  const bytes = modelIds.length * (16 * 1024);
+  const bytes = modelIds.length * (bytesPerModel + k * bytesPerCopy);
   return gate.run(bytes, `a search for duplicates of ${modelIds.length} models`, signal, async () => {
     const spaces = (await readSpaceDirectory(store, catalogue)).serving(experts);
     const sound = await mapSound(modelIds, (id) => {
@@ -66,13 +71,19 @@ export async function findDuplicates(
     const queries = placed.map((places) =>
       places instanceof ProbestreamError ? [] : places.map((place) => toQuery(place, k, minCosine)),
     );
-    const found = await searchQueries(store, queries.flat(), signal);
+    const found = await searchQueries(context, queries.flat(), signal);
     const copies = new Map<string, Set<string>>();
     for (const hits of found) {
       if (hits instanceof ProbestreamError) continue;
       for (const { spaceId, modelId } of hits) copies.set(spaceId, (copies.get(spaceId) ?? new Set()).add(modelId));
     }
-    const records = await readStoredModels(store, copies);
+    const hashes = new Map<string, string>();
+    await visitStoredModels(
+      store,
+      copies,
+      (spaceId, { id, weightsHash }) => hashes.set(JSON.stringify([spaceId, id]), weightsHash),
+      signal,
+    );
     let next = 0;
     return placed.map((places) => {
       if (places instanceof ProbestreamError) return places;
@@ -81,9 +92,9 @@ export async function findDuplicates(
         const hits = found[next++] ?? [];
         if (hits instanceof ProbestreamError) return hits;
         for (const { modelId, spaceId, cosine } of hits) {
-          const copy = records.get(spaceId)?.get(modelId);
-          if (copy === undefined) continue;
-          const hasSameWeights = record.weightsHash !== "" && copy.weightsHash === record.weightsHash;
+          const hash = hashes.get(JSON.stringify([spaceId, modelId]));
+          if (hash === undefined) continue;
+          const hasSameWeights = record.weightsHash !== "" && hash === record.weightsHash;
           duplicates.push({ modelId, spaceId, cosine, hasSameWeights });
         }
       }

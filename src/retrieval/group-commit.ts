@@ -16,8 +16,8 @@ interface Waiting<T> {
 const maxGroup = 500;
 
 /**
- * Creates a group commit. A group that is refused because of one of its items is written again item by item, so that each
- * hears of its own error.
+ * Creates a group commit. A group that is refused because of one of its items (InvalidInputError) is written again item by
+ * item, so that each hears of its own error; any other error is that of all.
  *
  * @param commit writes items, all or none.
  */
@@ -30,7 +30,7 @@ export function createGroupCommit<T>(commit: (items: readonly T[]) => Promise<vo
       await commit(group.map(({ item }) => item));
       for (const { resolve } of group) resolve();
     } catch (error) {
-      const concernsOne = error instanceof ProbestreamError && error.kind !== "unavailable" && group.length > 1;
+      const concernsOne = error instanceof ProbestreamError && error.kind === "invalid-input" && group.length > 1;
       if (concernsOne) for (const one of group) await commitGroup([one]);
       else for (const { reject } of group) reject(error);
     }

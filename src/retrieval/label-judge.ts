@@ -1,22 +1,32 @@
 import { InvalidInputError, PreconditionError } from "../errors/probestream-error.js";
+import { applyLinear } from "../experts/apply-linear.js";
 import type { Expert } from "../experts/expert.js";
-import type { ScoreCalibration } from "../experts/score-calibration.js";
+import type { LabelMode, ScoreCalibration } from "../experts/score-calibration.js";
+import { dot } from "../linalg/dot.js";
+import { softmax } from "../linalg/softmax.js";
+import { toUnit } from "../linalg/unit.js";
 import { quoteText } from "../vectors/assert-text.js";
 import { compareText } from "../vectors/compare-text.js";
-import { applyLinear } from "./linear.js";
+import { createPacer } from "./pacer.js";
 import type { RetrievalContext } from "./retrieval-context.js";
 import type { ClassifyQuestion, LabelScore } from "./retrieval-port.js";
 import type { KnownSpace } from "./space-directory.js";
 import { expertMissing, toImage } from "./space-vector.js";
-import { dot, toUnit } from "./unit-vectors.js";
 
 /** Judges models by the labels of one question in one space. */
 export interface LabelJudge {
-  /** All labels, the best first; equal ones by label. */
-  judge(representation: Float32Array): readonly LabelScore[];
+  /**
+   * The best labels, `top` at most, the best first; equal ones by label.
+   *
+   * @throws the signal's reason.
+   */
+  judge(representation: Float32Array, top: number): Promise<readonly LabelScore[]>;
   /** Whether probabilities are calibrated. */
   readonly isCalibrated: boolean;
 }
+
+/** Labels that a model is compared with before others may have the thread. */
+const labelsPerStep = 256;
 
 /** Labels of an error message. */
 const maxListed = 5;
@@ -47,7 +57,7 @@ export async function createLabelJudge(
 async function createTextJudge(
   space: KnownSpace & { readonly expert: Expert },
   labels: readonly string[],
-  mode: "one-of-many" | "any-of-many",
+  mode: LabelMode,
   calibration: ScoreCalibration | undefined,
   { texts }: RetrievalContext,
   signal: AbortSignal | undefined,
@@ -69,16 +79,18 @@ async function createTextJudge(
   );
   const queries = found.map(({ image }) => image);
   const isWithinReach = found.every(({ reach }) => reach === undefined || reach.distance <= reach.radius);
+  const pace = createPacer(signal);
+  const toProbabilities = await calibration?.toLabelJudge(mode, queries, pace);
   return {
     isCalibrated: calibration?.fitted.labels === true && isWithinReach,
-    judge: (representation) => {
+    judge: async (representation, top) => {
       const unit = toUnit(representation);
-      const cosines = Float32Array.from(queries, (query) => dot(query, unit));
-      const probabilities =
-        mode === "one-of-many"
-          ? calibration?.toOneOfMany(cosines, queries)
-          : calibration?.toAnyOfMany(cosines, queries);
-      return rank(labels, probabilities, cosines);
+      const cosines = new Float32Array(queries.length);
+      for (const [index, query] of queries.entries()) {
+        if (index % labelsPerStep === 0) await pace();
+        cosines[index] = dot(query, unit);
+      }
+      return rank(labels, toProbabilities?.(cosines), cosines, top);
     },
   };
 }
@@ -86,7 +98,7 @@ async function createTextJudge(
 async function createHeadJudge(
   expert: Expert,
   wanted: readonly string[],
-  mode: "one-of-many" | "any-of-many",
+  mode: LabelMode,
   calibration: ScoreCalibration | undefined,
   { heads }: RetrievalContext,
 ): Promise<LabelJudge> {
@@ -98,36 +110,28 @@ async function createHeadJudge(
   );
   const labels = places.map((place) => bank[place] ?? "");
   const head = await heads.get(expert);
+  const toProbabilities = (await calibration?.toLabelJudge(mode, undefined)) ?? toUncalibrated(mode);
   return {
     isCalibrated: calibration?.fitted.labels === true,
-    judge: (representation) => {
+    judge: async (representation, top) => {
       const all = applyLinear(head, representation);
       const logits = Float32Array.from(places, (place) => all[place] as number);
-      return rank(labels, toProbabilities(logits, mode, calibration), undefined);
+      return rank(labels, toProbabilities(logits), undefined, top);
     },
   };
 }
 
 /** Of a classification expert without a calibration: what its own logits say. */
-function toProbabilities(
-  logits: Float32Array,
-  mode: "one-of-many" | "any-of-many",
-  calibration: ScoreCalibration | undefined,
-): Float64Array {
-  if (mode === "any-of-many") {
-    return calibration?.toAnyOfMany(logits, undefined) ?? Float64Array.from(logits, (x) => 1 / (1 + Math.exp(-x)));
-  }
-  if (calibration !== undefined) return calibration.toOneOfMany(logits);
-  const highest = logits.reduce((most, x) => Math.max(most, x), Number.NEGATIVE_INFINITY);
-  const powers = Float64Array.from(logits, (x) => Math.exp(x - highest));
-  const total = powers.reduce((sum, x) => sum + x, 0);
-  return powers.map((x) => x / total);
+function toUncalibrated(mode: LabelMode): (logits: Float32Array) => Float64Array {
+  if (mode === "one-of-many") return (logits) => softmax(logits, 1);
+  return (logits) => Float64Array.from(logits, (x) => 1 / (1 + Math.exp(-x)));
 }
 
 function rank(
   labels: readonly string[],
   probabilities: Float64Array | undefined,
   cosines: Float32Array | undefined,
+  top: number,
 ): readonly LabelScore[] {
   const by = probabilities ?? cosines ?? new Float64Array(labels.length);
   // Probabilities of labels that surely fit are all 1.
@@ -138,7 +142,7 @@ function rank(
       (then[b] as number) - (then[a] as number) ||
       compareText(labels[a] ?? "", labels[b] ?? ""),
   );
-  return order.map((index) => ({
+  return order.slice(0, top).map((index) => ({
     label: labels[index] ?? "",
     ...(probabilities !== undefined && { probability: probabilities[index] as number }),
     ...(cosines !== undefined && { cosine: cosines[index] as number }),

@@ -3,6 +3,7 @@ import { assertFields, assertId } from "../vectors/assert-records.js";
 import { quoteText } from "../vectors/assert-text.js";
 import { compareText } from "../vectors/compare-text.js";
 import type { VectorRecord } from "../vectors/vector-record.js";
+import type { RecordRange, VectorStore } from "../vectors/vector-store.js";
 import { assertCount } from "./assert-count.js";
 import { recordBytes, toFullRecord, toModelRecord } from "./model-records.js";
 import { fromPageToken, toPageToken } from "./page-token.js";
@@ -21,8 +22,14 @@ const maxPageSize = 1000;
 /** Bytes of records after which a page ends, so that answers stay below the 4 MiB that gRPC clients receive. */
 const maxPageBytes = 2 * 1024 * 1024;
 
+/** Records of a page that are read at a time: with the longest metadata and claims they take 4 MiB. */
+const recordsPerStep = 32;
+
+/** Bytes of a page under way: what it holds, its last step, and the message made of it. */
+const pageMemory = 4 * maxPageBytes;
+
 /** Creates the use cases. */
-export function createManageModels({ store, catalogue, limits, gate }: RetrievalContext): ManageModels {
+export function createManageModels({ store, catalogue, limits, gate, admit }: RetrievalContext): ManageModels {
   const spacesOf = async (references: readonly string[]): Promise<readonly KnownSpace[]> => {
     const { all, find } = await readSpaceDirectory(store, catalogue);
     if (references.length === 0) return all;
@@ -79,14 +86,17 @@ export function createManageModels({ store, catalogue, limits, gate }: Retrieval
       const after = pageToken === "" ? undefined : fromPageToken(listing, pageToken);
       const limit = Math.min(pageSize || defaultPageSize, maxPageSize);
       assertPageSize(limit);
-      // One more tells whether there is another page.
-      const found = await store.list(spaceId, { after, limit: limit + 1, filter });
-      const page = takePage(found.slice(0, limit));
-      const last = page.at(-1);
-      return {
-        records: page.map((record) => toFullRecord(spaceId, record)),
-        nextPageToken: last !== undefined && page.length < found.length ? toPageToken(listing, last.id) : "",
-      };
+      const release = admit(pageMemory, "a page of models", "batch");
+      try {
+        const { page, hasMore } = await readPage(store, spaceId, { after, limit, filter });
+        const last = page.at(-1);
+        return {
+          records: page.map((record) => toFullRecord(spaceId, record)),
+          nextPageToken: last !== undefined && hasMore ? toPageToken(listing, last.id) : "",
+        };
+      } finally {
+        release();
+      }
     },
 
     updateModel: async (modelId, patch) => {
@@ -111,14 +121,27 @@ export function createManageModels({ store, catalogue, limits, gate }: Retrieval
   };
 }
 
-/** As many records as a page holds, one at least. */
-function takePage(records: readonly VectorRecord[]): readonly VectorRecord[] {
+/** As many records as a page holds, one at least. They are read in steps, so that long ones are not read by the thousand. */
+async function readPage(
+  store: VectorStore,
+  spaceId: string,
+  { after, limit, filter }: RecordRange,
+): Promise<{ readonly page: readonly VectorRecord[]; readonly hasMore: boolean }> {
+  const page: VectorRecord[] = [];
   let bytes = 0;
-  const end = records.findIndex((record, index) => {
-    bytes += recordBytes(record);
-    return bytes > maxPageBytes && index > 0;
-  });
-  return end < 0 ? records : records.slice(0, end);
+  for (;;) {
+    // One more than the page has room for tells whether there is another.
+    const wanted = Math.min(recordsPerStep, limit + 1 - page.length);
+    const records = await store.list(spaceId, { after: page.at(-1)?.id ?? after, limit: wanted, filter });
+    for (const record of records) {
+      const own = recordBytes(record);
+      const isFull = page.length === limit || (page.length > 0 && bytes + own > maxPageBytes);
+      if (isFull) return { page, hasMore: true };
+      page.push(record);
+      bytes += own;
+    }
+    if (records.length < wanted) return { page, hasMore: false };
+  }
 }
 
 function assertPageSize(found: number): void {

@@ -82,8 +82,9 @@ function toPrepared({ query, spaces }: Placed, shared: Shared, context: Retrieva
       found.push(toSpaceQuery(query, space, shared, elsewhere, context));
     } catch (error) {
       if (!(error instanceof ProbestreamError) || error.kind === "internal") throw error;
+      const isOfSpace = error === shared.images.get(spaceId) || error === shared.calibrations.get(spaceId);
       // What is wrong with the query itself is so in every space.
-      if (error.kind === "invalid-input" || error.kind === "limit-exceeded") throw error;
+      if (!isOfSpace && (error.kind === "invalid-input" || error.kind === "limit-exceeded")) throw error;
       skipped.push({ spaceId, expertName, error });
     }
   }

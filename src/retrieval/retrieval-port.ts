@@ -1,6 +1,6 @@
 import type { ProbestreamError } from "../errors/probestream-error.js";
 import type { Filter } from "../vectors/filter.js";
-import type { VectorRecord } from "../vectors/vector-record.js";
+import type { NewRecord, VectorRecord } from "../vectors/vector-record.js";
 import type { CountedSpace, MetadataPatch } from "../vectors/vector-store.js";
 
 /** What a query resembles. */
@@ -138,10 +138,10 @@ export interface RetrievalPort {
   updateModel(modelId: string, patch: MetadataPatch): Promise<readonly ModelRecord[]>;
   deleteModels(modelIds: readonly string[], space?: string): Promise<number>;
   exportModels(selection: RecordSelection, signal?: AbortSignal): AsyncIterable<readonly FullRecord[]>;
-  /** Writes batches of records, each whole; tells how many are there durably. */
+  /** Writes batches of records, each whole; tells how many are there durably. Times that are absent are the store's. */
   importModels(
     space: { readonly spaceId: string; readonly expertName: string; readonly fill?: boolean },
-    batches: AsyncIterable<readonly VectorRecord[]>,
+    batches: AsyncIterable<readonly NewRecord[]>,
     signal?: AbortSignal,
   ): Promise<number>;
 }

@@ -1,15 +1,15 @@
 import { ProbestreamError } from "../errors/probestream-error.js";
-import type { VectorStore } from "../vectors/vector-store.js";
+import type { VectorRecord } from "../vectors/vector-record.js";
 import { assertCount } from "./assert-count.js";
 import { defaultHits, maxHits } from "./limits.js";
 import type { SpaceHit } from "./merge-hits.js";
-import { toModelRecord } from "./model-records.js";
+import { recordBytes, toModelRecord } from "./model-records.js";
 import { prepareQueries } from "./prepare-queries.js";
 import type { PreparedQuery } from "./prepared-query.js";
 import type { RetrievalContext } from "./retrieval-context.js";
 import type { ModelHit, QueryHits, RetrievalQuery } from "./retrieval-port.js";
 import { searchQueries } from "./search-queries.js";
-import { readStoredModels, type StoredModels } from "./stored-models.js";
+import { type StoredModels, visitStoredModels } from "./stored-models.js";
 
 /** How a batch is retrieved. */
 export interface RetrieveOptions {
@@ -23,8 +23,11 @@ const bytesPerHit = 400;
 /** Bytes of one query with its vectors, in a space of 512 numbers. */
 const bytesPerQuery = 8 * 1024;
 
-/** Bytes of one record of a hit, without long metadata. */
+/** Bytes of one record of a hit that are reserved beforehand; longer metadata has the rest reserved as it is read. */
 const bytesPerRecord = 2 * 1024;
+
+/** Bytes that are reserved at a time for records that are longer. */
+const reservedAtOnce = 1024 * 1024;
 
 /** Finds models for a batch of queries: the use case behind `RetrievalPort.retrieve`. */
 export async function retrieve(
@@ -37,15 +40,20 @@ export async function retrieve(
   return context.gate.run(bytes, `a batch of ${queries.length} queries`, signal, async () => {
     const prepared = await prepareQueries(queries, context, signal);
     const sound = prepared.filter((one): one is PreparedQuery => !(one instanceof ProbestreamError));
-    const found = await searchQueries(context.store, sound, signal);
-    const records = withRecords ? await readRecords(context.store, found) : undefined;
-    let next = 0;
-    return prepared.map((query) => {
-      if (query instanceof ProbestreamError) return query;
-      const hits = found[next++] ?? [];
-      if (hits instanceof ProbestreamError) return hits;
-      return { hits: hits.flatMap((hit) => toModelHit(hit, records)), skipped: query.skipped };
-    });
+    const found = await searchQueries(context, sound, signal);
+    const releases: (() => void)[] = [];
+    try {
+      const records = withRecords ? await readRecords(context, found, releases, signal) : undefined;
+      let next = 0;
+      return prepared.map((query) => {
+        if (query instanceof ProbestreamError) return query;
+        const hits = found[next++] ?? [];
+        if (hits instanceof ProbestreamError) return hits;
+        return { hits: hits.flatMap((hit) => toModelHit(hit, records)), skipped: query.skipped };
+      });
+    } finally {
+      for (const release of releases) release();
+    }
   });
 }
 
@@ -54,9 +62,12 @@ function bytesOf(k: number, withRecords: boolean): number {
   return bytesPerQuery + hits * (bytesPerHit + (withRecords ? bytesPerRecord : 0));
 }
 
+/** Records of hits, without representations. What they take beyond what is reserved for hits is reserved into `releases`. */
 async function readRecords(
-  store: VectorStore,
+  { store, admit }: RetrievalContext,
   found: readonly (readonly SpaceHit[] | ProbestreamError)[],
+  releases: (() => void)[],
+  signal: AbortSignal | undefined,
 ): Promise<StoredModels> {
   const wanted = new Map<string, Set<string>>();
   for (const hits of found) {
@@ -66,7 +77,18 @@ async function readRecords(
       wanted.set(spaceId, ids.add(modelId));
     }
   }
-  return readStoredModels(store, wanted);
+  const records = new Map([...wanted.keys()].map((spaceId) => [spaceId, new Map<string, VectorRecord>()]));
+  let room = [...wanted.values()].reduce((sum, ids) => sum + ids.size, 0) * bytesPerRecord;
+  const keep = (spaceId: string, record: VectorRecord): void => {
+    records.get(spaceId)?.set(record.id, record);
+    room -= recordBytes(record);
+    if (room >= 0) return;
+    const bytes = Math.max(reservedAtOnce, -room);
+    releases.push(admit(bytes, "records of hits with long metadata", "batch"));
+    room += bytes;
+  };
+  await visitStoredModels(store, wanted, keep, signal);
+  return records;
 }
 
 /** Nothing for a model that was deleted since it was found. */

@@ -3,15 +3,17 @@ import type { VectorStore } from "../vectors/vector-store.js";
 import { maxHits } from "./limits.js";
 import { outcomeOf } from "./map-sound.js";
 import { mergeHits, type SpaceHit, type SpaceHits } from "./merge-hits.js";
+import { createPacer } from "./pacer.js";
 import type { PreparedQuery, SpaceQuery } from "./prepared-query.js";
-import { readStoredModels } from "./stored-models.js";
+import type { RetrievalContext } from "./retrieval-context.js";
+import { visitStoredModels } from "./stored-models.js";
 
 /** A query under way. */
 interface Running {
   readonly query: PreparedQuery;
   /** Hits asked of each space in the next round. */
   k: number;
-  /** By space id. */
+  /** Of this round, by space id. */
   readonly found: Map<string, SpaceHits>;
   outcome: readonly SpaceHit[] | ProbestreamError | undefined;
 }
@@ -28,14 +30,29 @@ interface Job {
  */
 const queriesPerSearch = 256;
 
+/** Hits of one call of a store, and of queries that ask for more together: some 8 MiB with what is made of them. */
+const hitsAtOnce = 20_000;
+
+/** Bytes of one hit of a query that asks for more, with its model's base. */
+const bytesPerWideHit = 600;
+
+/** Models whose bases are remembered from one group of queries to the next. */
+const maxKnownBases = 65_536;
+
+/** What searches need of a server. */
+export type SearchContext = Pick<RetrievalContext, "store" | "admit">;
+
 /**
  * Searches prepared queries, those with the same space, filter, k and bounds in calls of up to 256. Where models of one
- * base are bounded, more and more are asked for, twice as many each time, until k are found or a space has no more.
+ * base are bounded, more and more are asked for, twice as many each time, until k are found or a space has no more. The
+ * caller has memory reserved for the hits that queries ask for; more are taken for few queries at a time, with memory that
+ * is reserved for them here.
  *
- * @returns per query; what the store refuses of one group stands in the place of its queries.
+ * @returns per query; what the store refuses of one group stands in the place of its queries, as does a memory plan without
+ * room for what they need more.
  */
 export async function searchQueries(
-  store: VectorStore,
+  { store, admit }: SearchContext,
   queries: readonly PreparedQuery[],
   signal: AbortSignal | undefined,
 ): Promise<readonly (readonly SpaceHit[] | ProbestreamError)[]> {
@@ -44,22 +61,65 @@ export async function searchQueries(
     return { query, k, found: new Map(), outcome: undefined };
   });
   const bases = new Map<string, string>();
+  const pace = createPacer(signal);
+  const runGroup = async (group: readonly Running[]): Promise<void> => {
+    if (bases.size > maxKnownBases) bases.clear();
+    await runRound(store, group, signal);
+    await pace();
+    await readBases(store, group, bases, signal);
+    await pace();
+    for (const running of group) {
+      conclude(running, bases);
+      await pace();
+    }
+  };
+  await runGroup(all);
   for (;;) {
     const open = all.filter(({ outcome }) => outcome === undefined);
     if (open.length === 0) return all.map(({ outcome }) => outcome ?? []);
-    await runRound(store, open, signal);
-    await readBases(store, open, bases);
-    for (const running of open) conclude(running, bases);
+    for (const group of toGroups(open)) {
+      const bytes = group.reduce((sum, running) => sum + hitsOf(running), 0) * bytesPerWideHit;
+      const outcome = await outcomeOf(async () => {
+        const release = admit(bytes, `${group.length} queries that need more hits`, "batch");
+        try {
+          await runGroup(group);
+        } finally {
+          release();
+        }
+      });
+      if (!(outcome instanceof ProbestreamError)) continue;
+      if (outcome.reason !== "MEMORY_BUDGET") throw outcome;
+      for (const running of group) running.outcome = outcome;
+    }
   }
 }
 
-/** Asks each space of each query for as many hits as it wants now, unless it has given all it has. */
+/** Queries that together ask for {@link hitsAtOnce} hits, one at least. */
+function toGroups(open: readonly Running[]): (readonly Running[])[] {
+  const groups: Running[][] = [];
+  let hits = Number.POSITIVE_INFINITY;
+  for (const running of open) {
+    hits += hitsOf(running);
+    if (hits > hitsAtOnce) {
+      groups.push([]);
+      hits = hitsOf(running);
+    }
+    groups.at(-1)?.push(running);
+  }
+  return groups;
+}
+
+/** Hits of the next round, at most. */
+function hitsOf({ k, query }: Running): number {
+  return k * query.spaces.length;
+}
+
+/** Asks each space of each query for as many hits as it wants now. */
 async function runRound(store: VectorStore, open: readonly Running[], signal: AbortSignal | undefined): Promise<void> {
   const groups = new Map<string, Job[]>();
   for (const running of open) {
     const { minCosine, exact, spaces } = running.query;
     for (const space of spaces) {
-      if (running.found.get(space.spaceId)?.isExhausted === true) continue;
       const key = JSON.stringify([space.spaceId, running.k, minCosine ?? null, exact, space.filter ?? null]);
       const group = groups.get(key);
       if (group === undefined) groups.set(key, [{ running, space }]);
@@ -78,7 +138,8 @@ async function runRound(store: VectorStore, open: readonly Running[], signal: Ab
 
 function inParts(group: readonly Job[]): (readonly Job[])[] {
   const parts: (readonly Job[])[] = [];
-  for (let at = 0; at < group.length; at += queriesPerSearch) parts.push(group.slice(at, at + queriesPerSearch));
+  const most = Math.max(1, Math.min(queriesPerSearch, Math.floor(hitsAtOnce / (group[0]?.running.k ?? 1))));
+  for (let at = 0; at < group.length; at += most) parts.push(group.slice(at, at + most));
   return parts;
 }
 
@@ -98,7 +159,12 @@ async function searchGroup(store: VectorStore, group: readonly Job[], signal: Ab
 }
 
 /** Reads the bases of hits of queries that bound them. */
-async function readBases(store: VectorStore, open: readonly Running[], bases: Map<string, string>): Promise<void> {
+async function readBases(
+  store: VectorStore,
+  open: readonly Running[],
+  bases: Map<string, string>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const wanted = new Map<string, Set<string>>();
   for (const { query, found } of open) {
     if (query.maxPerBase === 0) continue;
@@ -108,15 +174,15 @@ async function readBases(store: VectorStore, open: readonly Running[], bases: Ma
       wanted.set(spaceId, ids);
     }
   }
-  for (const [spaceId, records] of await readStoredModels(store, wanted)) {
-    for (const { id, base } of records.values()) bases.set(toKey(spaceId, id), base);
-  }
+  await visitStoredModels(store, wanted, (spaceId, { id, base }) => bases.set(toKey(spaceId, id), base), signal);
 }
 
 function conclude(running: Running, bases: ReadonlyMap<string, string>): void {
   if (running.outcome !== undefined) return;
+  const found = [...running.found.values()];
+  running.found.clear();
   const baseOf = ({ spaceId, modelId }: SpaceHit): string => bases.get(toKey(spaceId, modelId)) ?? "";
-  const { hits, isOpen } = mergeHits(running.query, [...running.found.values()], baseOf);
+  const { hits, isOpen } = mergeHits(running.query, found, baseOf);
   if (isOpen) running.k = Math.min(maxHits, 2 * running.k);
   else running.outcome = hits;
 }

@@ -16,18 +16,42 @@ export async function readStoredModels(
   store: VectorStore,
   wanted: ReadonlyMap<string, ReadonlySet<string>>,
 ): Promise<StoredModels> {
-  const spaces = await Promise.all(
-    [...wanted].map(async ([spaceId, ids]) => {
-      const found = new Map<string, VectorRecord>();
-      const all = [...ids];
-      for (let at = 0; at < all.length; at += idsAtOnce) {
-        const records = await store.get(spaceId, all.slice(at, at + idsAtOnce));
-        for (const record of records) if (record !== undefined) found.set(record.id, record);
-      }
-      return [spaceId, found] as const;
-    }),
-  );
-  return new Map(spaces);
+  const spaces = [...wanted].map(async ([spaceId, ids]) => {
+    const found = new Map<string, VectorRecord>();
+    const all = [...ids];
+    for (let at = 0; at < all.length; at += idsAtOnce) {
+      const records = await store.get(spaceId, all.slice(at, at + idsAtOnce));
+      for (const record of records) if (record !== undefined) found.set(record.id, record);
+    }
+    return [spaceId, found] as const;
+  });
+  return new Map(await Promise.all(spaces));
+}
+
+/** Records of which something is kept at a time: with the longest metadata they take 16 MiB. */
+const plainAtOnce = 128;
+
+/**
+ * Reads what is known of models without their representations, a few at a time, so that only what is kept of them takes
+ * memory.
+ *
+ * @param keep is given each record that is there; what it throws ends all.
+ * @throws the signal's reason.
+ */
+export async function visitStoredModels(
+  store: VectorStore,
+  wanted: ReadonlyMap<string, ReadonlySet<string>>,
+  keep: (spaceId: string, record: VectorRecord) => void,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  for (const [spaceId, ids] of wanted) {
+    const all = [...ids];
+    for (let at = 0; at < all.length; at += plainAtOnce) {
+      signal?.throwIfAborted();
+      const records = await store.get(spaceId, all.slice(at, at + plainAtOnce), { vectors: false });
+      for (const record of records) if (record !== undefined) keep(spaceId, record);
+    }
+  }
 }
 
 /**

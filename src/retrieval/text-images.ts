@@ -1,16 +1,17 @@
 import { PreconditionError, ProbestreamError } from "../errors/probestream-error.js";
+import { applyLinear } from "../experts/apply-linear.js";
 import type { Expert } from "../experts/expert.js";
 import type { ScoreCalibration } from "../experts/score-calibration.js";
+import { dot } from "../linalg/dot.js";
+import { toUnit } from "../linalg/unit.js";
 import { encodeEach } from "../text/encode-each.js";
 import type { EncodedText } from "../text/encoded-text.js";
+import { createLruCache } from "../text/lru-cache.js";
 import type { TextEncoder } from "../text/text-encoder.js";
 import { quoteText } from "../vectors/assert-text.js";
 import type { Calibrations } from "./calibrations.js";
 import type { ExpertHeads } from "./expert-heads.js";
-import { applyLinear } from "./linear.js";
-import { createLruCache } from "./lru-cache.js";
 import { createPacer } from "./pacer.js";
-import { dot, toUnit } from "./unit-vectors.js";
 
 /** A text in the space of one expert. */
 export interface TextImage {

@@ -1,7 +1,7 @@
 import { InvalidInputError } from "../errors/probestream-error.js";
 import { assertFields } from "../vectors/assert-records.js";
 import { quoteText } from "../vectors/assert-text.js";
-import type { VectorRecord } from "../vectors/vector-record.js";
+import type { NewRecord, VectorRecord } from "../vectors/vector-record.js";
 import { assertCount } from "./assert-count.js";
 import { toKeptClaims } from "./kept-claims.js";
 import { recordBytes, toFullRecord } from "./model-records.js";
@@ -75,7 +75,7 @@ export function createTransferModels({ store, catalogue, limits, admit }: Retrie
     },
   };
 
-  function toKept(record: VectorRecord): VectorRecord {
+  function toKept(record: NewRecord): NewRecord {
     assertFields(record.metadata, `the metadata of ${quoteText(record.id)}`, limits.maxMetadataBytes);
     return { ...record, claims: toKeptClaims(record.claims, limits.maxClaimBytes) };
   }
@@ -97,7 +97,7 @@ function* toBatches(records: readonly VectorRecord[]): Generator<readonly Vector
   if (batch.length > 0) yield batch;
 }
 
-function noRepresentation(record: VectorRecord | undefined): InvalidInputError {
+function noRepresentation(record: NewRecord | undefined): InvalidInputError {
   return new InvalidInputError(
     "SHAPE_MISMATCH",
     `the first record, ${quoteText(record?.id ?? "")}, has no representation; an import takes them as an export gives them`,

@@ -1,29 +1,9 @@
 import { InvalidInputError } from "../errors/probestream-error.js";
+import { dot } from "../linalg/dot.js";
+import { toUnit } from "../linalg/unit.js";
 
 /** Share of the mean of negative examples that is taken from a query. */
 const negativeShare = 0.5;
-
-/** A vector at unit length; one of all zeros stays as it is. Sums are float64. */
-export function toUnit(vector: Float32Array): Float32Array {
-  const norm = Math.sqrt(dot(vector, vector));
-  const unit = vector.slice();
-  if (norm > 0) for (let i = 0; i < unit.length; i++) unit[i] = (unit[i] as number) / norm;
-  return unit;
-}
-
-/** a · b in float64. Four sums, for each addition waits for the last one of its sum. */
-export function dot(a: Float32Array, b: Float32Array): number {
-  let [first, second, third, fourth] = [0, 0, 0, 0];
-  const whole = a.length - (a.length % 4);
-  for (let i = 0; i < whole; i += 4) {
-    first += (a[i] as number) * (b[i] as number);
-    second += (a[i + 1] as number) * (b[i + 1] as number);
-    third += (a[i + 2] as number) * (b[i + 2] as number);
-    fourth += (a[i + 3] as number) * (b[i + 3] as number);
-  }
-  for (let i = whole; i < a.length; i++) first += (a[i] as number) * (b[i] as number);
-  return first + second + third + fourth;
-}
 
 /**
  * One query out of examples: the mean of the positives, each at unit length, brought to unit length, less half of the mean of

@@ -5,7 +5,7 @@ import { ExampleSchema, RetrievalQuerySchema, RetrievalService } from "../gen/pr
 import type { ModelError } from "../gen/probestream/v1/types_pb.js";
 import { recordBytes } from "../retrieval/model-records.js";
 import type { RetrievalPort } from "../retrieval/retrieval-port.js";
-import type { VectorRecord } from "../vectors/vector-record.js";
+import type { NewRecord } from "../vectors/vector-record.js";
 import type { ClientChannel } from "./client-channel.js";
 import { fromModelError } from "./convert/error.js";
 import { toWireFilter, toWireValue } from "./convert/filter.js";
@@ -216,11 +216,11 @@ function sizeOfText(text: string): { readonly bytes: number; readonly answer: nu
 
 async function* toImportMessages(
   space: { readonly spaceId: string; readonly expertName: string; readonly fill: boolean },
-  batches: AsyncIterable<readonly VectorRecord[]>,
+  batches: AsyncIterable<readonly NewRecord[]>,
 ): AsyncGenerator<MessageInitShape<typeof ImportModelsRequestSchema>> {
   const bounds = { count: recordsPerMessage, bytes: requestBytes, answer: Number.POSITIVE_INFINITY };
   for await (const records of batches) {
-    const sizeOf = (record: VectorRecord) => ({ bytes: recordBytes(record), answer: 0 });
+    const sizeOf = (record: NewRecord) => ({ bytes: recordBytes(record), answer: 0 });
     for (const batch of toCallBatches(records, sizeOf, bounds)) {
       yield {
         ...space,

@@ -1,5 +1,6 @@
 import { assertTexts } from "./assert-texts.js";
 import { type EncodedText, fromEach, toEach } from "./encoded-text.js";
+import { createLruCache } from "./lru-cache.js";
 import type { TextEncoder } from "./text-encoder.js";
 
 /**
@@ -15,33 +16,7 @@ const overheadBytes = 750;
  * Memory: `maxBytes`, about 4·d_text + 2·characters + 750 per text; one that takes more alone is not kept.
  */
 export function createCachedEncoder(encoder: TextEncoder, maxBytes: number): TextEncoder {
-  // A map goes through its keys in the order in which they were set: the first is the one that was not used for longest.
-  const entries = new Map<string, EncodedText>();
-  let bytes = 0;
-
-  const take = (text: string): EncodedText | undefined => {
-    const entry = entries.get(text);
-    if (entry === undefined) return undefined;
-    entries.delete(text);
-    entries.set(text, entry);
-    return entry;
-  };
-  const drop = (text: string, entry: EncodedText): void => {
-    entries.delete(text);
-    bytes -= toBytes(text, entry);
-  };
-  const keep = (text: string, entry: EncodedText): void => {
-    const own = toBytes(text, entry);
-    if (own > maxBytes) return;
-    const old = entries.get(text);
-    if (old !== undefined) drop(text, old);
-    entries.set(text, entry);
-    bytes += own;
-    for (const [oldest, oldestEntry] of entries) {
-      if (bytes <= maxBytes) break;
-      drop(oldest, oldestEntry);
-    }
-  };
+  const entries = createLruCache<string, EncodedText>(maxBytes);
 
   const { identity, width, maxTokens } = encoder;
   return {
@@ -54,7 +29,7 @@ export function createCachedEncoder(encoder: TextEncoder, maxBytes: number): Tex
       const found = new Map<string, EncodedText>();
       const missing = new Set<string>();
       for (const text of texts) {
-        const entry = found.get(text) ?? take(text);
+        const entry = found.get(text) ?? entries.get(text);
         if (entry === undefined) missing.add(text);
         else found.set(text, entry);
       }
@@ -64,7 +39,8 @@ export function createCachedEncoder(encoder: TextEncoder, maxBytes: number): Tex
         for (const [row, entry] of toEach(encoded).entries()) {
           const text = list[row] ?? "";
           found.set(text, entry);
-          keep(text, entry);
+          const bytes = toBytes(text, entry);
+          if (bytes <= maxBytes) entries.set(text, entry, bytes);
         }
       }
       return fromEach(
@@ -74,7 +50,6 @@ export function createCachedEncoder(encoder: TextEncoder, maxBytes: number): Tex
     },
     dispose: async () => {
       entries.clear();
-      bytes = 0;
       await encoder.dispose();
     },
   };

@@ -106,8 +106,15 @@ export interface VectorStore {
   updateMetadata(id: string, patch: MetadataPatch): Promise<boolean>;
   /** Removes models from one space, or without one from all; tells how many models were there. */
   delete(ids: readonly string[], spaceId?: string): Promise<number>;
-  /** Records in the order of the ids; undefined where there is none. */
-  get(spaceId: string, ids: readonly string[]): Promise<readonly (VectorRecord | undefined)[]>;
+  /**
+   * Records in the order of the ids; undefined where there is none. Where `vectors` is false their representations are not
+   * read: `vector` is empty.
+   */
+  get(
+    spaceId: string,
+    ids: readonly string[],
+    options?: { readonly vectors?: boolean },
+  ): Promise<readonly (VectorRecord | undefined)[]>;
   /** Records ordered by id. */
   list(spaceId: string, range: RecordRange): Promise<readonly VectorRecord[]>;
   /** Ids of records with one of these hashes, by hash; the first by id where several have it. */

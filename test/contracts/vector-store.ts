@@ -164,6 +164,8 @@ function testRecords(contract: VectorStoreContract): void {
     t.deepEqual(await store.get(spaceId, ["b", "none", "a/b c", "b"]), [bare, undefined, full, bare] as never);
     t.deepEqual(await store.list(spaceId, { limit: 5 }), [full, bare] as never);
     t.deepEqual(await store.get(spaceId, []), []);
+    const plain = { ...full, vector: new Float32Array(0) };
+    t.deepEqual(await store.get(spaceId, ["none", "a/b c"], { vectors: false }), [undefined, plain] as never);
   });
 
   test.serial(`the ${name} store keeps what it is given, whatever becomes of the caller's objects`, async (t) => {

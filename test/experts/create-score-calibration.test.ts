@@ -28,11 +28,11 @@ test("scores lie between 0 and 1 and rise with the cosine, whatever the query an
 });
 
 test("probabilities of one of many add up to 1 and keep the order of cosines", (t) => {
-  fc.assert(
-    fc.property(cosines, fc.boolean(), fc.nat(1000), (values, hasQueries, seed) => {
+  return fc.assert(
+    fc.asyncProperty(cosines, fc.boolean(), fc.nat(1000), async (values, hasQueries, seed) => {
       const queries = createUnitRows(values.length, 6, seed);
       const given = hasQueries ? Array.from(values, (_, row) => rowOf(queries, row)) : undefined;
-      const shares = calibration.toOneOfMany(values, given);
+      const shares = (await calibration.toLabelJudge("one-of-many", given))(values);
       t.true(Math.abs(shares.reduce((sum, share) => sum + share, 0) - 1) < 1e-9);
       for (let i = 1; i < values.length; i++) {
         const [a, b] = [values[i - 1] as number, values[i] as number];
@@ -46,12 +46,15 @@ test("probabilities of one of many add up to 1 and keep the order of cosines", (
   );
 });
 
-test("labels that the expert never saw are told with less certainty", (t) => {
+test("labels that the expert never saw are told with less certainty", async (t) => {
   const values = Float32Array.of(0.5, 0.4);
   const known = [rowOf(model.queries, 0), rowOf(model.queries, 1)];
   const fresh = known.map((query) => query.map((value) => -value));
-  const [seen, unseen] = [calibration.toOneOfMany(values, known), calibration.toOneOfMany(values, fresh)];
-  t.deepEqual([...seen], [...calibration.toOneOfMany(values)]);
+  const [seen, unseen, usual] = await Promise.all(
+    [known, fresh, undefined].map(async (queries) => (await calibration.toLabelJudge("one-of-many", queries))(values)),
+  );
+  if (seen === undefined || unseen === undefined) throw t.fail("no shares");
+  t.deepEqual(seen, usual);
   t.true((seen[0] as number) > 0.9 && (unseen[0] as number) < 0.75);
   const [query = new Float32Array(6), other = query] = [known[0], fresh[0]];
   t.true(calibration.toScorer(query, "text")(0.9) > calibration.toScorer(other, "text")(0.9));
@@ -60,30 +63,55 @@ test("labels that the expert never saw are told with less certainty", (t) => {
 test("any of many asks each label by itself", async (t) => {
   const queries = [0, 1, 2].map((row) => rowOf(model.queries, row));
   const values = Float32Array.of(0.9, -0.2, 0.9);
-  const shares = calibration.toAnyOfMany(values, queries);
+  const shares = (await calibration.toLabelJudge("any-of-many", queries))(values);
   for (const [row, query] of queries.entries()) {
     t.is(shares[row], calibration.toScorer(query, "text")(values[row] as number));
   }
-  await assertRefused(t, () => calibration.toAnyOfMany(values, queries.slice(1)), {
+  const short = await calibration.toLabelJudge("any-of-many", queries.slice(1));
+  await assertRefused(t, () => short(values), {
     reason: "FIELD_INVALID",
     message: "3 cosines need the query of each; 2 were given",
   });
 });
 
-test("a classification expert's logits are scaled; without a scale they are probabilities as they come", (t) => {
+test("what labels cost is spent once, a label at a time, and not for each model", async (t) => {
+  const queries = [0, 1, 2].map((row) => createUnit(6, row));
+  const values = Float32Array.of(0.9, -0.2, 0.4);
+  for (const mode of ["one-of-many", "any-of-many"] as const) {
+    const own = createScoreModel();
+    let paces = 0;
+    const judge = await createScoreCalibration(own).toLabelJudge(mode, queries, async () => {
+      paces++;
+    });
+    const before = judge(values);
+    own.background.values.fill(0);
+    own.queries.values.fill(0);
+    t.deepEqual(judge(values), before);
+    t.is(paces, queries.length);
+  }
+  await t.throwsAsync(
+    calibration.toLabelJudge("any-of-many", queries, () => Promise.reject(new Error("enough"))),
+    {
+      message: "enough",
+    },
+  );
+});
+
+test("a classification expert's logits are scaled; without a scale they are probabilities as they come", async (t) => {
   const classifier = { objective: "classification", texts: { width: 0, values: new Float32Array(0) } } as const;
   const logits = Float32Array.of(-1, 0, 2);
   const plain = createScoreCalibration(createScoreModel({ ...classifier, oneOfMany: {} }));
   const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
-  t.deepEqual([...plain.toAnyOfMany(logits, undefined)], [...logits].map(sigmoid));
+  t.deepEqual([...(await plain.toLabelJudge("any-of-many", undefined))(logits)], [...logits].map(sigmoid));
   const fitted = createScoreCalibration(
     createScoreModel({ ...classifier, anyOfMany: { slope: 0.5, offset: 1 }, oneOfMany: { seen: 0.5 } }),
   );
   t.deepEqual(
-    [...fitted.toAnyOfMany(logits, undefined)],
+    [...(await fitted.toLabelJudge("any-of-many", undefined))(logits)],
     [...logits].map((logit) => sigmoid(0.5 * logit + 1)),
   );
-  t.true(Math.abs((fitted.toOneOfMany(Float32Array.of(0, 2))[1] as number) - sigmoid(1)) < 1e-12);
+  const one = await fitted.toLabelJudge("one-of-many", undefined);
+  t.true(Math.abs((one(Float32Array.of(0, 2))[1] as number) - sigmoid(1)) < 1e-12);
   t.is(fitted.judgeText(new Float32Array(5)).radius, model.radius);
 });
 

@@ -3,9 +3,10 @@ import type { Checkpoint } from "../../src/experts/checkpoint.js";
 import { createScoreCalibration } from "../../src/experts/create-score-calibration.js";
 import type { ScoredModel } from "../../src/experts/fit-label-scores.js";
 import { fitScoreCalibration } from "../../src/experts/fit-score-calibration.js";
-import { toLabelQueries, toUnit } from "../../src/experts/label-queries.js";
+import { toLabelQueries } from "../../src/experts/label-queries.js";
 import { Random } from "../../src/linalg/random.js";
 import { rowOf } from "../../src/linalg/rows.js";
+import { toUnitRows } from "../../src/linalg/unit.js";
 import { type Answer, toCalibration } from "../../src/training/evaluation/calibration.js";
 import { createUnitRows } from "../helpers/score-model.js";
 
@@ -34,7 +35,7 @@ function createModels(seed: number, each: number): ScoredModel[] {
 const model = fitScoreCalibration(zeroshot, { models: createModels(1, 8), bank, texts });
 const calibration = createScoreCalibration(model);
 const tests = createModels(2, 30);
-const unitOf = ({ representation }: ScoredModel): Float32Array => toUnit({ width, values: representation }).values;
+const unitOf = ({ representation }: ScoredModel): Float32Array => toUnitRows({ width, values: representation }).values;
 const dot = (a: Float32Array, b: Float32Array): number =>
   a.reduce((sum, value, at) => sum + value * (b[at] as number), 0);
 
@@ -50,10 +51,11 @@ for (const [kind, labels] of [
   ["known", bank],
   ["new", newNames],
 ] as const) {
-  test(`probabilities of ${kind} labels are right as often as they say`, (t) => {
+  test(`probabilities of ${kind} labels are right as often as they say`, async (t) => {
     const places = labels.map((label) => names.indexOf(label));
     const [best, each]: [Answer[], Answer[]] = [[], []];
     const candidates = places.map((place) => rowOf(queries, place));
+    const judge = await calibration.toLabelJudge("one-of-many", candidates);
     const scorers = candidates.map((query) => calibration.toScorer(query, "text"));
     for (const one of tests) {
       const [unit, [own = ""]] = [unitOf(one), one.labels];
@@ -62,7 +64,7 @@ for (const [kind, labels] of [
         each.push({ confidence: scorer(cosines[place] ?? 0), isRight: own === labels[place] });
       }
       if (!labels.includes(own)) continue;
-      const shares = calibration.toOneOfMany(cosines, candidates);
+      const shares = judge(cosines);
       const at = shares.indexOf(Math.max(...shares));
       best.push({ confidence: shares[at] ?? 0, isRight: own === labels[at] });
     }

@@ -1,11 +1,11 @@
-import { toUnit } from "../../src/experts/label-queries.js";
 import type { ScoreModel } from "../../src/experts/score-calibration-model.js";
 import { Random } from "../../src/linalg/random.js";
 import { type Rows, rowOf } from "../../src/linalg/rows.js";
+import { toUnitRows } from "../../src/linalg/unit.js";
 
 /** Rows of random directions at unit length. */
 export function createUnitRows(count: number, width: number, seed: number): Rows {
-  return toUnit({ width, values: new Random(seed).spread(count * width, 1) });
+  return toUnitRows({ width, values: new Random(seed).spread(count * width, 1) });
 }
 
 /** One of such. */

@@ -45,8 +45,8 @@ test("a zero-shot expert tells labels by cosine, with calibrated probabilities i
   const calibration = createScoreCalibration(model);
   const units = images.map((image) => Float32Array.from(image, (x) => x / Math.hypot(...image)));
   const expected = {
-    "one-of-many": calibration.toOneOfMany(Float32Array.from(cosines), units),
-    "any-of-many": calibration.toAnyOfMany(Float32Array.from(cosines), units),
+    "one-of-many": (await calibration.toLabelJudge("one-of-many", units))(Float32Array.from(cosines)),
+    "any-of-many": (await calibration.toLabelJudge("any-of-many", units))(Float32Array.from(cosines)),
   };
   for (const mode of ["one-of-many", "any-of-many", undefined] as const) {
     const [outcome] = await retrieval.classify({ models: [{ modelId: "m" }], labels, mode });

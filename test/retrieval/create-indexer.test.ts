@@ -38,6 +38,34 @@ test("a model goes into the space of every expert that embedded it, with what is
   );
 });
 
+test("a model that is embedded again keeps what is not said anew, in its own space and in that of a new expert", async (t) => {
+  const store = createMemoryStore();
+  const indexer = createIndexer(store, { maxClaimBytes: 100, maxMetadataBytes: 100 });
+  const claims = { base_model: "org/base" };
+  const first = { ...embedded, embeddings: embedded.embeddings.slice(0, 1) };
+  await indexer.index(indexer.check({ modelId: "m", metadata: { rank: 4 }, claims, base: "mine" }), first);
+  await store.updateMetadata("m", { license: "mit", rank: 5 });
+  const [old] = await store.get(expert.spaceId, ["m"]);
+  if (old === undefined) throw t.fail("it is not there");
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  await indexer.index(indexer.check({ modelId: "m", metadata: { rank: 6 }, claims, fill: true }), embedded);
+  for (const spaceId of [expert.spaceId, "c".repeat(64)]) {
+    const [record] = await store.get(spaceId, ["m"]);
+    t.like(record, { metadata: { license: "mit", rank: 6 }, base: "mine", createdMs: old.createdMs });
+    t.true((record?.updatedMs ?? 0) > old.updatedMs);
+  }
+  await indexer.index(indexer.check({ modelId: "m", base: "other" }), first);
+  t.like((await store.get(expert.spaceId, ["m"]))[0], { metadata: { license: "mit", rank: 6 }, base: "other" });
+  // Both sides together are too much: that is told of this model alone.
+  const long = indexer.check({ modelId: "m", metadata: { text: "x".repeat(90) } });
+  const [refused, sound] = await Promise.allSettled([
+    indexer.index(long, first),
+    indexer.index({ modelId: "n" }, first),
+  ]);
+  t.like(refused, { status: "rejected", reason: { reason: "LIMIT_EXCEEDED" } });
+  t.is(sound.status, "fulfilled");
+});
+
 test("models that come together are written together, and one that is refused alone hears of it", async (t) => {
   const inner = createMemoryStore();
   let writes = 0;

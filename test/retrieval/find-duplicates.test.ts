@@ -1,4 +1,5 @@
 import anyTest, { type TestFn } from "ava";
+import type { Admit } from "../../src/retrieval/batch-gate.js";
 import { assertError, assertRefused } from "../helpers/assert-refused.js";
 import { randomValues } from "../helpers/random.js";
 import {
@@ -60,4 +61,17 @@ test("bounds that mean nothing are refused", async (t) => {
     reason: "FIELD_INVALID",
     message: /k is -1/,
   });
+});
+
+test("memory is reserved for as many copies as are asked for", async (t) => {
+  const { zoo } = t.context;
+  const admitted: number[] = [];
+  const admit: Admit = (bytes) => {
+    admitted.push(bytes);
+    return () => {};
+  };
+  const { store, retrieval } = openZooRetrieval(zoo, { admit });
+  await fillSpace(store, zoo.experts.one, [toNewRecord("m", 1), toNewRecord("n", 1)]);
+  await retrieval.findDuplicates(["m", "n"], { k: 10_000 });
+  t.true(Math.max(...admitted) >= 2 * 10_000 * 400, `${admitted}`);
 });

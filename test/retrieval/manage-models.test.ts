@@ -1,6 +1,8 @@
 import anyTest, { type TestFn } from "ava";
 import type { FullRecord } from "../../src/retrieval/retrieval-port.js";
 import { compareText } from "../../src/vectors/compare-text.js";
+import { createMemoryStore } from "../../src/vectors/stores/memory.js";
+import type { VectorStore } from "../../src/vectors/vector-store.js";
 import { assertRefused } from "../helpers/assert-refused.js";
 import {
   createRetrievalZoo,
@@ -98,9 +100,18 @@ test("listings go page by page in the order of ids, and a token is good for its 
   await assertRefused(t, () => retrieval.listModels({}), { reason: "EXPERT_AMBIGUOUS", message: /2 spaces serve/ });
 });
 
-test("a page of long records ends before its number", async (t) => {
+test("a page of long records ends before its number, and not many more are read for it", async (t) => {
   const { zoo } = t.context;
-  const { store, retrieval } = openZooRetrieval(zoo);
+  const inner = createMemoryStore();
+  const limits: number[] = [];
+  const store: VectorStore = {
+    ...inner,
+    list: (spaceId, range) => {
+      limits.push(range.limit);
+      return inner.list(spaceId, range);
+    },
+  };
+  const { retrieval } = openZooRetrieval(zoo, { store });
   const text = "x".repeat(60_000);
   await fillSpace(
     store,
@@ -109,6 +120,7 @@ test("a page of long records ends before its number", async (t) => {
   );
   const { records, nextPageToken } = await retrieval.listModels({ pageSize: 1000 });
   t.true(records.length > 10 && records.length < 60, `${records.length}`);
+  t.deepEqual(limits, [32, 32]);
   const rest = await retrieval.listModels({ pageSize: 1000, pageToken: nextPageToken });
   t.is(new Set([...records, ...rest.records].map(({ id }) => id)).size, 60);
 });

@@ -86,6 +86,22 @@ test("an export of one server, imported by another, is the same there bit for bi
   );
 });
 
+test.serial("an import leaves times that its records lack to the store", async (t) => {
+  const { zoo, one } = t.context;
+  const { spaceId, name } = zoo.experts.classes;
+  await fillSpace(one.store, zoo.experts.classes, [toNewRecord("there", 1, { createdMs: 5, updatedMs: 6 })]);
+  const before = Date.now();
+  async function* batches() {
+    yield [toNewRecord("there", 2), toNewRecord("new", 3), toNewRecord("dated", 4, { createdMs: 7, updatedMs: 8 })];
+  }
+  await one.client.importModels({ spaceId, expertName: name }, batches());
+  const [there, fresh, dated] = await one.store.get(spaceId, ["there", "new", "dated"]);
+  t.is(there?.createdMs, 5);
+  t.true((there?.updatedMs ?? 0) >= before && (fresh?.createdMs ?? 0) >= before);
+  t.like(dated, { createdMs: 7, updatedMs: 8 });
+  await one.store.dropSpace(spaceId);
+});
+
 test("the catalogue's calls do what the use cases do", async (t) => {
   const { zoo, one } = t.context;
   const { client, store, raw } = one;

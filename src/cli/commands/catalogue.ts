@@ -7,6 +7,7 @@ import { addCatalogueImport } from "./catalogue-import.js";
 import { addCatalogueList } from "./catalogue-list.js";
 import { addCatalogueSet } from "./catalogue-set.js";
 import { addCatalogueDrop, addCatalogueSpaces, addCatalogueSwitch } from "./catalogue-spaces.js";
+import { addCatalogueCompact, addCatalogueRestore, addCatalogueSnapshot } from "./catalogue-upkeep.js";
 
 const help = `
 Models come in by \`probestream index\`, and \`probestream export\` takes them all out again.
@@ -29,6 +30,7 @@ export function addCatalogue(program: Command, context: CommandContext): void {
   for (const add of [
     ...[addCatalogueSpaces, addCatalogueList, addCatalogueGet, addCatalogueSet, addCatalogueDelete],
     ...[addCatalogueDuplicates, addCatalogueSwitch, addCatalogueDrop, addCatalogueImport],
+    ...[addCatalogueCompact, addCatalogueSnapshot, addCatalogueRestore],
   ]) {
     add(catalogue, context);
   }

@@ -11,13 +11,13 @@ import type { IndexRequest, IndexRequestSchema } from "../../gen/probestream/v1/
 import type { FullRecord, ModelRecord } from "../../retrieval/retrieval-port.js";
 import type { Scalar } from "../../vectors/filter.js";
 import type { IndexFacts } from "../../vectors/index-facts.js";
-import type { VectorRecord } from "../../vectors/vector-record.js";
+import type { NewRecord } from "../../vectors/vector-record.js";
 import { fromWireValue, toWireValue } from "./filter.js";
 import { fromFloatBytes, toFloatBytes } from "./matrix.js";
 
-/** A record for the wire, with its representation if it is there and wanted. */
+/** A record for the wire, with its representation if it is there and wanted; times that it lacks are left out. */
 export function toWireRecord(
-  record: ModelRecord | FullRecord,
+  record: ModelRecord | FullRecord | (NewRecord & Pick<ModelRecord, "spaceId">),
   withRepresentation: boolean,
 ): MessageInitShape<typeof ModelRecordSchema> {
   const { id, spaceId, weightsHash, fileHash, tree, base, metadata, claims, createdMs, updatedMs } = record;
@@ -30,8 +30,8 @@ export function toWireRecord(
     base,
     metadata: toWireMetadata(metadata),
     claims: { ...claims },
-    created: timestampFromMs(createdMs),
-    updated: timestampFromMs(updatedMs),
+    ...(createdMs !== undefined && { created: timestampFromMs(createdMs) }),
+    ...(updatedMs !== undefined && { updated: timestampFromMs(updatedMs) }),
     ...(withRepresentation && "vector" in record && { representation: toFloatBytes(record.vector) }),
   };
 }
@@ -63,14 +63,12 @@ export function fromFullWireRecord(record: WireRecord): FullRecord {
 }
 
 /** A record of an import; times that are not set are left to the store. */
-export function fromImportedRecord(record: WireRecord): VectorRecord {
-  const { spaceId: _, ...full } = fromFullWireRecord(record);
-  // An import without times is written now: both are as old as each other then.
-  const nowMs = Date.now();
+export function fromImportedRecord(record: WireRecord): NewRecord {
+  const { spaceId: _, createdMs, updatedMs, ...rest } = fromFullWireRecord(record);
   return {
-    ...full,
-    createdMs: record.created === undefined ? nowMs : full.createdMs,
-    updatedMs: record.updated === undefined ? nowMs : full.updatedMs,
+    ...rest,
+    ...(record.created !== undefined && { createdMs }),
+    ...(record.updated !== undefined && { updatedMs }),
   };
 }
 

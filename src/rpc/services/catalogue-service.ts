@@ -21,7 +21,7 @@ import type {
   UpdateModelResponseSchema,
 } from "../../gen/probestream/v1/catalogue_service_pb.js";
 import type { RetrievalPort } from "../../retrieval/retrieval-port.js";
-import type { VectorRecord } from "../../vectors/vector-record.js";
+import type { NewRecord } from "../../vectors/vector-record.js";
 import { assertAnswerSize, sizeOfRecord } from "../answer-size.js";
 import type { ClientStreaming, Incoming, ServerStreaming, Unary } from "../call.js";
 import { fromWireFilter } from "../convert/filter.js";
@@ -153,7 +153,7 @@ export function createCatalogueService(
 async function* toBatches(
   first: ImportModelsRequest,
   next: () => Promise<ImportModelsRequest | undefined>,
-): AsyncGenerator<readonly VectorRecord[]> {
+): AsyncGenerator<readonly NewRecord[]> {
   for (let message: ImportModelsRequest | undefined = first; message !== undefined; message = await next()) {
     for (const spaceId of [message.spaceId, ...message.records.map((record) => record.spaceId)]) {
       if (spaceId === "" || spaceId === first.spaceId) continue;

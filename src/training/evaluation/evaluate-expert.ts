@@ -1,6 +1,7 @@
 import type { Objective } from "../../experts/checkpoint.js";
-import { fitScale, softmax } from "../../experts/score-calibration-softmax.js";
+import { fitScale } from "../../experts/score-calibration-softmax.js";
 import type { Rows } from "../../linalg/rows.js";
+import { softmax } from "../../linalg/softmax.js";
 import { toBestLabels } from "../accuracy.js";
 import type { Split } from "../datasets/layer-set.js";
 import { isHeldOut } from "../fit-expert.js";

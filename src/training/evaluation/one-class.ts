@@ -1,9 +1,9 @@
 import { fitLedoitWolf, toMahalanobis } from "../../linalg/ledoit-wolf.js";
 import type { Rows } from "../../linalg/rows.js";
+import { toUnitRows } from "../../linalg/unit.js";
 import { type Interval, meanOf, toInterval } from "./bootstrap.js";
 import { type Neighbourhood, toLabelNearness } from "./nearest-neighbours.js";
 import { areaUnderCurve } from "./rankings.js";
-import { toUnitRows } from "./similarities.js";
 
 /** How well models of one label are told from all others by models of that label alone: mean AUC over labels. */
 export interface OneClass {
@@ -29,10 +29,9 @@ export function toOneClass(
   truths: readonly (readonly number[])[],
 ): OneClass | undefined {
   const { leaveOneOut } = neighbourhood;
-  const { width } = queryRows;
   // As cosines see them: the length of a representation tells how long a model was trained rather than on what.
-  const queries = { width, values: toUnitRows(queryRows) };
-  const gallery = { width, values: toUnitRows(galleryRows) };
+  const queries = toUnitRows(queryRows);
+  const gallery = toUnitRows(galleryRows);
   const labels = [...new Set(truths.flat())].map((label) => ({
     isPositive: truths.map((truth) => truth.includes(label)),
     members: neighbourhood.gallery.flatMap((own, index) => (own.includes(label) ? [index] : [])),

@@ -1,4 +1,5 @@
 import type { Rows } from "../../linalg/rows.js";
+import { toUnitRows } from "../../linalg/unit.js";
 
 /**
  * Cosines between each of some rows and each of others, queries × gallery. A row of zeros is at right angles to all.
@@ -6,7 +7,7 @@ import type { Rows } from "../../linalg/rows.js";
  * Memory: 4 bytes per pair.
  */
 export function toCosines(queries: Rows, gallery: Rows): Float32Array {
-  const [a, b] = [toUnitRows(queries), toUnitRows(gallery)];
+  const [a, b] = [toUnitRows(queries).values, toUnitRows(gallery).values];
   const { width } = queries;
   const [countA, countB] = [a.length / width, b.length / width];
   const cosines = new Float32Array(countA * countB);
@@ -20,15 +21,4 @@ export function toCosines(queries: Rows, gallery: Rows): Float32Array {
     }
   }
   return cosines;
-}
-
-/** Rows scaled to unit length; those of zeros stay as they are. */
-export function toUnitRows({ width, values }: Rows): Float32Array {
-  const units = new Float32Array(values.length);
-  for (let at = 0; at < values.length; at += width) {
-    const row = values.subarray(at, at + width);
-    const norm = Math.sqrt(row.reduce((sum, value) => sum + value * value, 0)) || 1;
-    for (const [i, value] of row.entries()) units[at + i] = value / norm;
-  }
-  return units;
 }

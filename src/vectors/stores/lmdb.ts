@@ -79,7 +79,7 @@ export async function openLmdbStore(folder: string, options: LmdbStoreOptions = 
     },
     updateMetadata: (id, patch) => log.call("updateMetadata", { id, patch }),
     delete: (ids, spaceId) => log.call("delete", { ids, spaceId }),
-    get: (spaceId, ids) => log.call("get", { spaceId, ids }),
+    get: (spaceId, ids, { vectors = true } = {}) => log.call("get", { spaceId, ids, vectors }),
     list: (spaceId, { after, limit, filter }) => log.call("list", { spaceId, range: { after, limit, filter } }),
     findByWeights: (spaceId, hashes) => log.call("findByWeights", { spaceId, hashes }),
     search: (spaceId, queries) => search(searcher, searches, spaceId, queries),

@@ -80,11 +80,11 @@ export function createMemoryStore(): VectorStore {
       for (const { records } of from) for (const id of there) records.delete(id);
       return there.size;
     },
-    get: async (spaceId, ids) => {
+    get: async (spaceId, ids, { vectors = true } = {}) => {
       const { records } = find(spaceId);
       return ids.map((id) => {
         const record = records.get(id);
-        return record && copyRecord(record);
+        return record && copyRecord(vectors ? record : { ...record, vector: new Float32Array(0) });
       });
     },
     list: async (spaceId, range) => {

@@ -1,6 +1,7 @@
 import test from "ava";
 import fc from "fast-check";
-import { fitScale, softmax } from "../../../src/experts/score-calibration-softmax.js";
+import { fitScale } from "../../../src/experts/score-calibration-softmax.js";
+import { softmax } from "../../../src/linalg/softmax.js";
 import { toInterval, weightedMean } from "../../../src/training/evaluation/bootstrap.js";
 import { toCalibration } from "../../../src/training/evaluation/calibration.js";
 import { toChance, toFigures } from "../../../src/training/evaluation/figures.js";

@@ -330,7 +330,9 @@ export type IndexRequest = Message<"probestream.v1.IndexRequest"> & {
   modelId: string;
 
   /**
-   * What the user says of the model.
+   * What the user says of the model. Fields that are not named here stay as the catalogue has them, in the space that the
+   * model goes to or else in any other; so do `base`, if it is empty here and was the user's word, and the time when the
+   * model was first written. (ImportModels replaces all.)
    *
    * @generated from field: map<string, probestream.v1.MetadataValue> metadata = 2;
    */

@@ -94,7 +94,7 @@ await serveCalls(async (): Promise<CallServer> => {
       return write(() => patchRecords(tables, id, patch));
     },
     delete: ({ ids, spaceId }) => write(() => deleteRecords(tables, ids, spaceId), ids.length),
-    get: ({ spaceId, ids }) => read(() => getRecords(tables, requireSpace(tables, spaceId), ids)),
+    get: ({ spaceId, ids, vectors }) => read(() => getRecords(tables, requireSpace(tables, spaceId), ids, vectors)),
     list: ({ spaceId, range }) => list(spaceId, range),
     findByWeights: ({ spaceId, hashes }) => read(() => findByWeights(tables, requireSpace(tables, spaceId), hashes)),
     fields: (spaceId) => read(() => readFields(tables, requireSpace(tables, spaceId).number)),

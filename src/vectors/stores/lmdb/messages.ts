@@ -30,7 +30,7 @@ export interface LogCalls {
     response: number;
   };
   readonly get: {
-    request: { readonly spaceId: string; readonly ids: readonly string[] };
+    request: { readonly spaceId: string; readonly ids: readonly string[]; readonly vectors: boolean };
     response: readonly (VectorRecord | undefined)[];
   };
   readonly list: {

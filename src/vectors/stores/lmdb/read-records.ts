@@ -20,11 +20,17 @@ import { readRecord } from "./write-records.js";
 /** Records looked at in one go: a few milliseconds, for which writers wait. */
 const recordsPerStep = 2000;
 
-/** Records in the order of the ids; undefined where there is none. */
-export function getRecords(tables: Tables, space: StoredSpace, ids: readonly string[]): (VectorRecord | undefined)[] {
+/** Records in the order of the ids; undefined where there is none. Without `vectors` their representations are empty. */
+export function getRecords(
+  tables: Tables,
+  space: StoredSpace,
+  ids: readonly string[],
+  vectors: boolean,
+): (VectorRecord | undefined)[] {
   return ids.map((id) => {
     const stored = readRecord(tables, space, id);
-    return stored && withVector(tables, space, stored);
+    if (stored === undefined || vectors) return stored && withVector(tables, space, stored);
+    return { ...stored.record, vector: new Float32Array(0) };
   });
 }
 

@@ -38,12 +38,20 @@ export async function writeStoreFolder(folder: string, write: (path: string) => 
  * empty: move what is there away first.
  */
 export async function restoreSnapshot(snapshot: string, folder: string): Promise<void> {
-  const names: readonly string[] = await readdir(snapshot).catch(() => []);
-  if (!names.includes(fileName)) {
-    const message = `"${snapshot}" is no snapshot: it has no file ${fileName}; check the path`;
-    throw new NotFoundError("FILE_NOT_FOUND", message, { path: snapshot });
-  }
+  await assertSnapshot(snapshot, "snapshot");
   await writeStoreFolder(folder, (path) => copyFile(join(snapshot, fileName), path, constants.COPYFILE_FICLONE));
+}
+
+/**
+ * Asserts that there is a store, or a snapshot of one, in a folder.
+ *
+ * @throws NotFoundError `FILE_NOT_FOUND` if there is none.
+ */
+export async function assertSnapshot(folder: string, what: "store" | "snapshot"): Promise<void> {
+  const names: readonly string[] = await readdir(folder).catch(() => []);
+  if (names.includes(fileName)) return;
+  const message = `"${folder}" is no ${what}: it has no file ${fileName}; check the path`;
+  throw new NotFoundError("FILE_NOT_FOUND", message, { path: folder });
 }
 
 /** An empty folder may be there: renaming replaces it. */

@@ -8,7 +8,16 @@ import type { VectorStore } from "../../vector-store.js";
 import { type DatabaseOptions, openDatabase, type Transaction } from "./database.js";
 import { findExtensions } from "./find-extensions.js";
 import { migrate } from "./migrate.js";
-import { fromRow, nowMs, type RecordRow, toPrefix, toRecordColumns, toSentRecords, writeRows } from "./record-rows.js";
+import {
+  fromRow,
+  nowMs,
+  plainColumns,
+  type RecordRow,
+  toPrefix,
+  toRecordColumns,
+  toSentRecords,
+  writeRows,
+} from "./record-rows.js";
 import { searchSpace } from "./search-space.js";
 import { createSpaceFields } from "./space-fields.js";
 import { createSpaceIndexes, type IndexOptions } from "./space-indexes.js";
@@ -123,10 +132,10 @@ function createStore(
       if (spaceId === undefined) return spaces.withAll(deleteFrom);
       return spaces.with(spaceId, (space) => database.transaction((transaction) => deleteFrom([space], transaction)));
     },
-    get: (spaceId, ids) =>
+    get: (spaceId, ids, { vectors = true } = {}) =>
       spaces.with(spaceId, async ({ table }) => {
         const wanted = ids.filter(isStorableText);
-        const sql = `SELECT ${columns} FROM ${table} WHERE ${isOneOf}`;
+        const sql = `SELECT ${vectors ? columns : plainColumns} FROM ${table} WHERE ${isOneOf}`;
         const rows = await database.read<RecordRow>(sql, [wanted.map(toPrefix), wanted]);
         const found = new Map(rows.map((row) => [row.id, row]));
         return ids.map((id) => {

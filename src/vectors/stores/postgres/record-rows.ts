@@ -37,6 +37,10 @@ export function toRecordColumns({ vectorSchema }: Extensions): string {
     created_ms::float8 AS created_ms, updated_ms::float8 AS updated_ms`;
 }
 
+/** The same without representations: they are empty. */
+export const plainColumns = `id, '\\x00000000'::bytea AS vector, NULL::bytea AS original, weights_hash, file_hash, tree, base, metadata,
+    claims, created_ms::float8 AS created_ms, updated_ms::float8 AS updated_ms`;
+
 /** A row as a record. */
 export function fromRow(row: RecordRow): VectorRecord {
   return {

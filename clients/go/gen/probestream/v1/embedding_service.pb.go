@@ -600,7 +600,9 @@ type IndexRequest struct {
 
 	// Id in the catalogue, 1 to 1024 UTF-16 units; a model that is there under it is replaced. Empty: the header's model id.
 	ModelId string `protobuf:"bytes,1,opt,name=model_id,json=modelId,proto3" json:"model_id,omitempty"`
-	// What the user says of the model.
+	// What the user says of the model. Fields that are not named here stay as the catalogue has them, in the space that the
+	// model goes to or else in any other; so do `base`, if it is empty here and was the user's word, and the time when the
+	// model was first written. (ImportModels replaces all.)
 	Metadata map[string]*MetadataValue `protobuf:"bytes,2,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key,proto3" protobuf_val:"bytes,2,opt,name=value,proto3"`
 	// What the file says of itself.
 	Claims map[string]string `protobuf:"bytes,3,rep,name=claims,proto3" json:"claims,omitempty" protobuf_key:"bytes,1,opt,name=key,proto3" protobuf_val:"bytes,2,opt,name=value,proto3"`

@@ -3,6 +3,7 @@ export interface LruCache<K, V> {
   get(key: K): V | undefined;
   set(key: K, value: V, bytes: number): void;
   delete(key: K): void;
+  clear(): void;
   readonly bytes: number;
 }
 
@@ -40,6 +41,9 @@ export function createLruCache<K, V>(maxBytes: number, onDrop: (value: V) => voi
       }
     },
     delete: remove,
+    clear: () => {
+      for (const key of [...entries.keys()]) remove(key);
+    },
     get bytes() {
       return total;
     },
