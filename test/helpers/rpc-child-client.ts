@@ -1,4 +1,3 @@
-import { setPriority } from "node:os";
 import { Dtype } from "../../src/gen/probestream/v1/types_pb.js";
 import { encodeChunk } from "../../src/rpc/encode-chunk.js";
 import { openRawClient } from "./rpc-client.js";
@@ -15,12 +14,6 @@ const stop = Number(stopAfter);
 const chunkBytes = 1024 * 1024 - 4096;
 const chunk = new Uint8Array(new Float32Array(chunkBytes / 4).fill(1e-3).buffer);
 let hasTold = false;
-
-// Streams come from other machines, whose processes take no core from the server, nor from the one that measures it. Here
-// they would: on two cores, with four clients of the same priority, a health check mostly waited for a core. The streams
-// keep 94 % of their rate.
-const niceness = 5;
-if (stop === 0) setPriority(niceness);
 
 const tell = (): void => {
   if (!hasTold) process.stdout.write("sent\n");
