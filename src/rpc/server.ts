@@ -4,6 +4,7 @@ import { InvalidInputError, UnavailableError } from "../errors/probestream-error
 import { createIndexer } from "../retrieval/create-indexer.js";
 import { defaultRetrievalLimits, type RetrievalLimits } from "../retrieval/limits.js";
 import { assertCatalogue } from "../search/assert-catalogue.js";
+import { letHeapGrow } from "../search/collect-garbage.js";
 import { type Embedder, type EmbedderOptions, startEmbedder } from "../search/embedder.js";
 import type { TextEncoder } from "../text/text-encoder.js";
 import type { VectorStore } from "../vectors/vector-store.js";
@@ -91,6 +92,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const report = options.reportFault ?? reportToStderr;
   assertAllowed(host, options);
   assertWindow(receiveWindowBytes);
+  letHeapGrow();
   const { store, encoders = [] } = options;
   const retrievalLimits: RetrievalLimits = { ...defaultRetrievalLimits, ...options.retrievalLimits };
   const embedder = await startEmbedder({
