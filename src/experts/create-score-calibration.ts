@@ -56,11 +56,19 @@ export function createScoreCalibration(model: ScoreModel): ScoreCalibration {
     toScorer,
     toLabelJudge: async (mode, given, pace) => {
       if (mode === "one-of-many") {
-        const newness = given === undefined ? 0 : mean(await mapPaced(given, toNewness, pace));
         const logarithms = { seen: toLogarithm(oneOfMany.seen), unseen: toLogarithm(oneOfMany.unseen) };
         const usual = objective === "classification" ? 0 : Math.log(USUAL_SOFTMAX);
-        const scale = Math.exp(blend(logarithms, newness) ?? usual);
-        return (values) => softmax(values, scale);
+        const newness = await mapPaced(given ?? [], toNewness, pace);
+        const scales = newness.map((own) => Math.exp(blend(logarithms, own) ?? usual));
+        const known = Math.exp(blend(logarithms, 0) ?? usual);
+        return (values) =>
+          softmax(
+            Float64Array.from(
+              values,
+              (value, at) => (scales[at] ?? known) * value + (oneOfMany.offset ?? 0) * (newness[at] ?? 0),
+            ),
+            1,
+          );
       }
       if (objective === "classification") {
         const { slope, offset } = anyOfMany ?? { slope: 1, offset: 0 };
@@ -121,8 +129,4 @@ function toLogarithm(value: number | undefined): number | undefined {
 
 function sigmoid(x: number): number {
   return 1 / (1 + Math.exp(-x));
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
 }

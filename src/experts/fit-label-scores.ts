@@ -3,7 +3,7 @@ import { fitLogistic } from "../linalg/fit-logistic.js";
 import type { Rows } from "../linalg/rows.js";
 import { applyLinear } from "./apply-linear.js";
 import type { Linear } from "./checkpoint.js";
-import type { ScoreModel } from "./score-calibration-model.js";
+import type { BySight, ScoreModel } from "./score-calibration-model.js";
 import { fitScale } from "./score-calibration-softmax.js";
 
 /** A model of the expert's tree, and what is known of it. */
@@ -25,12 +25,15 @@ export interface Candidates {
 
 /** Fewer models than this fit nothing. */
 export const fewestModels = 10;
-const mostLogits = 1_000_000;
+/** Pairs of a label and a model that are looked at. */
+const mostPairs = 1_000_000;
+/** Halvings of the range of an offset. */
+const halvings = 60;
 
 /** The scale of a classification expert's logits; undefined if there are too few models, or logits fall where labels are. */
 export function fitLogits({ labels, models }: Candidates, head: Linear): ScoreModel["anyOfMany"] {
   if (models.length < fewestModels || labels.length === 0) return undefined;
-  const some = spread(models, Math.max(fewestModels, Math.floor(mostLogits / labels.length)));
+  const some = spread(models, toMostModels(labels.length));
   const logits = Float64Array.from(some.flatMap(({ representation }) => [...applyLinear(head, representation)]));
   const truths = Uint8Array.from(some.flatMap((model) => labels.map((label) => Number(model.labels.includes(label)))));
   const { slopes, offset } = fitLogistic({ features: [logits], truths });
@@ -44,21 +47,70 @@ export function fitLogits({ labels, models }: Candidates, head: Linear): ScoreMo
  */
 export function fitSoftmax({ labels, queries, models }: Candidates, head?: Linear): number | undefined {
   const places = new Map(labels.map((label, place) => [label, place]));
-  const single = models.filter((model) => model.labels.length === 1 && places.has(model.labels[0] ?? ""));
+  const single = spread(pickSingle(models, places), toMostModels(labels.length));
   if (single.length < fewestModels || labels.length < 2) return undefined;
   const scores = new Float32Array(single.length * labels.length);
   for (const [row, { representation }] of single.entries()) {
-    const norm = Math.sqrt(dot(representation, representation)) || 1;
-    const own =
-      head === undefined
-        ? labels.map((_, label) => dot(representation, queries.values, label * queries.width) / norm)
-        : applyLinear(head, representation);
+    const own = head === undefined ? toCosines(queries, representation) : applyLinear(head, representation);
     scores.set(own, row * labels.length);
   }
   return fitScale(
     scores,
     single.map((model) => [places.get(model.labels[0] ?? "") ?? 0]),
   );
+}
+
+/**
+ * What is added to new labels' scores beside known ones, see {@link LabelSoftmax}: from models that have one of the labels
+ * and no other. Chao et al. call it calibrated stacking; theirs is chosen by a trade-off, this one by the likelihood.
+ *
+ * @param scales what cosines of known labels and of new ones are multiplied by.
+ * @see Chao et al., An Empirical Study and Analysis of Generalized Zero-Shot Learning, ECCV 2016, https://arxiv.org/abs/1605.04253
+ */
+export function fitNewOffset(seen: Candidates, unseen: Candidates, scales: Required<BySight<number>>): number {
+  const newLabels = new Set(unseen.labels);
+  const single = [seen, unseen].flatMap(({ labels, models }) => pickSingle(models, new Set(labels)));
+  const some = spread(single, toMostModels(seen.labels.length + unseen.labels.length));
+  const wanted = some.filter((model) => newLabels.has(model.labels[0] ?? "")).length;
+  const leads = some.map(
+    ({ representation }) =>
+      toLogSum(toCosines(unseen.queries, representation), scales.unseen) -
+      toLogSum(toCosines(seen.queries, representation), scales.seen),
+  );
+  // The likelihood is greatest where the shares of new labels add up to the models that have one; they rise with the offset.
+  const farthest = 2 * (scales.seen + scales.unseen + Math.log(mostPairs));
+  let [low, high] = [-farthest, farthest];
+  for (let step = 0; step < halvings; step++) {
+    const middle = (low + high) / 2;
+    const told = leads.reduce((sum, lead) => sum + 1 / (1 + Math.exp(-(lead + middle))), 0);
+    if (told < wanted) low = middle;
+    else high = middle;
+  }
+  return (low + high) / 2;
+}
+
+/** Models that have one of some labels and no other. */
+function pickSingle(models: readonly ScoredModel[], labels: { has(label: string): boolean }): readonly ScoredModel[] {
+  return models.filter((model) => model.labels.length === 1 && labels.has(model.labels[0] ?? ""));
+}
+
+function toMostModels(labels: number): number {
+  return Math.max(fewestModels, Math.floor(mostPairs / Math.max(1, labels)));
+}
+
+/** Cosines of queries at unit length with a representation of any length. */
+function toCosines({ width, values }: Rows, representation: Float32Array): Float64Array {
+  const norm = Math.sqrt(dot(representation, representation)) || 1;
+  return Float64Array.from(
+    { length: values.length / width },
+    (_, row) => dot(representation, values, row * width) / norm,
+  );
+}
+
+/** log Σ exp(scale · score). */
+function toLogSum(scores: Float64Array, scale: number): number {
+  const highest = scores.reduce((most, score) => Math.max(most, score), Number.NEGATIVE_INFINITY);
+  return scale * highest + Math.log(scores.reduce((sum, score) => sum + Math.exp(scale * (score - highest)), 0));
 }
 
 /** At most so many of some things, evenly spread over them. */

@@ -1,11 +1,19 @@
 import { countRows, type Rows, rowOf, toRows } from "../linalg/rows.js";
 import { toUnitRows } from "../linalg/unit.js";
 import type { Checkpoint } from "./checkpoint.js";
-import { type Candidates, fewestModels, fitLogits, fitSoftmax, type ScoredModel, spread } from "./fit-label-scores.js";
+import {
+  type Candidates,
+  fewestModels,
+  fitLogits,
+  fitNewOffset,
+  fitSoftmax,
+  type ScoredModel,
+  spread,
+} from "./fit-label-scores.js";
 import { fitScoreScale } from "./fit-score-scale.js";
 import { toLabelQueries } from "./label-queries.js";
 import { toNearestCosine } from "./score-calibration-background.js";
-import type { BySight, ScoreModel, ScoreScale } from "./score-calibration-model.js";
+import type { BySight, LabelSoftmax, ScoreModel, ScoreScale } from "./score-calibration-model.js";
 
 /** What scores are calibrated on. */
 export interface ScoreSample {
@@ -85,11 +93,15 @@ export function fitScoreCalibration(
     novelty: toNovelty(unseen.queries, seen.queries),
     text: toBySight(fitTexts(seen, labelled, background), fitTexts(unseen, labelled, background)),
     ...(example !== undefined && { example }),
-    oneOfMany: isZeroshot
-      ? toBySight(fitSoftmax(seen), fitSoftmax(unseen))
-      : toBySight(fitSoftmax(seen, head) ?? logits?.slope, undefined),
+    oneOfMany: isZeroshot ? fitLabels(seen, unseen) : toBySight(fitSoftmax(seen, head) ?? logits?.slope, undefined),
     ...(logits !== undefined && { anyOfMany: logits }),
   };
+}
+
+function fitLabels(known: Candidates, others: Candidates): LabelSoftmax {
+  const [seen, unseen] = [fitSoftmax(known), fitSoftmax(others)];
+  if (seen === undefined || unseen === undefined) return toBySight(seen, unseen);
+  return { seen, unseen, offset: fitNewOffset(known, others, { seen, unseen }) };
 }
 
 /** Among all models, known labels and new, as a search has them: how rare matches are is a part of the scale. */

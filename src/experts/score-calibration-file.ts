@@ -9,7 +9,7 @@ import { encodeSafetensors, float32Bytes, type TensorData } from "../weights/saf
 import { createScoreCalibration } from "./create-score-calibration.js";
 import { type Expert, readExpertManifest } from "./expert.js";
 import type { ReadScoreCalibration } from "./score-calibration.js";
-import type { BySight, ScoreModel, ScoreScale } from "./score-calibration-model.js";
+import type { BySight, LabelSoftmax, ScoreModel, ScoreScale } from "./score-calibration-model.js";
 import { updateManifest } from "./update-manifest.js";
 
 /** File of an expert folder that holds what scores are told by. */
@@ -113,6 +113,13 @@ export async function readScoreModel(
     const [own, other] = [take1(seen), take1(unseen)];
     return { ...(own !== undefined && { seen: own }), ...(other !== undefined && { unseen: other }) };
   };
+  const toSoftmax = (value: unknown): LabelSoftmax => {
+    const factors = bySight(value, toFactor);
+    if (factors.seen === undefined || factors.unseen === undefined) return factors;
+    const { offset: own } = toRecord(value);
+    if (!isNumber(own)) throw fail("the offset of new labels is malformed");
+    return { ...factors, offset: own };
+  };
   const { novelty, radius } = scores;
   if (!isAtLeast0(novelty) || !isAtLeast0(radius)) throw fail("novelty or radius is malformed");
   const example = toScale(scores["example"]);
@@ -131,7 +138,7 @@ export async function readScoreModel(
     ...{ radius, novelty },
     text: bySight(scores["text"], toScale),
     ...(example !== undefined && { example }),
-    oneOfMany: bySight(scores["oneOfMany"], toFactor),
+    oneOfMany: toSoftmax(scores["oneOfMany"]),
     ...(isAtLeast0(slope) && isNumber(offset) && { anyOfMany: { slope, offset } }),
   };
 }

@@ -16,6 +16,15 @@ export interface BySight<T> {
   readonly unseen?: T;
 }
 
+/** What scores are multiplied by before softmax, and what is then added to those of new labels. */
+export interface LabelSoftmax extends BySight<number> {
+  /**
+   * Where both are there: a model of a new label is nearer to some known one than to its own, and would else be taken for
+   * that. Gives new labels as many models, of those it was fitted to, as have one.
+   */
+  readonly offset?: number;
+}
+
 /** What is stored of an expert's scores. */
 export interface ScoreModel {
   readonly objective: Objective;
@@ -35,8 +44,8 @@ export interface ScoreModel {
   readonly text: BySight<ScoreScale>;
   /** Of models as queries. */
   readonly example?: ScoreScale;
-  /** What cosines, or logits, are multiplied by before softmax. */
-  readonly oneOfMany: BySight<number>;
+  /** Of cosines, or logits. */
+  readonly oneOfMany: LabelSoftmax;
   /** Of a classification expert: log odds = slope · logit + offset. */
   readonly anyOfMany?: { readonly slope: number; readonly offset: number };
 }

@@ -30,7 +30,8 @@ export interface ScoreCalibration {
    * right, and their probabilities add up to 1; `any-of-many`: each is right or wrong by itself.
    *
    * @param queries of a zero-shot expert the labels' texts in its space, at unit length: labels that it was not trained on
-   * are told with less certainty. For `one-of-many` all labels count as known to it without them. A classification expert
+   * are told with less certainty, and beside known ones gain what the expert's preference for those takes from them, so
+   * that a label of a lower cosine may come first. For `one-of-many` all labels count as known to it without them. A classification expert
    * needs none.
    * @param pace is called after each label, each of which costs its cosines with all labels that the expert was trained on.
    * @returns from cosines with one representation, or logits of a classification expert, in the order of the labels, to

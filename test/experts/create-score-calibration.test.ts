@@ -27,12 +27,14 @@ test("scores lie between 0 and 1 and rise with the cosine, whatever the query an
   );
 });
 
-test("probabilities of one of many add up to 1 and keep the order of cosines", (t) => {
+test("probabilities of one of many add up to 1; those of labels equally new keep the order of cosines", (t) => {
   return fc.assert(
     fc.asyncProperty(cosines, fc.boolean(), fc.nat(1000), async (values, hasQueries, seed) => {
-      const queries = createUnitRows(values.length, 6, seed);
+      // Seeds of other rows than those of known labels.
+      const queries = createUnitRows(values.length, 6, 10 + seed);
       const given = hasQueries ? Array.from(values, (_, row) => rowOf(queries, row)) : undefined;
-      const shares = (await calibration.toLabelJudge("one-of-many", given))(values);
+      const strict = createScoreCalibration(createScoreModel({ novelty: 0 }));
+      const shares = (await strict.toLabelJudge("one-of-many", given))(values);
       t.true(Math.abs(shares.reduce((sum, share) => sum + share, 0) - 1) < 1e-9);
       for (let i = 1; i < values.length; i++) {
         const [a, b] = [values[i - 1] as number, values[i] as number];
@@ -58,6 +60,19 @@ test("labels that the expert never saw are told with less certainty", async (t) 
   t.true((seen[0] as number) > 0.9 && (unseen[0] as number) < 0.75);
   const [query = new Float32Array(6), other = query] = [known[0], fresh[0]];
   t.true(calibration.toScorer(query, "text")(0.9) > calibration.toScorer(other, "text")(0.9));
+});
+
+test("a new label beside a known one gains the offset, and each keeps its own scale", async (t) => {
+  const [known, fresh] = [rowOf(model.queries, 0), rowOf(model.queries, 1).map((value) => -value)];
+  const judge = await calibration.toLabelJudge("one-of-many", [known, fresh]);
+  const odds = (shares: Float64Array): number => Math.log((shares[1] as number) / (shares[0] as number));
+  for (const [a, b] of [
+    [0, 0],
+    [0.2, 0.3],
+    [0.6, -0.5],
+  ] as const) {
+    t.true(Math.abs(odds(judge(Float32Array.of(a, b))) - (8 * b + 3 - 30 * a)) < 1e-5);
+  }
 });
 
 test("any of many asks each label by itself", async (t) => {

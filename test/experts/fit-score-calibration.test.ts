@@ -74,6 +74,33 @@ for (const [kind, labels] of [
   });
 }
 
+test("probabilities of known labels beside new ones are right as often as they say", async (t) => {
+  // An expert that prefers what it was trained on: models of new labels lie nearer to some known one.
+  const lean = (models: readonly ScoredModel[]): ScoredModel[] =>
+    models.map((one, at) => {
+      if (bank.includes(one.labels[0] ?? "")) return one;
+      const towards = rowOf(queries, at % bank.length);
+      return { ...one, representation: one.representation.map((value, i) => value + 3 * (towards[i] as number)) };
+    });
+  const fitted = fitScoreCalibration(zeroshot, { models: lean(createModels(1, 8)), bank, texts });
+  const all = names.map((_, place) => rowOf(queries, place));
+  const judge = await createScoreCalibration(fitted).toLabelJudge("one-of-many", all);
+  const { offset: _, ...scales } = fitted.oneOfMany;
+  const blind = await createScoreCalibration({ ...fitted, oneOfMany: scales }).toLabelJudge("one-of-many", all);
+  const answer = (how: typeof judge): Answer[] =>
+    lean(tests).map((one) => {
+      const unit = unitOf(one);
+      const shares = how(Float32Array.from(all, (query) => dot(query, unit)));
+      const at = shares.indexOf(Math.max(...shares));
+      return { confidence: shares[at] ?? 0, isRight: one.labels[0] === names[at] };
+    });
+  const [told, before] = [answer(judge), answer(blind)];
+  const right = (answers: readonly Answer[]): number => answers.filter(({ isRight }) => isRight).length;
+  t.true(toCalibration(told).error < 0.05, String(toCalibration(told).error));
+  t.true(toCalibration(before).error > 2 * toCalibration(told).error, String(toCalibration(before).error));
+  t.true(right(told) > right(before));
+});
+
 test("models that were trained on are background at most", (t) => {
   const trained = createModels(3, 2).map((one) => ({ ...one, isTrained: true }));
   const { text, example, oneOfMany, background } = fitScoreCalibration(zeroshot, { models: trained, bank, texts });

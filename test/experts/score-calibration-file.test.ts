@@ -84,6 +84,7 @@ test("numbers that are none are refused by name", async (t) => {
     [{ text: { seen: { z: 0, cosine: 0, offset: 0 } } }, /a scale is malformed/],
     [{ example: { z: 1, cosine: "much", offset: 0 } }, /a scale is malformed/],
     [{ oneOfMany: { seen: 0 } }, /a factor of softmax is malformed/],
+    [{ oneOfMany: { seen: 30, unseen: 8 } }, /the offset of new labels is malformed/],
     [{ radius: null }, /novelty or radius/],
     [{ file: "../other.safetensors" }, /"file" is not "scores\.safetensors"/],
   ] as const) {

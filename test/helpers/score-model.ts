@@ -25,7 +25,7 @@ export function createScoreModel(changes: Partial<ScoreModel> = {}): ScoreModel 
     novelty: 0.3,
     text: { seen: { z: 1, cosine: 6, offset: -8 }, unseen: { z: 0.5, cosine: 2, offset: -4 } },
     example: { z: 0, cosine: 9, offset: -6 },
-    oneOfMany: { seen: 30, unseen: 8 },
+    oneOfMany: { seen: 30, unseen: 8, offset: 3 },
     ...changes,
   };
 }
