@@ -11,8 +11,10 @@ import {
   startTextEncoder,
 } from "../src/index.js";
 import type { Bench, BenchOptions } from "./bench-options.js";
+import { runChild } from "./child-process.js";
 import { withFolder } from "./fixtures.js";
 import { toMarkdownTable, toVerdict } from "./report.js";
+import { mainScript } from "./repository-root.js";
 
 /** Half a unit of the third digit. */
 const TOLERANCE = 0.0005;
@@ -27,6 +29,7 @@ export const zooRetrieval: Bench = {
     splits: { help: "splits to search, with commas", fallback: "test,test_holdout" },
     map: { help: "mean average precision wanted of each split, with commas; none: only shown", fallback: "" },
     top1: { help: "top-1 in per cent wanted of each split, with commas; none: only shown", fallback: "" },
+    eval: { help: "yes: what `eval` says of the expert is wanted, which `train` must have made", fallback: "no" },
   },
   run: (options) => withFolder((folder) => measure(folder, options)),
 };
@@ -43,8 +46,12 @@ async function measure(work: string, options: BenchOptions): Promise<boolean> {
     const start = performance.now();
     const count = await indexAll(client, zoo, basename(expert));
     console.error(`${count} models indexed in ${((performance.now() - start) / 1000).toFixed(1)} s`);
-    const wanted = { map: toNumbers(options.text("map")), top1: toNumbers(options.text("top1")) };
-    return await report(client, options.text("splits").split(","), wanted);
+    const splits = options.text("splits").split(",");
+    const wanted =
+      options.text("eval") === "yes"
+        ? await evaluate({ expert, zoo, encoder: encoderFolder, cache: join(work, "layers") }, splits)
+        : { map: toNumbers(options.text("map")), top1: toNumbers(options.text("top1")) };
+    return await report(client, splits, wanted);
   } finally {
     await client.close();
     await server.close();
@@ -72,6 +79,38 @@ interface Wanted {
   readonly top1: readonly number[];
 }
 
+/** What the command `eval` says of each split. */
+async function evaluate(
+  { expert, zoo, encoder, cache }: Readonly<Record<"expert" | "zoo" | "encoder" | "cache", string>>,
+  splits: readonly string[],
+): Promise<Wanted> {
+  const args = ["eval", expert, zoo, "--text-encoder", encoder, "--cache", cache, "--json"];
+  const [line = ""] = await runChild({ program: process.execPath, args: [mainScript, ...args] });
+  const found: EvalJson = JSON.parse(line);
+  const own = splits.map((split) => {
+    const methods = found.splits.find((one) => one.split === split)?.methods;
+    const method = methods?.find((one) => one.method === "expert");
+    if (method === undefined) throw new Error(`eval says nothing of the split ${split}`);
+    return method;
+  });
+  return {
+    map: own.map(({ meanAveragePrecision }) => meanAveragePrecision.value),
+    top1: own.map(({ accuracy }) => 100 * accuracy.value),
+  };
+}
+
+/** What is read of the JSON of `eval`. */
+interface EvalJson {
+  readonly splits: readonly {
+    readonly split: string;
+    readonly methods: readonly {
+      readonly method: string;
+      readonly accuracy: { readonly value: number };
+      readonly meanAveragePrecision: { readonly value: number };
+    }[];
+  }[];
+}
+
 async function report(client: ProbestreamClient, splits: readonly string[], wanted: Wanted): Promise<boolean> {
   const rows: string[][] = [];
   const allConcepts = await readConcepts(client);
@@ -89,13 +128,13 @@ async function report(client: ProbestreamClient, splits: readonly string[], want
     const [wantedMap, wantedTop1] = [wanted.map[index], wanted.top1[index]];
     if (wantedMap !== undefined) {
       const met = Math.abs(map - wantedMap) <= TOLERANCE;
-      verdicts.push({ met, line: toVerdict(met, `${split}, mAP ${map.toFixed(4)}`, `${wantedMap}`) });
+      verdicts.push({ met, line: toVerdict(met, `${split}, mAP ${map.toFixed(4)}`, wantedMap.toFixed(4)) });
     }
     if (wantedTop1 !== undefined) {
       const met = wantedTop1 >= top1.least - 100 * TOLERANCE && wantedTop1 <= top1.most + 100 * TOLERANCE;
       verdicts.push({
         met,
-        line: toVerdict(met, `${split}, top-1 ${top1.found.toFixed(2)}, by ties ${ties}`, `${wantedTop1}`),
+        line: toVerdict(met, `${split}, top-1 ${top1.found.toFixed(2)}, by ties ${ties}`, wantedTop1.toFixed(2)),
       });
     }
   }

@@ -16,8 +16,9 @@ const farthest = 2;
 const rounding = 1e-4;
 
 /**
- * Makes a calibration work. Between labels that the expert was trained on and those as new as the ones held out, scales
- * go over from one to the other with the query's distance from the nearest known label.
+ * Makes a calibration work. Between texts that the expert was trained on and those as new as the ones held out, scales
+ * go over from one to the other with the query's distance from the nearest known label; a label to choose from is one or
+ * the other.
  *
  * One query costs its cosines with the background and with the known labels.
  */
@@ -56,17 +57,14 @@ export function createScoreCalibration(model: ScoreModel): ScoreCalibration {
     toScorer,
     toLabelJudge: async (mode, given, pace) => {
       if (mode === "one-of-many") {
-        const logarithms = { seen: toLogarithm(oneOfMany.seen), unseen: toLogarithm(oneOfMany.unseen) };
-        const usual = objective === "classification" ? 0 : Math.log(USUAL_SOFTMAX);
-        const newness = await mapPaced(given ?? [], toNewness, pace);
-        const scales = newness.map((own) => Math.exp(blend(logarithms, own) ?? usual));
-        const known = Math.exp(blend(logarithms, 0) ?? usual);
+        const usual = objective === "classification" ? 1 : USUAL_SOFTMAX;
+        const { seen, unseen, offset = 0 } = oneOfMany;
+        const [known, fresh] = [seen ?? unseen ?? usual, unseen ?? seen ?? usual];
+        // Either known or new, so that labels of a kind keep the order of their cosines.
+        const isNew = await mapPaced(given ?? [], (query) => toNewness(query) > 0.5, pace);
         return (values) =>
           softmax(
-            Float64Array.from(
-              values,
-              (value, at) => (scales[at] ?? known) * value + (oneOfMany.offset ?? 0) * (newness[at] ?? 0),
-            ),
+            Float64Array.from(values, (value, at) => (isNew[at] === true ? fresh * value + offset : known * value)),
             1,
           );
       }
@@ -121,10 +119,6 @@ async function mapPaced<A, B>(
     if (pace !== undefined) await pace();
   }
   return results;
-}
-
-function toLogarithm(value: number | undefined): number | undefined {
-  return value && Math.log(value);
 }
 
 function sigmoid(x: number): number {
