@@ -87,12 +87,3 @@ func (c *Client) routeOnce(ctx context.Context, request *pb.RouteModelRequest) (
 	})
 	return answer, err
 }
-
-// read reads bytes of a tensor whole.
-func (m *openModel) read(ctx context.Context, tensor string, begin, end int64) ([]byte, error) {
-	place, found := m.places[tensor]
-	if !found || place.begin+end > place.end {
-		return nil, fail(codes.NotFound, "LAYER_NOT_FOUND", "the server wants a tensor that the model has not", "tensor", tensor)
-	}
-	return readRange(ctx, place.source, place.begin+begin, place.begin+end)
-}
