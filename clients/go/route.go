@@ -36,7 +36,7 @@ func (c *Client) Route(ctx context.Context, model Model, experts ...string) (*Ro
 	}
 	defer opened.close()
 	request := &pb.RouteModelRequest{Manifest: toManifest(opened, model.id(), "", experts)}
-	if err := c.fit(ctx, request.Manifest); err != nil {
+	if err := c.call(ctx, func(ctx context.Context) error { return c.fit(ctx, request.Manifest) }); err != nil {
 		return nil, err
 	}
 	answer, err := c.routeOnce(ctx, request)
