@@ -4,8 +4,24 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strings"
 	"testing"
+
+	pb "probestream.dev/probestream/gen/probestream/v1"
 )
+
+func TestAModelIsIndexedWithAllClaimsThatTheServerKeeps(t *testing.T) {
+	metadata := map[string]string{"kept": strings.Repeat("a", 4096), "long": strings.Repeat("a", 4097), adapterConfigKey: "{}"}
+	u := &upload{model: &openModel{metadata: metadata}, entry: &Index{ModelID: "m"}, plan: &pb.PlannedModel{}}
+	header, err := u.header(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	claims := header.GetIndex().GetClaims()
+	if len(claims) != 2 || len(claims["kept"]) != 4096 || claims[adapterConfigKey] != "{}" {
+		t.Errorf("%d claims are sent", len(claims))
+	}
+}
 
 func TestAServerThatWantsWhatIsNotThereIsTold(t *testing.T) {
 	header := `{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":[4,8]}}`
