@@ -137,7 +137,10 @@ class Connection:
         call = method(request, timeout=timeout, metadata=self.metadata)
         forget = stop.on_stop(call.cancel)
         try:
-            yield from call
+            with stop.watched():
+                for message in call:
+                    stop.check()
+                    yield message
         except grpc.RpcError as error:
             stop.check()
             raise from_rpc_error(error, self.target) from error
