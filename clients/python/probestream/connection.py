@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import ipaddress
 import os
 import random
 import re
@@ -50,8 +51,7 @@ class Connection:
     def __init__(self, target: str, tls: Union[bool, Tls, None], token: Optional[str], timeout: float) -> None:
         self.target = target
         self.timeout = timeout
-        host = re.sub(r":\d+$", "", re.sub(r"^[a-z]+:(?:///?)?", "", target)).strip("[]")
-        is_near = target.startswith("unix:") or host in ("localhost", "::1") or host.startswith("127.")
+        is_near = is_this_machine(target)
         options: List[Tuple[str, Any]] = [
             ("grpc.max_receive_message_length", MAX_RECEIVE_BYTES),
             # Uploads are resumed by their ids, and other calls that are safe are made again below.
@@ -189,6 +189,19 @@ def batches(items: Iterable[T], size: int) -> Iterator[List[T]]:
         count += 1
     if batch or count == 0:
         yield batch
+
+
+def is_this_machine(target: str) -> bool:
+    """Whether nobody but this machine sees what goes to a target. A name that only looks like an address is not near."""
+    if target.startswith(("unix:", "unix-abstract:")):
+        return True
+    place = re.sub(r"^(?:dns|ipv4|ipv6):(?:///)?", "", target)
+    found = re.fullmatch(r"\[([^]]*)\](?::\d+)?|([^:]*)(?::\d+)?", place)
+    host = place if found is None else found[1] or found[2] or ""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _may_pass(error: ProbestreamError) -> bool:
