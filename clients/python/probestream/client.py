@@ -151,7 +151,10 @@ class Client(Catalogue):
             probes: with `local`, the folder where experts' probes are kept once they are fetched; None:
                 `probestream/probes` in the user's cache folder.
         """
-        names = [experts] if isinstance(experts, str) else list(experts)
+        if concurrency < 1:
+            raise ProbestreamError("FIELD_INVALID", f"concurrency is {concurrency}; give a number of streams from 1 on")
+        if retries < 0:
+            raise ProbestreamError("FIELD_INVALID", f"retries is {retries}; give a number from 0 on, 0 for no retry")
         matrix = None if texts is None else to_matrix(texts.vectors if isinstance(texts, Texts) else texts)
         return embed_models(
             self._connection,

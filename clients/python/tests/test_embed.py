@@ -190,6 +190,15 @@ class ErrorTest(ServerCase):
             )
         self.assertIn(self.world["dead"], str(error))
 
+    def test_numbers_that_cannot_be_meant_are_refused(self):
+        path = self.world["small"][0][0]
+        self.assert_refused("FIELD_INVALID", lambda: self.client.embed(path, concurrency=0))
+        self.assert_refused("FIELD_INVALID", lambda: self.client.embed(path, retries=-1))
+
+    def test_an_expert_may_be_named_alone(self):
+        route = self.client.route(self.world["small"][0][0], experts="small")
+        self.assertEqual([candidate.expert_name for candidate in route.candidates], ["small"])
+
     def test_a_token_does_not_leave_this_machine_in_plaintext(self):
         self.assert_refused("FIELD_INVALID", lambda: probestream.connect("example.com:1", token="secret"))
 
