@@ -131,6 +131,12 @@ def open_path(path: str, stop: Stop) -> FileModel:
 
 def open_url(url: str, headers: Headers, stop: Stop) -> FileModel:
     """Opens a model behind a URL."""
+    try:
+        has_host = bool(urlsplit(url).hostname) and urlsplit(url).port != 0
+    except ValueError:
+        has_host = False
+    if not has_host:
+        raise ProbestreamError("FIELD_INVALID", "a URL cannot be read; write it as https://HOST/PATH")
     return FileModel(url, lambda location: HttpSource(location, headers, stop), stop, remote=True)
 
 
