@@ -1,4 +1,4 @@
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -10,6 +10,7 @@ import { openLmdbStore } from "../src/vectors/stores/lmdb.js";
 import type { Hit, VectorStore } from "../src/vectors/vector-store.js";
 import type { Bench, BenchOptions } from "./bench-options.js";
 import { withFolder } from "./fixtures.js";
+import { readProcessMemory } from "./process-stats.js";
 import { median, toMarkdownTable, toMebibytes, toSpread, toVerdict } from "./report.js";
 import { createVectorData, type VectorData } from "./vector-data.js";
 
@@ -327,6 +328,5 @@ function toCpu(costs: readonly Cost[]): number[] {
 
 /** Resident memory of this process that is no mapped file, in bytes: the database is mapped, and the system may drop it. */
 async function readMemory(): Promise<number> {
-  const status = await readFile("/proc/self/status", "utf8");
-  return Number(/^RssAnon:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
+  return (await readProcessMemory(process.pid)).anonymousBytes;
 }
