@@ -46,7 +46,7 @@ async function measure(folder: string, options: BenchOptions): Promise<boolean> 
   const opened = await reopen(folder, threads);
   const { store } = opened;
   try {
-    const matrix = await fillMatrix(data, rows);
+    const matrix = fillMatrix(data, rows);
     const batches = await compare(store, data, matrix, options);
     console.log(`\n- ${rows} records × ${width}, ${threads} threads of arithmetic, k ${k}`);
     if (loaded.seconds > 0) {
@@ -109,7 +109,7 @@ async function reopen(
 }
 
 /** The same matrix for the bare graph, in one piece. */
-async function fillMatrix(data: VectorData, rows: number): Promise<Float32Array> {
+function fillMatrix(data: VectorData, rows: number): Float32Array {
   const { width } = data.space;
   const matrix = new Float32Array(rows * width);
   for (let row = 0; row < rows; row++) data.fill(row, matrix.subarray(row * width, (row + 1) * width));
@@ -326,7 +326,7 @@ function toCpu(costs: readonly Cost[]): number[] {
   return costs.map(({ cpuMs }) => cpuMs);
 }
 
-/** Resident memory of this process that is no mapped file, in bytes: the database is mapped, and the system may drop it. */
+/** Memory of this process without mapped files, in bytes: the database is mapped, and the system may drop it. */
 async function readMemory(): Promise<number> {
   return (await readProcessMemory(process.pid)).anonymousBytes;
 }
