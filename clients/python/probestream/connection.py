@@ -9,7 +9,7 @@ import random
 import re
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Callable, Iterable, Iterator, List, Optional, Tuple, TypeVar, Union
 
 import grpc
@@ -40,7 +40,7 @@ class Tls:
     #: This client's certificate, where the server wants one (mTLS).
     certificate: Union[bytes, str, "os.PathLike[str]", None] = None
     #: Its private key.
-    private_key: Union[bytes, str, "os.PathLike[str]", None] = None
+    private_key: Union[bytes, str, "os.PathLike[str]", None] = field(default=None, repr=False)
     #: Name that the server's certificate has, where it is not that of the target.
     server_name: Optional[str] = None
 

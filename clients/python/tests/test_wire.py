@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 
-from probestream import Filter, ProbestreamError, Query, connect, field
+from probestream import Filter, ProbestreamError, Query, Tls, connect, field
 from probestream.connection import is_this_machine
 from probestream.digests import SEGMENT_BYTES, UploadDigest
 from probestream.errors import _read_error_info
@@ -99,6 +99,11 @@ class ConnectionTest(unittest.TestCase):
         with self.assertRaises(ProbestreamError) as caught:
             connect("127.example.org:1", token="secret")
         self.assertEqual(caught.exception.reason, "FIELD_INVALID")
+
+    def test_a_private_key_is_not_shown(self):
+        shown = repr(Tls(authority=b"known to all", private_key=b"secret"))
+        self.assertIn("known to all", shown)
+        self.assertNotIn("secret", shown)
 
     def test_an_export_that_is_cancelled_ends_though_the_server_is_silent(self):
         left, export = threading.Event(), catalogue_service_pb2.ExportModelsResponse()
