@@ -139,6 +139,15 @@ test("keys that are paths, tokens in the clear and tokens that no header can hol
   refused({ tls: { certificate: "-----BEGIN CERTIFICATE-----" } }, /go together/);
   refused({ token: "secret" }, /unencrypted, for all to read; connect with tls/);
   refused({ token: "se\ncret", tls: true }, /characters that a header cannot hold/);
+  for (const target of [
+    "127.example.org:1",
+    "127.0.0.1.example.org:1",
+    "localhost.example.org:1",
+    "ipv4:127.0.0.1:1,10.0.0.1:1",
+  ])
+    t.throws(() => connect(target, { token: "secret" }), { message: /unencrypted, for all to read/ }, target);
+  for (const target of ["localhost:1", "127.0.0.1:1", "127.8.9.10", "[::1]:1", "dns:///localhost:1", "unix:/a"])
+    t.notThrows(() => connect(target, { token: "secret" }).close(), target);
 });
 
 test("a call that reads waits for a server that is not there yet, one that writes does not", async (t) => {
