@@ -8,7 +8,7 @@ import type { Bench, BenchOptions } from "./bench-options.js";
 import { type CalibratedExpert, openCalibratedExpert, type Recipe, trainExpert } from "./calibrated-expert.js";
 import { type ClassifyError, toClassifyError, toLabelAnswers, toTopAnswers } from "./classify-error.js";
 import { mergers, toAveragePrecision } from "./merged-retrieval.js";
-import { toMarkdownTable, toVerdict } from "./report.js";
+import { mean, toMarkdownTable, toVerdict } from "./report.js";
 import { repositoryRoot } from "./repository-root.js";
 
 /** Do scores of two experts compare, and are probabilities right as often as they say? */
@@ -52,7 +52,7 @@ async function measure(options: BenchOptions): Promise<boolean> {
     verdicts.push(rows[0] !== undefined && rows[0].gain >= wantedGain);
     for (const [what, found, counts] of [...(await toLoraErrors(loras)), ...(await toDenseErrors(dense))]) {
       errors.push(toErrorRow(what, seed, found));
-      if (counts) verdicts.push(found.error <= Math.max(wantedError, 0));
+      if (counts) verdicts.push(found.error <= wantedError);
     }
   }
   const zoo = await measureZoo(options, say);
@@ -135,7 +135,7 @@ function toRetrievalRows(experts: readonly CalibratedExpert[], seed: number): Re
   ).map(([title, labels]) => {
     const means = mergers.map((merger) => {
       const found = labels.flatMap((label) => toAveragePrecision(experts, label, merger) ?? []);
-      return found.reduce((sum, value) => sum + value, 0) / found.length;
+      return mean(found);
     });
     const gain = (means.at(-1) ?? 0) - (means[0] ?? 0);
     const queries = labels.filter((label) => toAveragePrecision(experts, label, "calibrated") !== undefined).length;

@@ -1,7 +1,8 @@
+import { dot } from "../src/linalg/dot.js";
 import { Random } from "../src/linalg/random.js";
 import { type Answer, toCalibration } from "../src/training/evaluation/calibration.js";
 import type { CalibratedExpert, PlacedModel } from "./calibrated-expert.js";
-import { dot } from "./merged-retrieval.js";
+import { mean } from "./report.js";
 
 /** How good the probabilities of some answers are. */
 export interface ClassifyError {
@@ -53,7 +54,6 @@ const draws = 200;
 /** The error of answers, and the least that it could be told to be. */
 export function toClassifyError(answers: readonly Answer[]): ClassifyError {
   const random = new Random(1);
-  const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
   const rounds = answers.length > 10_000 ? draws / 20 : draws;
   const floors = Array.from(
     { length: rounds },

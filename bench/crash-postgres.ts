@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { openDatabase } from "../src/vectors/stores/postgres/database.js";
 import { openPostgresStore } from "../src/vectors/stores/postgres/open-postgres-store.js";
 import type { VectorStore } from "../src/vectors/vector-store.js";
+import { requirePostgres } from "./require-postgres.js";
 
 interface Place {
   readonly connectionString: string;
@@ -9,9 +10,7 @@ interface Place {
 }
 
 /** Makes a schema of its own on the server that PROBESTREAM_TEST_POSTGRES names. */
-export async function createPlace(connectionString = process.env["PROBESTREAM_TEST_POSTGRES"]): Promise<string> {
-  if (connectionString === undefined)
-    throw new Error("PROBESTREAM_TEST_POSTGRES names no server; `.ci/postgres -- COMMAND` runs a command beside one");
+export async function createPlace(connectionString = requirePostgres()): Promise<string> {
   const place: Place = { connectionString, schema: `crash_${randomUUID()}` };
   return JSON.stringify(place);
 }

@@ -1,11 +1,10 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Duplicates, findDuplicates } from "../src/trees/identity/find-duplicates.js";
 import type { Bench, BenchOptions } from "./bench-options.js";
 import { type Copy, copies, writeCopy } from "./copies.js";
 import { draw } from "./disturbances.js";
-import { toMarkdownTable, toVerdict } from "./report.js";
+import { withFolder } from "./fixtures.js";
+import { printVerdicts, toMarkdownTable } from "./report.js";
 import { repositoryRoot } from "./repository-root.js";
 import { openTreeZoo, type ZooModel } from "./tree-zoo.js";
 
@@ -31,8 +30,7 @@ interface MadeCopy {
 async function measure(options: BenchOptions): Promise<boolean> {
   const sizes = { count: options.count("count"), demoCount: options.count("demo-count") };
   const models = await openTreeZoo(options.text("cache"), sizes, (line) => console.error(line));
-  const folder = await mkdtemp(join(tmpdir(), "probestream-copies-"));
-  try {
+  return withFolder(async (folder) => {
     const made = await makeCopies(models, folder, options.count("copies"));
     const locations = [...models.map(({ location }) => location), ...made.map(({ location }) => location)];
     let compared = "";
@@ -50,12 +48,11 @@ async function measure(options: BenchOptions): Promise<boolean> {
       `\n- ${locations.length} models in ${seconds.toFixed(1)} s: ${compared}; ${found.skipped.length} skipped`,
     );
     const wanted = made.filter(({ copy }) => copy.expected !== undefined).length;
-    console.log(toVerdict(missed === 0, `${missed} of ${wanted} copies missed`, "0"));
-    console.log(toVerdict(wrong === 0, `${wrong} groups with models that are not the same`, "0"));
-    return missed === 0 && wrong === 0;
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+    return printVerdicts([
+      [missed === 0, `${missed} of ${wanted} copies missed`, "0"],
+      [wrong === 0, `${wrong} groups with models that are not the same`, "0"],
+    ]);
+  });
 }
 
 async function makeCopies(models: readonly ZooModel[], folder: string, count: number): Promise<MadeCopy[]> {

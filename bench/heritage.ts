@@ -13,7 +13,7 @@ import {
   type Tensors,
   toBfloat16,
 } from "./heritage-family.js";
-import { toMarkdownTable, toVerdict } from "./report.js";
+import { mean, toMarkdownTable, toVerdict } from "./report.js";
 
 const wantedShare = 0.9;
 
@@ -148,10 +148,10 @@ function report(found: ReadonlyMap<Subject, readonly Scores[]>): boolean {
   let isMet = true;
   for (const [{ kind, stored, measure }, scores] of found) {
     if (measure === "l2" || (kind === "lora" && stored === "BF16")) continue;
-    const mean = scores.reduce((sum, { undirected }) => sum + undirected, 0) / scores.length;
-    isMet &&= mean >= wantedShare;
-    const measured = `${kind}, ${stored}: ${percent([mean])} % of the edges found`;
-    console.log(toVerdict(mean >= wantedShare, measured, `${100 * wantedShare} %`));
+    const share = mean(scores.map(({ undirected }) => undirected));
+    isMet &&= share >= wantedShare;
+    const measured = `${kind}, ${stored}: ${percent([share])} % of the edges found`;
+    console.log(toVerdict(share >= wantedShare, measured, `${100 * wantedShare} %`));
   }
   return isMet;
 }

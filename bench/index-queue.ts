@@ -9,7 +9,8 @@ import type { Bench, BenchOptions } from "./bench-options.js";
 import { type Child, startChild } from "./child-process.js";
 import { removePlace } from "./crash-postgres.js";
 import { withFolder, writeExpert, writeLoraModels } from "./fixtures.js";
-import { toMarkdownTable, toVerdict } from "./report.js";
+import { printVerdicts, toMarkdownTable, type Verdict } from "./report.js";
+import { requirePostgres } from "./require-postgres.js";
 
 const layer = { module: "unet.attn.to_out", kind: "lora", rows: 64, columns: 48 } as const;
 
@@ -34,10 +35,7 @@ interface Work {
 }
 
 async function measure(folder: string, options: BenchOptions): Promise<boolean> {
-  const connectionString = process.env["PROBESTREAM_TEST_POSTGRES"];
-  if (connectionString === undefined)
-    throw new Error("PROBESTREAM_TEST_POSTGRES names no server; `.ci/postgres -- COMMAND` runs a command beside one");
-  const place = { connectionString, schema: `queue_${randomUUID().slice(0, 8)}` };
+  const place = { connectionString: requirePostgres(), schema: `queue_${randomUUID().slice(0, 8)}` };
   const [experts, models, count] = [join(folder, "experts"), join(folder, "models"), options.count("files")];
   await writeExpert(join(experts, "bench"), { ...layer, probes: 16, projection: 16 });
   await writeLoraModels(models, { ...layer, count, rank: 4 });
@@ -69,7 +67,7 @@ async function measure(folder: string, options: BenchOptions): Promise<boolean> 
     console.log(
       `\n- ${count} files in ${seconds.toFixed(1)} s, starting the workers and the killed one's lease included`,
     );
-    const verdicts: [boolean, string, string][] = [
+    const verdicts: Verdict[] = [
       [
         counts.done === count && counts.failed + counts.waiting + counts.running === 0,
         JSON.stringify(counts),
@@ -83,8 +81,7 @@ async function measure(folder: string, options: BenchOptions): Promise<boolean> 
         "on the way",
       ],
     ];
-    for (const [met, found, wanted] of verdicts) console.log(toVerdict(met, found, wanted));
-    return verdicts.every(([met]) => met);
+    return printVerdicts(verdicts);
   } finally {
     await queue.close();
     await store.close();

@@ -5,7 +5,7 @@ import { withFolder, writeExpert } from "./fixtures.js";
 import { createBenchClient } from "./grpc-client.js";
 import { runLoad, warmUp } from "./load-client.js";
 import { readProcessMemory, resetPeakMemory } from "./process-stats.js";
-import { toMarkdownTable, toMebibytes, toVerdict } from "./report.js";
+import { printVerdicts, toMarkdownTable, toMebibytes, type Verdict } from "./report.js";
 import { serveCommand, startServer } from "./start-server.js";
 
 interface Case {
@@ -88,7 +88,7 @@ async function measure(folder: string, options: BenchOptions): Promise<boolean> 
   // The large layer's expert is larger (V has a column per row of X), which is no matter of the stream.
   const growth = (large.peakBytes - large.idleBytes + small.idleBytes) / small.peakBytes;
   console.log(`- above idle, large to small: ${(aboveIdle(large) / aboveIdle(small)).toFixed(3)}`);
-  const verdicts: [boolean, string, string][] = [
+  const verdicts: Verdict[] = [
     [aboveIdle(large) <= MOST_ABOVE_IDLE, `${toMebibytes(aboveIdle(large))} MiB above idle`, "<= 128 MiB"],
     [
       growth <= MOST_GROWTH,
@@ -106,8 +106,7 @@ async function measure(folder: string, options: BenchOptions): Promise<boolean> 
       `<= ${toMebibytes(plan)} MiB announced: ${parts}`,
     ]);
   }
-  for (const [met, found, wanted] of verdicts) console.log(toVerdict(met, found, wanted));
-  return verdicts.every(([met]) => met);
+  return printVerdicts(verdicts);
 }
 
 /** A fresh server with one expert, warmed up by one chunk; then the streams. */

@@ -1,4 +1,5 @@
 import type { ScoreCalibration } from "../src/experts/score-calibration.js";
+import { dot } from "../src/linalg/dot.js";
 import { averagePrecision } from "../src/training/evaluation/rankings.js";
 import type { CalibratedExpert } from "./calibrated-expert.js";
 
@@ -43,9 +44,4 @@ function toScale(merger: Merger, expert: CalibratedExpert, query: Float32Array):
   const by = (calibration: ScoreCalibration) => calibration.toScorer(query, "text");
   if (merger === "calibrated") return by(expert.calibration);
   return merger === "background alone" ? by(expert.unlabelled) : (cosine) => cosine;
-}
-
-/** Product of two vectors. */
-export function dot(a: Float32Array, b: Float32Array): number {
-  return a.reduce((sum, value, at) => sum + value * (b[at] as number), 0);
 }

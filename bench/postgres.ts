@@ -5,7 +5,8 @@ import { openPostgresStore } from "../src/vectors/stores/postgres/open-postgres-
 import type { Hit, VectorStore } from "../src/vectors/vector-store.js";
 import type { Bench, BenchOptions } from "./bench-options.js";
 import { removePlace } from "./crash-postgres.js";
-import { toMarkdownTable, toVerdict } from "./report.js";
+import { quantile, toMarkdownTable, toVerdict } from "./report.js";
+import { requirePostgres } from "./require-postgres.js";
 import { createVectorData, type VectorData } from "./vector-data.js";
 
 const k = 10;
@@ -34,10 +35,7 @@ export const postgres: Bench = {
 };
 
 async function measure(options: BenchOptions): Promise<boolean> {
-  const connectionString = process.env["PROBESTREAM_TEST_POSTGRES"];
-  if (connectionString === undefined)
-    throw new Error("PROBESTREAM_TEST_POSTGRES names no server; `.ci/postgres -- COMMAND` runs a command beside one");
-  const place = { connectionString, schema: `bench_${randomUUID().slice(0, 8)}` };
+  const place = { connectionString: requirePostgres(), schema: `bench_${randomUUID().slice(0, 8)}` };
   const [rows, width] = [options.count("rows"), options.count("width")];
   const data = createVectorData(width);
   const store = await openPostgresStore({ ...place, indexIdleMs: 24 * 3600 * 1000 });
@@ -56,7 +54,7 @@ async function measure(options: BenchOptions): Promise<boolean> {
     const singles: number[] = [];
     for (const record of again.slice(0, 50)) singles.push(await time(() => store.upsert(data.space.spaceId, [record])));
     console.log(
-      `- written into the indexed space: ${Math.round((1000 * recordsPerBatch) / batch)} records/s in a batch, one in ${toPercentile(singles, 0.5).toFixed(1)} ms (p50)\n`,
+      `- written into the indexed space: ${Math.round((1000 * recordsPerBatch) / batch)} records/s in a batch, one in ${quantile(singles, 0.5).toFixed(1)} ms (p50)\n`,
     );
     const recalls = await compare(store, data, rows, options);
     for (const [name, recall] of recalls) {
@@ -113,8 +111,8 @@ async function compare(
     table.push([
       name,
       recall.toFixed(4),
-      ...[toPercentile(times, 0.5), toPercentile(times, 0.99), batchMs].map((ms) => ms.toFixed(1)),
-      ...[toPercentile(exactTimes, 0.5), toPercentile(exactTimes, 0.99)].map((ms) => ms.toFixed(1)),
+      ...[quantile(times, 0.5), quantile(times, 0.99), batchMs].map((ms) => ms.toFixed(1)),
+      ...[quantile(exactTimes, 0.5), quantile(exactTimes, 0.99)].map((ms) => ms.toFixed(1)),
     ]);
   }
   const head = [
@@ -139,11 +137,6 @@ function toRecall(found: readonly (readonly Hit[])[], truth: readonly (readonly 
     hit += Math.min(best.length, (found[query] ?? []).filter(({ cosine }) => cosine >= least).length);
   }
   return wanted === 0 ? 1 : hit / wanted;
-}
-
-function toPercentile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
 }
 
 async function time(work: () => Promise<unknown>): Promise<number> {

@@ -4,6 +4,8 @@ import { readFile, writeFile } from "node:fs/promises";
 export interface ProcessMemory {
   /** Resident now (VmRSS). */
   readonly residentBytes: number;
+  /** Resident now and no mapped file (RssAnon): what the system cannot drop and read again. */
+  readonly anonymousBytes: number;
   /** Most resident since the start or the last {@link resetPeakMemory} (VmHWM). */
   readonly peakBytes: number;
 }
@@ -26,7 +28,7 @@ export async function readProcessMemory(pid: number): Promise<ProcessMemory> {
     if (match === null) throw new Error(`/proc/${pid}/status has no ${name}`);
     return Number(match[1]) * 1024;
   };
-  return { residentBytes: read("VmRSS"), peakBytes: read("VmHWM") };
+  return { residentBytes: read("VmRSS"), anonymousBytes: read("RssAnon"), peakBytes: read("VmHWM") };
 }
 
 /** Makes the peak start again from what is resident now. The process must be the caller's own user's. */

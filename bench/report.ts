@@ -7,6 +7,17 @@ export function median(values: readonly number[]): number {
   return (lower + upper) / 2;
 }
 
+/** The mean of some numbers; NaN of none. */
+export function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/** The number that a share of the others, 0 to 1, lies below; NaN of none. */
+export function quantile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
+}
+
 /** Median, smallest and largest of some numbers, as text. */
 export function toSpread(values: readonly number[], digits: number): string {
   const [least, most] = [Math.min(...values), Math.max(...values)];
@@ -27,6 +38,15 @@ export function toMarkdownTable(head: readonly string[], rows: readonly (readonl
 /** `met` or `NOT met`, with what was measured and what was wanted. */
 export function toVerdict(met: boolean, measured: string, wanted: string): string {
   return `- ${met ? "met" : "NOT met"}: ${measured} (wanted: ${wanted})`;
+}
+
+/** What was to be met: whether it was, what was measured, what was wanted. */
+export type Verdict = readonly [met: boolean, measured: string, wanted: string];
+
+/** Prints verdicts, a line each, and tells whether all were met. */
+export function printVerdicts(verdicts: readonly Verdict[]): boolean {
+  for (const verdict of verdicts) console.log(toVerdict(...verdict));
+  return verdicts.every(([met]) => met);
 }
 
 /** ‖a − b‖₂ / ‖b‖₂. */

@@ -8,7 +8,7 @@ import { type Child, startChild } from "./child-process.js";
 import { withFolder, writeExpert } from "./fixtures.js";
 import { createBenchClient } from "./grpc-client.js";
 import { denseManifest } from "./manifest.js";
-import { median, relativeError, toMarkdownTable, toMebibytes, toVerdict } from "./report.js";
+import { median, printVerdicts, relativeError, toMarkdownTable, toMebibytes, type Verdict } from "./report.js";
 import { type RunningServer, serveCommand, startServer } from "./start-server.js";
 
 interface Layer {
@@ -134,14 +134,13 @@ function report(interruptions: readonly Interruption[], layer: Layer): boolean {
   const resumed = interruptions.filter(
     ({ bytesReceived, offsets }) => bytesReceived <= layer.totalBytes - offsets[1],
   ).length;
-  const verdicts: [boolean, string, string][] = [
+  const verdicts: Verdict[] = [
     [committed === 0, `${committed} of ${interruptions.length} cut uploads committed`, "none"],
     [most <= MOST_LOST_BYTES, `at most ${toMebibytes(most)} MiB sent anew`, "<= 16 MiB"],
     [resumed === interruptions.length, `${resumed} of ${interruptions.length} went on where the plan said`, "all"],
     [error <= MOST_ERROR, `error beside the whole upload ${error.toExponential(1)}`, `<= ${MOST_ERROR} relative`],
   ];
-  for (const [met, found, wanted] of verdicts) console.log(toVerdict(met, found, wanted));
-  return verdicts.every(([met]) => met);
+  return printVerdicts(verdicts);
 }
 
 /** Uploads to the end, going on where an earlier run was cut off. */

@@ -6,7 +6,7 @@ import type { RetrievalQuery } from "../src/retrieval/retrieval-port.js";
 import { connect, type ProbestreamClient } from "../src/rpc/client.js";
 import type { Bench, BenchOptions } from "./bench-options.js";
 import { readProcessMemory } from "./process-stats.js";
-import { median, toMarkdownTable, toMebibytes, toVerdict } from "./report.js";
+import { median, printVerdicts, quantile, toMarkdownTable, toMebibytes, type Verdict } from "./report.js";
 import { startServer } from "./start-server.js";
 
 const batchSizes = [1, 10, 100, 1000];
@@ -137,9 +137,8 @@ function report({ calls, errors, samples, idleBytes, seconds, clients, models, w
     toMarkdownTable(
       ["queries per call", "calls", "median ms", "95 %", "99 %", "most"],
       batchSizes.map((size) => {
-        const own = calls.flatMap((call) => (call.size === size ? [call.ms] : [])).sort((a, b) => a - b);
-        const at = (share: number): string =>
-          (own[Math.min(own.length - 1, Math.floor(share * own.length))] ?? 0).toFixed(0);
+        const own = calls.flatMap((call) => (call.size === size ? [call.ms] : []));
+        const at = (share: number): string => quantile(own, share).toFixed(0);
         return [String(size), String(own.length), at(0.5), at(0.95), at(0.99), at(1)];
       }),
     ),
@@ -156,10 +155,9 @@ function report({ calls, errors, samples, idleBytes, seconds, clients, models, w
     `- memory: idle ${toMebibytes(idleBytes)} MiB; medians of the second, third and last fifth of the run ${[start, middle, end].map(toMebibytes).join(", ")} MiB`,
   );
   for (const message of new Set(errors.slice(0, 1000))) console.log(`- error: ${message}`);
-  const verdicts: [boolean, string, string][] = [
+  const verdicts: Verdict[] = [
     [errors.length === 0, `${errors.length} errors`, "none"],
     [end <= mostGrowth * start, `memory ${(end / start).toFixed(2)} of what it was`, `at most ${mostGrowth}`],
   ];
-  for (const [met, measured, wanted] of verdicts) console.log(toVerdict(met, measured, wanted));
-  return verdicts.every(([met]) => met);
+  return printVerdicts(verdicts);
 }

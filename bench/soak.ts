@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import type { Bench, BenchOptions } from "./bench-options.js";
 import { startChild } from "./child-process.js";
 import { readProcessMemory } from "./process-stats.js";
-import { toMarkdownTable, toMebibytes, toVerdict } from "./report.js";
+import { mean, printVerdicts, toMarkdownTable, toMebibytes, type Verdict } from "./report.js";
 import type { SoakLine } from "./soak-child.js";
 
 const COLUMNS = 4096;
@@ -93,7 +93,7 @@ function report(backend: string, device: string, samples: readonly Sample[]): bo
   );
   console.log(`\n- ${rate.toFixed(3)} GB/s, ${samples.length} samples`);
   console.log(`- over the second half ${growth.toFixed(1)} MiB, ${slope.toFixed(2)} MiB/GB by least squares`);
-  const verdicts: [boolean, string, string][] = [
+  const verdicts: Verdict[] = [
     [
       slope < MOST_SLOPE,
       `memory grows by ${slope.toFixed(2)} MiB/GB over the second half, ${growth.toFixed(1)} MiB`,
@@ -105,16 +105,15 @@ function report(backend: string, device: string, samples: readonly Sample[]): bo
       "no growth",
     ],
   ];
-  for (const [met, measured, wanted] of verdicts) console.log(toVerdict(met, measured, wanted));
+  const areMet = printVerdicts(verdicts);
   if (slope >= MOST_SLOPE && growth < NOISE_MEBIBYTES) {
     console.log(`- the run is short: ${growth.toFixed(1)} MiB may be one collection of garbage; give --gigabytes more`);
   }
-  return verdicts.every(([met]) => met);
+  return areMet;
 }
 
 /** Slope of the line that fits the points best. */
 function toSlope(points: readonly (readonly [number, number])[]): number {
-  const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
   const [meanX, meanY] = [mean(points.map(([x]) => x)), mean(points.map(([, y]) => y))];
   const spread = points.reduce((sum, [x]) => sum + (x - meanX) ** 2, 0);
   if (spread === 0) throw new Error("the second half has only one sample; give --gigabytes more");

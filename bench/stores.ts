@@ -1,4 +1,4 @@
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -10,6 +10,7 @@ import { openLmdbStore } from "../src/vectors/stores/lmdb.js";
 import type { Hit, VectorStore } from "../src/vectors/vector-store.js";
 import type { Bench, BenchOptions } from "./bench-options.js";
 import { withFolder } from "./fixtures.js";
+import { readProcessMemory } from "./process-stats.js";
 import { median, toMarkdownTable, toMebibytes, toSpread, toVerdict } from "./report.js";
 import { createVectorData, type VectorData } from "./vector-data.js";
 
@@ -45,7 +46,7 @@ async function measure(folder: string, options: BenchOptions): Promise<boolean> 
   const opened = await reopen(folder, threads);
   const { store } = opened;
   try {
-    const matrix = await fillMatrix(data, rows);
+    const matrix = fillMatrix(data, rows);
     const batches = await compare(store, data, matrix, options);
     console.log(`\n- ${rows} records × ${width}, ${threads} threads of arithmetic, k ${k}`);
     if (loaded.seconds > 0) {
@@ -108,7 +109,7 @@ async function reopen(
 }
 
 /** The same matrix for the bare graph, in one piece. */
-async function fillMatrix(data: VectorData, rows: number): Promise<Float32Array> {
+function fillMatrix(data: VectorData, rows: number): Float32Array {
   const { width } = data.space;
   const matrix = new Float32Array(rows * width);
   for (let row = 0; row < rows; row++) data.fill(row, matrix.subarray(row * width, (row + 1) * width));
@@ -325,8 +326,7 @@ function toCpu(costs: readonly Cost[]): number[] {
   return costs.map(({ cpuMs }) => cpuMs);
 }
 
-/** Resident memory of this process that is no mapped file, in bytes: the database is mapped, and the system may drop it. */
+/** Memory of this process without mapped files, in bytes: the database is mapped, and the system may drop it. */
 async function readMemory(): Promise<number> {
-  const status = await readFile("/proc/self/status", "utf8");
-  return Number(/^RssAnon:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
+  return (await readProcessMemory(process.pid)).anonymousBytes;
 }

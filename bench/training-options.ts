@@ -7,7 +7,7 @@ import { toTrainData } from "../src/training/to-train-data.js";
 import { defaultTrainSettings, type TrainSettings } from "../src/training/train-settings.js";
 import type { TrainShape } from "../src/training/train-shape.js";
 import type { Bench, BenchOptions } from "./bench-options.js";
-import { toMarkdownTable } from "./report.js";
+import { mean, toMarkdownTable } from "./report.js";
 
 /** What differs from the authors' recipe. */
 type Change = Partial<TrainSettings> & Pick<TrainShape, "temperature">;
@@ -108,8 +108,8 @@ async function measure(options: BenchOptions): Promise<boolean> {
 
 /** Mean ± standard deviation, per cent. */
 function toMean(values: readonly number[], digits = 1): string {
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  const middle = mean(values);
+  const squares = values.reduce((sum, value) => sum + (value - middle) ** 2, 0);
   const deviation = Math.sqrt(squares / Math.max(1, values.length - 1));
-  return `${(100 * mean).toFixed(digits)} ± ${(100 * deviation).toFixed(digits)}`;
+  return `${(100 * middle).toFixed(digits)} ± ${(100 * deviation).toFixed(digits)}`;
 }

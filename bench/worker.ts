@@ -14,7 +14,7 @@ import type { Bench, BenchOptions } from "./bench-options.js";
 import { createMatrix, createProductSides, type ProductSize } from "./product-sides.js";
 import type { ProductReply, ProductRequest } from "./product-worker.js";
 import { createWeights, toServerBlocks } from "./projection-layer.js";
-import { median, relativeError, toMarkdownTable, toSpread, toVerdict } from "./report.js";
+import { median, printVerdicts, relativeError, toMarkdownTable, toSpread, toVerdict, type Verdict } from "./report.js";
 
 const block: ProductSize = { rows: 1024, columns: 4096, probeCount: 128, projectionWidth: 128 };
 const blockBytes = block.rows * block.columns * 4;
@@ -192,13 +192,12 @@ async function measureLora(name: BackendName, rounds: number): Promise<boolean> 
     ),
   );
   const gain = median(gains);
-  const verdicts: [boolean, string, string][] = [
+  const verdicts: Verdict[] = [
     [gain >= LEAST_GAIN, `LoRA pairs ${gain.toFixed(1)} times as fast, ${toSpread(gains, 1)}`, `${LEAST_GAIN}`],
     [error <= MOST_ERROR, `they differ by ${error.toExponential(1)}`, `at most ${MOST_ERROR}`],
   ];
   console.log("");
-  for (const [met, measured, wanted] of verdicts) console.log(toVerdict(met, measured, wanted));
-  return verdicts.every(([met]) => met);
+  return printVerdicts(verdicts);
 }
 
 /** Projects one of the layers, by its number. */

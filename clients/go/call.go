@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+
+	pb "probestream.dev/probestream/gen/probestream/v1"
 )
 
 const (
@@ -59,7 +61,11 @@ const certainItems = 100
 func (c *Client) inParts(ctx context.Context, count int, part func(begin, end int) error) error {
 	most := count
 	if count > certainItems {
-		limits, err := c.recentLimits(ctx)
+		var limits *pb.Limits
+		err := c.call(ctx, func(ctx context.Context) (err error) {
+			limits, err = c.recentLimits(ctx)
+			return err
+		})
 		if err != nil {
 			return err
 		}

@@ -6,13 +6,16 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	pb "probestream.dev/probestream/gen/probestream/v1"
 )
 
 func TestManyItemsAreAskedForInParts(t *testing.T) {
-	client := &Client{limits: remembered{lock: make(chan struct{}, 1), limits: &pb.Limits{MaxQueries: 250}, asked: time.Now()}}
+	limits := remembered{lock: make(chan struct{}, 1), limits: &pb.Limits{MaxQueries: 250}, asked: time.Now()}
+	client := &Client{limits: limits, deadline: time.Minute}
 	for count, expected := range map[int]string{0: "[0 0]", 100: "[0 100]", 250: "[0 250]", 601: "[0 250 250 500 500 601]"} {
 		var parts []int
 		err := client.inParts(context.Background(), count, func(begin, end int) error {
@@ -22,6 +25,33 @@ func TestManyItemsAreAskedForInParts(t *testing.T) {
 		if err != nil || fmt.Sprint(parts) != expected {
 			t.Errorf("%d items: %v (%v)", count, parts, err)
 		}
+	}
+}
+
+// flaky is a server that cannot be reached at first.
+type flaky struct {
+	pb.ServerServiceClient
+	failures int
+}
+
+func (f *flaky) GetServerInfo(context.Context, *pb.GetServerInfoRequest, ...grpc.CallOption) (*pb.GetServerInfoResponse, error) {
+	if f.failures--; f.failures >= 0 {
+		return nil, status.Error(codes.Unavailable, "away")
+	}
+	return &pb.GetServerInfoResponse{Limits: &pb.Limits{MaxQueries: 250}}, nil
+}
+
+func TestManyItemsAreAskedForThoughTheServerIsAwayForAMoment(t *testing.T) {
+	client := &Client{
+		server: &flaky{failures: 2}, limits: remembered{lock: make(chan struct{}, 1)}, deadline: time.Minute, retries: 2,
+	}
+	calls := 0
+	err := client.inParts(context.Background(), 300, func(int, int) error {
+		calls++
+		return nil
+	})
+	if err != nil || calls != 2 {
+		t.Errorf("%d calls, %v", calls, err)
 	}
 }
 

@@ -177,6 +177,7 @@ type remembered struct {
 
 const freshFor = 10 * time.Second
 
+// recentLimits are the server's limits, as it said a while ago at most. It is asked once: callers try again with all that they do.
 func (c *Client) recentLimits(ctx context.Context) (*pb.Limits, error) {
 	select {
 	case c.limits.lock <- struct{}{}:

@@ -3,6 +3,7 @@ package probestream
 import (
 	"fmt"
 	"math"
+	"reflect"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -105,22 +106,26 @@ func toWireMetadata(metadata map[string]interface{}) (map[string]*pb.MetadataVal
 }
 
 func toWireValue(value interface{}) (*pb.MetadataValue, error) {
-	switch value := value.(type) {
-	case string:
-		return &pb.MetadataValue{Kind: &pb.MetadataValue_Text{Text: value}}, nil
-	case bool:
-		return &pb.MetadataValue{Kind: &pb.MetadataValue_Truth{Truth: value}}, nil
-	case int:
-		return &pb.MetadataValue{Kind: &pb.MetadataValue_Number{Number: float64(value)}}, nil
-	case float32:
-		return toWireValue(float64(value))
-	case float64:
-		if math.IsNaN(value) || math.IsInf(value, 0) {
-			return nil, fmt.Errorf("%v is no finite number", value)
+	switch given := reflect.ValueOf(value); given.Kind() {
+	case reflect.String:
+		return &pb.MetadataValue{Kind: &pb.MetadataValue_Text{Text: given.String()}}, nil
+	case reflect.Bool:
+		return &pb.MetadataValue{Kind: &pb.MetadataValue_Truth{Truth: given.Bool()}}, nil
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return toWireNumber(float64(given.Int())), nil
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return toWireNumber(float64(given.Uint())), nil
+	case reflect.Float32, reflect.Float64:
+		if number := given.Float(); !math.IsNaN(number) && !math.IsInf(number, 0) {
+			return toWireNumber(number), nil
 		}
-		return &pb.MetadataValue{Kind: &pb.MetadataValue_Number{Number: value}}, nil
+		return nil, fmt.Errorf("%v is no finite number", value)
 	}
-	return nil, fmt.Errorf("a %T is neither a string, a number nor a bool", value)
+	return nil, fmt.Errorf("a value of the type %T is neither a string, a number nor a bool", value)
+}
+
+func toWireNumber(number float64) *pb.MetadataValue {
+	return &pb.MetadataValue{Kind: &pb.MetadataValue_Number{Number: number}}
 }
 
 func fromWireMetadata(wire map[string]*pb.MetadataValue) map[string]interface{} {

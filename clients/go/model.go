@@ -106,14 +106,32 @@ func (m *openModel) close() {
 	}
 }
 
-// stream reads bytes begin to end of a tensor.
-func (m *openModel) stream(ctx context.Context, tensor string, begin, end int64) (io.ReadCloser, error) {
-	place, found := m.places[tensor]
-	if !found || begin < 0 || begin > end || place.begin+end > place.end {
+// at is where bytes begin to end of a tensor lie.
+func (m *openModel) at(tensor string, begin, end int64) (place, error) {
+	whole, found := m.places[tensor]
+	if !found || begin < 0 || begin > end || end > whole.end-whole.begin {
 		message := fmt.Sprintf("%q has no bytes %d to %d of a tensor %q, which the server wants", m.location, begin, end, tensor)
-		return nil, fail(codes.NotFound, "LAYER_NOT_FOUND", message, "tensor", tensor)
+		return place{}, fail(codes.NotFound, "LAYER_NOT_FOUND", message, "tensor", tensor)
 	}
-	return place.source.stream(ctx, place.begin+begin, place.begin+end)
+	return place{whole.source, whole.begin + begin, whole.begin + end}, nil
+}
+
+// stream reads bytes begin to end of a tensor as they are asked for.
+func (m *openModel) stream(ctx context.Context, tensor string, begin, end int64) (io.ReadCloser, error) {
+	part, err := m.at(tensor, begin, end)
+	if err != nil {
+		return nil, err
+	}
+	return part.source.stream(ctx, part.begin, part.end)
+}
+
+// read reads them whole.
+func (m *openModel) read(ctx context.Context, tensor string, begin, end int64) ([]byte, error) {
+	part, err := m.at(tensor, begin, end)
+	if err != nil {
+		return nil, err
+	}
+	return readRange(ctx, part.source, part.begin, part.end)
 }
 
 // openSources opens files and reads their headers. An index says which tensors are part of the model, and where.

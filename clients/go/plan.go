@@ -14,8 +14,10 @@ import (
 const (
 	// Bytes of manifests in one call, about; servers take messages of 4 MiB.
 	planBytes = 2 << 20
-	// Metadata of a file travels for routing and as claims; training logs, which are longer, do not.
+	// Metadata of a file travels for routing; training logs, which are longer, do not.
 	maxMetadataBytes = 1024
+	// Longer claims the server leaves out (Limits.max_claim_bytes).
+	maxClaimBytes = 4096
 )
 
 // Keys under which a file says how its LoRA layers are scaled, at any length up to 1 MiB.

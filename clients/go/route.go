@@ -36,7 +36,7 @@ func (c *Client) Route(ctx context.Context, model Model, experts ...string) (*Ro
 	}
 	defer opened.close()
 	request := &pb.RouteModelRequest{Manifest: toManifest(opened, model.id(), "", experts)}
-	if err := c.fit(ctx, request.Manifest); err != nil {
+	if err := c.call(ctx, func(ctx context.Context) error { return c.fit(ctx, request.Manifest) }); err != nil {
 		return nil, err
 	}
 	answer, err := c.routeOnce(ctx, request)
@@ -86,13 +86,4 @@ func (c *Client) routeOnce(ctx context.Context, request *pb.RouteModelRequest) (
 		return err
 	})
 	return answer, err
-}
-
-// read reads bytes of a tensor whole.
-func (m *openModel) read(ctx context.Context, tensor string, begin, end int64) ([]byte, error) {
-	place, found := m.places[tensor]
-	if !found || place.begin+end > place.end {
-		return nil, fail(codes.NotFound, "LAYER_NOT_FOUND", "the server wants a tensor that the model has not", "tensor", tensor)
-	}
-	return readRange(ctx, place.source, place.begin+begin, place.begin+end)
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"strings"
 	"sync"
 
 	"google.golang.org/grpc/codes"
@@ -183,7 +182,7 @@ func (u *upload) header(texts *pb.FloatMatrix) (*pb.EmbedModelHeader, *Error) {
 		FileHash: u.entry.FileHash, Base: u.entry.Base, Fill: u.entry.Fill,
 	}
 	for key, value := range u.model.metadata {
-		if len(value) <= maxMetadataBytes && !strings.HasPrefix(key, adapterConfigKey) {
+		if len(value) <= maxClaimBytes {
 			header.Index.Claims[key] = value
 		}
 	}

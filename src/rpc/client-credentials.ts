@@ -16,9 +16,7 @@ export interface ClientTls {
  */
 export function toMetadataFactory(token: string | undefined, target: string, isEncrypted: boolean): () => Metadata {
   if (token === undefined) return () => new Metadata();
-  const host = target.replace(/^[a-z]+:(?:\/\/\/?)?/, "").replace(/:\d+$/, "");
-  const isNear = target.startsWith("unix:") || /^(localhost|127\..*|\[?::1\]?)$/.test(host);
-  if (!isEncrypted && !isNear) {
+  if (!isEncrypted && !isThisMachine(target)) {
     const message = `the token would go to ${target} unencrypted, for all to read; connect with tls`;
     throw new InvalidInputError("FIELD_INVALID", message, { target });
   }
@@ -31,6 +29,14 @@ export function toMetadataFactory(token: string | undefined, target: string, isE
     metadata.set("authorization", `Bearer ${token}`);
     return metadata;
   };
+}
+
+/** Whether nobody but this machine sees what goes to a target. A name that only looks like an address is not near. */
+function isThisMachine(target: string): boolean {
+  if (/^unix(-abstract)?:/.test(target)) return true;
+  const place = target.replace(/^(dns|ipv4|ipv6):(\/\/\/)?/, "");
+  const [, inBrackets, name] = /^\[([^\]]*)\](?::\d+)?$|^([^:]*)(?::\d+)?$/.exec(place) ?? [];
+  return /^(localhost|::1|127(\.\d{1,3}){3})$/.test(inBrackets ?? name ?? place);
 }
 
 /** Credentials for TLS. @throws InvalidInputError `FIELD_INVALID` for keys and certificates that cannot be used. */

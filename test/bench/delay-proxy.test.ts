@@ -99,10 +99,21 @@ test("a connection that is cut on one side is cut on the other", async (t) => {
   await new Promise((resolve) => setTimeout(resolve, 50));
   const [near] = accepted;
   if (near === undefined) return t.fail("nothing was accepted");
-  const cut = once(socket, "close");
+  t.false(socket.destroyed);
+  const cut = once(socket, "close", { signal: AbortSignal.timeout(5000) });
   near.resetAndDestroy();
-  await cut;
-  return t.pass();
+  await t.notThrowsAsync(cut);
+
+  const other = connectTo(proxy);
+  await once(other, "connect");
+  other.write("x");
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  const [, far] = accepted;
+  if (far === undefined) return t.fail("nothing was accepted");
+  t.false(far.destroyed);
+  const left = once(far, "close", { signal: AbortSignal.timeout(5000) });
+  other.resetAndDestroy();
+  return t.notThrowsAsync(left);
 });
 
 test("a target without a port is refused", async (t) => {

@@ -26,6 +26,7 @@ linux("the peak keeps what was resident once, until it is reset", async (t) => {
   // A buffer of its own mapping, which the collector gives back to the system.
   const pid = await startBusyChild(t, "Buffer.alloc(64 * 1024 ** 2, 1).fill(2); gc(); await null; gc();");
   const before = await readProcessMemory(pid);
+  t.true(before.anonymousBytes > 0 && before.anonymousBytes < before.residentBytes, `${before.anonymousBytes}`);
   t.true(before.peakBytes >= before.residentBytes + 32 * MIB, `${before.peakBytes} beside ${before.residentBytes}`);
   await resetPeakMemory(pid);
   const after = await readProcessMemory(pid);

@@ -1,6 +1,15 @@
 import test from "ava";
 import { parseBenchOptions } from "../../bench/bench-options.js";
-import { median, relativeError, toMarkdownTable } from "../../bench/report.js";
+import { mean, median, quantile, relativeError, toMarkdownTable } from "../../bench/report.js";
+
+test("quantiles are numbers of the list, and the mean is none of it", (t) => {
+  t.is(mean([1, 2, 4.5]), 2.5);
+  t.deepEqual(
+    [0, 0.5, 0.99, 1].map((share) => quantile([4, 1, 3, 2], share)),
+    [1, 3, 4, 4],
+  );
+  t.is(quantile([], 0.5), Number.NaN);
+});
 
 test("the median of an even count is the mean of the middle two", (t) => {
   t.is(median([4, 1, 3, 2]), 2.5);

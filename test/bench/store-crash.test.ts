@@ -5,4 +5,5 @@ test("a writer that is killed loses nothing that it acknowledged, and leaves not
   const outcome = await crash({ store: "lmdb", rounds: 3, seed: 5, longestMs: 300 });
   t.deepEqual(outcome.faults, []);
   t.is(outcome.rounds, 3);
+  t.true(outcome.acknowledged > 0 && outcome.records > 0);
 });

@@ -3,9 +3,12 @@ import { once } from "node:events";
 import { copyFile, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { promisify } from "node:util";
 import test from "ava";
+import { startDelayProxy } from "../../bench/delay-proxy.js";
 import { repositoryRoot } from "../../bench/repository-root.js";
+import { findDeadTarget } from "../../clients/conformance/faulty-link.js";
 import { connect, InvalidInputError, type Model, NotFoundError } from "../../clients/typescript/src/index.js";
 import { copyClientPackage } from "../../scripts/build-client.js";
 import { makeExample } from "../../scripts/example.js";
@@ -123,7 +126,7 @@ test("of one model the error is thrown, of several it stands in its place, whate
   const waiting = connect(`127.0.0.1:${(silent.address() as AddressInfo).port}`);
   t.teardown(() => waiting.close());
   const soon = new AbortController();
-  setTimeout(() => soon.abort(new Error("no more")), 50);
+  void setTimeout(50).then(() => soon.abort(new Error("no more")));
   await t.throwsAsync(waiting.retrieve("jazz", { signal: soon.signal }), { message: "no more" });
   await t.throwsAsync(client.embed(good, { texts: [[1, 2], [3]] }), { message: /text vector 1 has 1 numbers/ });
 });
@@ -136,20 +139,31 @@ test("keys that are paths, tokens in the clear and tokens that no header can hol
   refused({ tls: { certificate: "-----BEGIN CERTIFICATE-----" } }, /go together/);
   refused({ token: "secret" }, /unencrypted, for all to read; connect with tls/);
   refused({ token: "se\ncret", tls: true }, /characters that a header cannot hold/);
+  for (const target of [
+    "127.example.org:1",
+    "127.0.0.1.example.org:1",
+    "localhost.example.org:1",
+    "ipv4:127.0.0.1:1,10.0.0.1:1",
+  ])
+    t.throws(() => connect(target, { token: "secret" }), { message: /unencrypted, for all to read/ }, target);
+  for (const target of ["localhost:1", "127.0.0.1:1", "127.8.9.10", "[::1]:1", "dns:///localhost:1", "unix:/a"])
+    t.notThrows(() => connect(target, { token: "secret" }).close(), target);
 });
 
 test("a call that reads waits for a server that is not there yet, one that writes does not", async (t) => {
   const folder = await createTemporaryFolder(t);
-  const options = { catalogue: openCatalogue(folder), backend: "plain", workerCount: 1 } as const;
-  const first = await startServer(options);
-  const { port } = first;
-  await first.close(0);
-  const client = connect(`127.0.0.1:${port}`);
+  const server = await startServer({ catalogue: openCatalogue(folder), backend: "plain", workerCount: 1 });
+  t.teardown(() => server.close(0));
+  // A server takes its time to start on a busy machine; what passes calls on to one is there at once.
+  const target = await findDeadTarget();
+  const client = connect(target);
   t.teardown(() => client.close());
   await t.throwsAsync(client.delete("anything"), { message: /cannot be reached/ });
   const waiting = client.serverInfo();
-  const second = await startServer({ ...options, port });
-  t.teardown(() => second.close(0));
+  await setTimeout(100);
+  const [, port] = target.split(":");
+  const proxy = await startDelayProxy({ target: `127.0.0.1:${server.port}`, rttMs: 0, port: Number(port) });
+  t.teardown(() => proxy.stop());
   t.is((await waiting).backends.length > 0, true);
 
   const hasty = connect("127.0.0.1:1", { retries: 0 });

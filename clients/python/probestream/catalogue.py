@@ -9,7 +9,7 @@ from probestream.connection import Connection, batches
 from probestream.convert import from_record, to_record, to_scalars, to_space
 from probestream.filters import Filter
 from probestream.gen.v1 import catalogue_service_pb2, catalogue_service_pb2_grpc
-from probestream.models import to_filter
+from probestream.models import Names, to_filter, to_names
 from probestream.results import Record, Spaces
 from probestream.stopping import Stop
 
@@ -37,10 +37,10 @@ class Catalogue:
 
     def get(
         self,
-        model_ids: Iterable[str] = (),
+        model_ids: Names = (),
         *,
-        weights_hashes: Sequence[str] = (),
-        spaces: Sequence[str] = (),
+        weights_hashes: Names = (),
+        spaces: Names = (),
         with_representations: bool = False,
     ) -> List[Record]:
         """Records of models by id, or by the hash of their weights. What is not there is left out.
@@ -48,11 +48,13 @@ class Catalogue:
         Returns:
             One per model and space, in the order asked for.
         """
-        ids = [model_ids] if isinstance(model_ids, str) else list(model_ids)
-        asked = [("model_ids", one) for one in ids] + [("weights_hashes", one) for one in weights_hashes]
+        asked = [("model_ids", one) for one in to_names(model_ids)]
+        asked += [("weights_hashes", one) for one in to_names(weights_hashes)]
         records: List[Record] = []
         for batch in self._split(asked):
-            request = catalogue_service_pb2.GetModelsRequest(spaces=spaces, with_representations=with_representations)
+            request = catalogue_service_pb2.GetModelsRequest(
+                spaces=to_names(spaces), with_representations=with_representations
+            )
             for name, value in batch:
                 getattr(request, name).append(value)
             records.extend(map(to_record, self._connection.unary(self._catalogue.GetModels, request).records))
@@ -90,17 +92,19 @@ class Catalogue:
                 return
 
     def update(
-        self, model_id: str, set: Optional[Mapping[str, Any]] = None, remove: Sequence[str] = ()
+        self, model_id: str, set: Optional[Mapping[str, Any]] = None, remove: Names = ()
     ) -> "List[Record]":
         """Changes what the user said of a model, in all spaces at once, and returns it as it is now."""
-        request = catalogue_service_pb2.UpdateModelRequest(model_id=model_id, set=to_scalars(set or {}), remove=remove)
+        request = catalogue_service_pb2.UpdateModelRequest(
+            model_id=model_id, set=to_scalars(set or {}), remove=to_names(remove)
+        )
         answer = self._connection.unary(self._catalogue.UpdateModel, request, safe=False)
         return [to_record(record) for record in answer.records]
 
-    def delete(self, model_ids: Iterable[str], *, space: str = "") -> int:
+    def delete(self, model_ids: Names, *, space: str = "") -> int:
         """Removes models, of one space or of all, and returns how many were there."""
         count = 0
-        for batch in self._split([model_ids] if isinstance(model_ids, str) else model_ids):
+        for batch in self._split(to_names(model_ids)):
             request = catalogue_service_pb2.DeleteModelsRequest(model_ids=batch, space=space)
             count += self._connection.unary(self._catalogue.DeleteModels, request, safe=False).deleted_count
         return count
@@ -162,9 +166,9 @@ class Catalogue:
             raise
         return int(answer.imported_count)
 
-    def switch_spaces(self, serve: Sequence[str], retire: Sequence[str] = ()) -> None:
+    def switch_spaces(self, serve: Names, retire: Names = ()) -> None:
         """Lets spaces that were filled take the place of others, all at once. Space ids."""
-        request = catalogue_service_pb2.SwitchSpacesRequest(serve=serve, retire=retire)
+        request = catalogue_service_pb2.SwitchSpacesRequest(serve=to_names(serve), retire=to_names(retire))
         self._connection.unary(self._catalogue.SwitchSpaces, request, safe=False)
 
     def drop_space(self, space_id: str) -> None:

@@ -28,7 +28,7 @@ from probestream.gen.v1 import (
     server_service_pb2,
     server_service_pb2_grpc,
 )
-from probestream.models import Example, Index, Model, Query, Texts, to_examples, to_query
+from probestream.models import Example, Index, Model, Names, Query, Texts, to_examples, to_names, to_query
 from probestream.results import Answer, Classification, Duplicates, EmbedResult, Expert, Experts, Route, ServerInfo
 from probestream.sources.open_model import is_one_model, open_model
 from probestream.stopping import Stop
@@ -120,7 +120,7 @@ class Client(Catalogue):
         self,
         models: Iterable[Any],
         *,
-        experts: Sequence[str] = (),
+        experts: Names = (),
         texts: Union[Texts, "npt.ArrayLike", None] = None,
         index: Union[Index, bool, None] = None,
         progress: Optional[Callable[[Progress], None]] = None,
@@ -151,12 +151,15 @@ class Client(Catalogue):
             probes: with `local`, the folder where experts' probes are kept once they are fetched; None:
                 `probestream/probes` in the user's cache folder.
         """
-        names = [experts] if isinstance(experts, str) else list(experts)
+        if concurrency < 1:
+            raise ProbestreamError("FIELD_INVALID", f"concurrency is {concurrency}; give a number of streams from 1 on")
+        if retries < 0:
+            raise ProbestreamError("FIELD_INVALID", f"retries is {retries}; give a number from 0 on, 0 for no retry")
         matrix = None if texts is None else to_matrix(texts.vectors if isinstance(texts, Texts) else texts)
         return embed_models(
             self._connection,
             models,
-            experts=names,
+            experts=to_names(experts),
             texts=matrix,
             index=Index() if index is True else index or None,
             progress=progress,
@@ -168,13 +171,14 @@ class Client(Catalogue):
             probes=probes,
         )
 
-    def route(self, model: Any, *, experts: Sequence[str] = (), headers: Optional[Mapping[str, str]] = None) -> Route:
+    def route(self, model: Any, *, experts: Names = (), headers: Optional[Mapping[str, str]] = None) -> Route:
         """Says which expert would serve a model, by as little of its layer as it takes. Commits nothing."""
         given = model if isinstance(model, Model) else Model(model)
         stop = Stop(timeout=self._connection.timeout)
         opened = open_model(given.source, given.id or "model", headers or {}, stop)
         try:
-            manifest = to_manifest(self._connection, opened, given.id or opened.location[-200:], "", experts, stop)
+            model_id, names = given.id or opened.location[-200:], to_names(experts)
+            manifest = to_manifest(self._connection, opened, model_id, "", names, stop)
             request = expert_service_pb2.RouteModelRequest(manifest=manifest)
             answer = self._connection.unary(self._experts.RouteModel, request, stop=stop)
             sent = 0
@@ -227,9 +231,9 @@ class Client(Catalogue):
     def classify(
         self,
         models: Union[Example, Sequence[Example]],
-        labels: Sequence[str] = (),
+        labels: Names = (),
         *,
-        experts: Sequence[str] = (),
+        experts: Names = (),
         mode: Optional[str] = None,
         top: int = 0,
     ) -> List[Classification]:
@@ -247,24 +251,24 @@ class Client(Catalogue):
         answers: List[Classification] = []
         for batch in self._split(to_examples(models)):
             request = retrieval_service_pb2.ClassifyRequest(
-                models=batch, labels=labels, experts=experts, mode=_MODES[mode], top=top
+                models=batch, labels=to_names(labels), experts=to_names(experts), mode=_MODES[mode], top=top
             )
             answers.extend(map(to_classification, self._connection.unary(self._retrieval.Classify, request).answers))
         return answers
 
     def find_duplicates(
         self,
-        model_ids: Iterable[str],
+        model_ids: Names,
         *,
         min_cosine: Optional[float] = None,
         k: int = 0,
-        experts: Sequence[str] = (),
+        experts: Names = (),
     ) -> List[Duplicates]:
         """Finds models that are nearly the same as others: per model those whose cosine reaches a bound (0.999)."""
         answers: List[Duplicates] = []
-        for batch in self._split([model_ids] if isinstance(model_ids, str) else model_ids):
+        for batch in self._split(to_names(model_ids)):
             request = retrieval_service_pb2.FindDuplicatesRequest(
-                model_ids=batch, min_cosine=min_cosine, k=k, experts=experts
+                model_ids=batch, min_cosine=min_cosine, k=k, experts=to_names(experts)
             )
             answers.extend(map(to_duplicates, self._connection.unary(self._retrieval.FindDuplicates, request).answers))
         return answers

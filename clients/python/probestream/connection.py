@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+import ipaddress
 import os
 import random
 import re
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Callable, Iterable, Iterator, List, Optional, Tuple, TypeVar, Union
 
 import grpc
@@ -39,7 +40,7 @@ class Tls:
     #: This client's certificate, where the server wants one (mTLS).
     certificate: Union[bytes, str, "os.PathLike[str]", None] = None
     #: Its private key.
-    private_key: Union[bytes, str, "os.PathLike[str]", None] = None
+    private_key: Union[bytes, str, "os.PathLike[str]", None] = field(default=None, repr=False)
     #: Name that the server's certificate has, where it is not that of the target.
     server_name: Optional[str] = None
 
@@ -50,8 +51,7 @@ class Connection:
     def __init__(self, target: str, tls: Union[bool, Tls, None], token: Optional[str], timeout: float) -> None:
         self.target = target
         self.timeout = timeout
-        host = re.sub(r":\d+$", "", re.sub(r"^[a-z]+:(?:///?)?", "", target)).strip("[]")
-        is_near = target.startswith("unix:") or host in ("localhost", "::1") or host.startswith("127.")
+        is_near = is_this_machine(target)
         options: List[Tuple[str, Any]] = [
             ("grpc.max_receive_message_length", MAX_RECEIVE_BYTES),
             # Uploads are resumed by their ids, and other calls that are safe are made again below.
@@ -137,7 +137,10 @@ class Connection:
         call = method(request, timeout=timeout, metadata=self.metadata)
         forget = stop.on_stop(call.cancel)
         try:
-            yield from call
+            with stop.watched():
+                for message in call:
+                    stop.check()
+                    yield message
         except grpc.RpcError as error:
             stop.check()
             raise from_rpc_error(error, self.target) from error
@@ -186,6 +189,19 @@ def batches(items: Iterable[T], size: int) -> Iterator[List[T]]:
         count += 1
     if batch or count == 0:
         yield batch
+
+
+def is_this_machine(target: str) -> bool:
+    """Whether nobody but this machine sees what goes to a target. A name that only looks like an address is not near."""
+    if target.startswith(("unix:", "unix-abstract:")):
+        return True
+    place = re.sub(r"^(?:dns|ipv4|ipv6):(?:///)?", "", target)
+    found = re.fullmatch(r"\[([^]]*)\](?::\d+)?|([^:]*)(?::\d+)?", place)
+    host = place if found is None else found[1] or found[2] or ""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _may_pass(error: ProbestreamError) -> bool:

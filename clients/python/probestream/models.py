@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import Any, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,9 @@ from probestream.gen.v1 import catalogue_service_pb2, embedding_service_pb2, ret
 from probestream.results import EmbedResult, ExpertEmbedding, FloatArray
 from probestream.sources.file_model import open_path
 from probestream.stopping import Stop
+
+#: Names, or one alone.
+Names = Union[str, Iterable[str]]
 
 
 @dataclass
@@ -68,9 +71,9 @@ class Query:
     #: Condition on models; see `field`.
     filter: Optional[Filter] = None
     #: Experts whose spaces are searched, by name or space id; none: all that serve.
-    experts: Sequence[str] = ()
+    experts: Names = ()
     #: Model Trees that models must belong to.
-    trees: Sequence[str] = ()
+    trees: Names = ()
     #: Score, 0 to 1, and cosine, -1 to 1, that a model has at least.
     min_score: Optional[float] = None
     min_cosine: Optional[float] = None
@@ -122,6 +125,11 @@ def to_index(index: Index, model_id: str, claims: Mapping[str, str]) -> embeddin
     )
 
 
+def to_names(names: Names) -> List[str]:
+    """Names as the wire takes them. A name alone may stand for a list of one; else it would be one of letters."""
+    return [names] if isinstance(names, str) else list(names)
+
+
 def to_query(query: Union[str, Query]) -> retrieval_service_pb2.RetrievalQuery:
     """A query for the wire."""
     if isinstance(query, str):
@@ -133,8 +141,8 @@ def to_query(query: Union[str, Query]) -> retrieval_service_pb2.RetrievalQuery:
         negatives=to_examples(query.negatives),
         k=query.k,
         filter=to_filter(query.filter),
-        experts=query.experts,
-        trees=query.trees,
+        experts=to_names(query.experts),
+        trees=to_names(query.trees),
         min_score=query.min_score,
         min_cosine=query.min_cosine,
         max_per_base=query.max_per_base,

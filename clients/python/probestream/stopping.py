@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Callable, Dict, Optional
+from contextlib import contextmanager
+from typing import Callable, Dict, Iterator, Optional
 
 from probestream.errors import cancelled, timed_out
 
@@ -74,6 +75,21 @@ class Stop:
                 self._closers.pop(key, None)
 
         return forget
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Looks whether the work shall stop while its thread waits inside a call, which cannot look by itself."""
+        left = threading.Event()
+
+        def watch() -> None:
+            while self.reason is None and not left.wait(POLL_SECONDS):
+                pass
+
+        threading.Thread(target=watch, daemon=True).start()
+        try:
+            yield
+        finally:
+            left.set()
 
     def pause(self, seconds: float) -> None:
         """Sleeps, unless the work shall stop."""

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -124,6 +125,20 @@ class InterruptionTest(ServerCase):
             self.assertLess(max(sent), 8_000_000)
             self.assertEqual(client.embed(self.world["small"][0][0], experts="small").bytes_total, 480)
 
+    def test_cancelling_ends_requests_that_nobody_answers(self):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            urls = [f"http://127.0.0.1:{silent.getsockname()[1]}/{name}.safetensors" for name in "abc"]
+            before, cancel = threading.active_count(), threading.Event()
+            threading.Timer(0.3, cancel.set).start()
+            began = time.monotonic()
+            error = self.assert_refused("", lambda: self.client.embed(urls, cancel=cancel))
+            self.assertEqual(error.code.name, "CANCELLED")
+            self.assertLess(time.monotonic() - began, 3)
+        deadline = time.monotonic() + 3
+        while threading.active_count() > before and time.monotonic() < deadline:
+            time.sleep(0.02)
+        self.assertLessEqual(threading.active_count(), before)
+
     def test_ctrl_c_ends_the_program(self):
         command = [sys.executable, "-c", CTRL_C, self.world["slow"], self.world["large"][2]]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -189,6 +204,15 @@ class ErrorTest(ServerCase):
                 "SOURCE_UNAVAILABLE", lambda: client.embed([self.world["small"][0][0]] * 9, retries=1)
             )
         self.assertIn(self.world["dead"], str(error))
+
+    def test_numbers_that_cannot_be_meant_are_refused(self):
+        path = self.world["small"][0][0]
+        self.assert_refused("FIELD_INVALID", lambda: self.client.embed(path, concurrency=0))
+        self.assert_refused("FIELD_INVALID", lambda: self.client.embed(path, retries=-1))
+
+    def test_an_expert_may_be_named_alone(self):
+        route = self.client.route(self.world["small"][0][0], experts="small")
+        self.assertEqual([candidate.expert_name for candidate in route.candidates], ["small"])
 
     def test_a_token_does_not_leave_this_machine_in_plaintext(self):
         self.assert_refused("FIELD_INVALID", lambda: probestream.connect("example.com:1", token="secret"))

@@ -6,8 +6,10 @@ import os
 import struct
 import tempfile
 import threading
+import time
 import unittest
 
+import grpc
 import numpy as np
 
 from probestream import ProbestreamError
@@ -111,6 +113,18 @@ class FileTest(unittest.TestCase):
             read(model, "a", 0, 1000)
         self.assertEqual(caught.exception.reason, "CORRUPT")
 
+    def test_a_server_that_wants_what_is_not_there_is_told(self):
+        path = self.write("a.safetensors", encode(ARRAYS))
+        for model in (open_model(path, "", {}, Stop()), ArrayModel(ARRAYS, "arrays")):
+            self.addCleanup(model.close)
+            for name, begin, end in (("c", 0, 1), ("b", 0, 25), ("b", -1, 4), ("b", 8, 4)):
+                with self.subTest(name), self.assertRaises(ProbestreamError) as caught:
+                    read(model, name, begin, end)
+                self.assertEqual(caught.exception.reason, "LAYER_NOT_FOUND")
+
+    def test_a_path_that_can_be_none_is_refused(self):
+        self.assert_refused("FIELD_INVALID", "a\0b")
+
     def test_arrays_are_looked_at_when_they_are_wanted(self):
         model = ArrayModel({"a": ARRAYS["a"], "turned": ARRAYS["a"].T}, "arrays")
         view = next(model.stream("a", 0, 1000, 1000, Stop()))
@@ -127,9 +141,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
     seen = []
     cut = 0
     etag = '"1"'
+    let_go = threading.Event()
 
     def do_GET(self):
         Handler.seen.append((self.path, self.headers.get("authorization")))
+        if self.path == "/silent":
+            Handler.let_go.wait(10)
+            return
         if self.path == "/moved":
             self.send_response(302)
             self.send_header("location", f"http://localhost:{self.server.server_port}/file")
@@ -172,6 +190,34 @@ class UrlTest(unittest.TestCase):
         self.assertEqual(read(model, "a", 0, 240_000, 100_000), ARRAYS["a"].tobytes())
         self.assertEqual(Handler.cut, 0)
         self.assertIsNotNone(model.identity)
+
+    def test_a_server_that_does_not_answer_is_left_once_the_work_stops(self):
+        Handler.let_go.clear()
+        self.addCleanup(Handler.let_go.set)
+        stop = Stop(timeout=0.3)
+        threading.Timer(0.4, lambda: stop.reason).start()
+        began = time.monotonic()
+        with self.assertRaises(ProbestreamError) as caught:
+            open_model(self.origin + "/silent", "", {}, stop)
+        self.assertEqual(caught.exception.code, grpc.StatusCode.DEADLINE_EXCEEDED)
+        self.assertLess(time.monotonic() - began, 3)
+
+    def test_addresses_may_have_letters_of_any_script_and_blanks(self):
+        self.assertEqual(read(self.open("/模型 ü%20?a=ü"), "b", 0, 24), ARRAYS["b"].tobytes())
+        self.assertEqual(Handler.seen[0][0], "/%E6%A8%A1%E5%9E%8B%20%C3%BC%20?a=%C3%BC")
+
+    def test_what_cannot_be_asked_for_is_refused_at_once_and_keeps_its_secrets(self):
+        for url, headers in (
+            ("http://[::1/a", {}),
+            ("http://host:port/a", {}),
+            ("http:///a", {}),
+            (self.origin + "/file", {"authorization": "Bearer secret\n"}),
+            (self.origin + "/file", {"x": "secret 模"}),
+        ):
+            with self.subTest(url), self.assertRaises(ProbestreamError) as caught:
+                open_model(url, "", headers, Stop())
+            self.assertEqual(caught.exception.reason, "FIELD_INVALID")
+            self.assertNotIn("secret", str(caught.exception))
 
     def test_a_token_is_not_sent_on_to_another_server(self):
         self.open("/moved", {"Authorization": "Bearer secret"})

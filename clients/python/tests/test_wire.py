@@ -2,14 +2,18 @@
 
 import pickle
 import threading
+import time
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 
-from probestream import Filter, ProbestreamError, field
+from probestream import Filter, ProbestreamError, Query, Tls, connect, field
+from probestream.connection import is_this_machine
 from probestream.digests import SEGMENT_BYTES, UploadDigest
 from probestream.errors import _read_error_info
 from probestream.gen.v1 import catalogue_service_pb2, embedding_service_pb2
+from probestream.models import to_query
 from probestream.sources.model import TensorInfo
 from probestream.stopping import Stop
 from probestream.upload.embed_stream import encode_chunk
@@ -81,6 +85,59 @@ class WireTest(unittest.TestCase):
         found = [tensor.name for tensor in select_tensors(tensors, ["model.layers.1.mlp.gate"])]
         # More than the expert reads, never less.
         self.assertEqual(found, [names[0], names[1], names[2], names[5]])
+
+
+class ConnectionTest(unittest.TestCase):
+    def test_only_what_cannot_be_overheard_is_this_machine(self):
+        near = ("localhost:1", "localhost", "127.0.0.1:1", "127.8.9.10:1", "[::1]:1", "dns:///localhost:1", "unix:/a")
+        for target in near:
+            self.assertTrue(is_this_machine(target), target)
+        far = ("127.example.org:1", "127.0.0.1.example.org:1", "localhost.example.org:1", "10.0.0.1:1", "", ":1")
+        for target in far:
+            self.assertFalse(is_this_machine(target), target)
+        connect("localhost:1", token="secret").close()
+        with self.assertRaises(ProbestreamError) as caught:
+            connect("127.example.org:1", token="secret")
+        self.assertEqual(caught.exception.reason, "FIELD_INVALID")
+
+    def test_a_private_key_is_not_shown(self):
+        shown = repr(Tls(authority=b"known to all", private_key=b"secret"))
+        self.assertIn("known to all", shown)
+        self.assertNotIn("secret", shown)
+
+    def test_an_export_that_is_cancelled_ends_though_the_server_is_silent(self):
+        left, export = threading.Event(), catalogue_service_pb2.ExportModelsResponse()
+        export.records.add(model_id="a")
+
+        def answer(_, context):
+            context.add_callback(left.set)
+            yield export
+            left.wait(10)
+
+        handler = grpc.unary_stream_rpc_method_handler(
+            answer, catalogue_service_pb2.ExportModelsRequest.FromString, lambda message: message.SerializeToString()
+        )
+        server = grpc.server(ThreadPoolExecutor(1))
+        service = grpc.method_handlers_generic_handler("probestream.v1.CatalogueService", {"ExportModels": handler})
+        server.add_generic_rpc_handlers((service,))
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        self.addCleanup(server.stop, 0)
+        cancel = threading.Event()
+        with connect(f"127.0.0.1:{port}") as client:
+            records = client.export(cancel=cancel)
+            self.assertEqual(next(records).model_id, "a")
+            threading.Timer(0.2, cancel.set).start()
+            began = time.monotonic()
+            with self.assertRaises(ProbestreamError) as caught:
+                next(records)
+            self.assertEqual(caught.exception.code, grpc.StatusCode.CANCELLED)
+            self.assertTrue(left.wait(3))
+            self.assertLess(time.monotonic() - began, 5)
+
+    def test_a_name_alone_stands_for_a_list_of_one(self):
+        wire = to_query(Query("a", experts="mine", trees="sdxl"))
+        self.assertEqual((list(wire.experts), list(wire.trees)), (["mine"], ["sdxl"]))
 
 
 class StopTest(unittest.TestCase):

@@ -9,7 +9,7 @@ import numpy as np
 
 from probestream.errors import ProbestreamError
 from probestream.sources.dtypes import from_name
-from probestream.sources.model import OpenModel, TensorInfo
+from probestream.sources.model import OpenModel, TensorInfo, no_such_bytes
 from probestream.stopping import Stop
 
 
@@ -29,11 +29,15 @@ class ArrayModel(OpenModel):
         self.tensors = {name: _describe(name, array) for name, array in arrays.items()}
 
     def stream(self, name: str, begin: int, end: int, chunk_bytes: int, stop: Stop) -> Iterator[memoryview]:
+        if name not in self._arrays:
+            raise no_such_bytes(self.location, name, begin, end)
         try:
             view = _to_bytes(self._arrays[name])
         except Exception as error:  # what PyTorch says of tensors without values, of a device that is gone
             message = f'"{name}" of a state dict has no bytes that can be read: {error}'
             raise ProbestreamError("FIELD_INVALID", message, {"tensor": name}) from error
+        if not 0 <= begin <= end <= len(view):
+            raise no_such_bytes(self.location, name, begin, end)
         for at in range(begin, end, chunk_bytes):
             stop.check()
             yield view[at : min(end, at + chunk_bytes)]

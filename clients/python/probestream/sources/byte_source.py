@@ -59,6 +59,8 @@ class FileSource(ByteSource):
             self._file: BinaryIO = open(path, "rb", buffering=0)
         except OSError as error:
             raise to_file_error(error, path) from error
+        except ValueError as error:
+            raise ProbestreamError("FIELD_INVALID", f"{path!r} is no path: {error}") from error
         state = os.fstat(self._file.fileno())
         self.size = state.st_size
         self._changed = state.st_mtime_ns

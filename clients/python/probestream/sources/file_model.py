@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from probestream.errors import ProbestreamError
 from probestream.sources.byte_source import ByteSource, FileSource, MemorySource, to_file_error
 from probestream.sources.http_source import HttpSource, is_url
-from probestream.sources.model import OpenModel, TensorInfo
+from probestream.sources.model import OpenModel, TensorInfo, no_such_bytes
 from probestream.sources.safetensors_header import Header, StoredTensor, read_header
 from probestream.stopping import Stop
 
@@ -45,7 +45,9 @@ class FileModel(OpenModel):
             raise
 
     def stream(self, name: str, begin: int, end: int, chunk_bytes: int, stop: Stop) -> Iterator[memoryview]:
-        path, tensor = self._places[name]
+        path, tensor = self._places.get(name, (self.location, None))
+        if tensor is None or not 0 <= begin <= end <= tensor.end - tensor.begin:
+            raise no_such_bytes(self.location, name, begin, end)
         yield from self._source(path).stream(tensor.begin + begin, tensor.begin + end, chunk_bytes, stop)
 
     def close(self) -> None:
@@ -129,6 +131,12 @@ def open_path(path: str, stop: Stop) -> FileModel:
 
 def open_url(url: str, headers: Headers, stop: Stop) -> FileModel:
     """Opens a model behind a URL."""
+    try:
+        has_host = bool(urlsplit(url).hostname) and urlsplit(url).port != 0
+    except ValueError:
+        has_host = False
+    if not has_host:
+        raise ProbestreamError("FIELD_INVALID", "a URL cannot be read; write it as https://HOST/PATH")
     return FileModel(url, lambda location: HttpSource(location, headers, stop), stop, remote=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import http.client
 import os
 import random
@@ -11,8 +12,8 @@ import socket
 import threading
 import urllib.error
 import urllib.request
-from typing import Any, Dict, Iterator, Mapping, Optional
-from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
+from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 
 from probestream.errors import ProbestreamError
 from probestream.sources.byte_source import ByteSource
@@ -29,6 +30,8 @@ _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 20.0
 _LONGEST_RETRY_AFTER = 60.0
 _IDLE_SECONDS = 60.0
+# A connection that is being made cannot be woken: whoever stops the work waits so long at most.
+_CONNECT_SECONDS = 15.0
 _MAX_REDIRECTS = 5
 _PROGRESS_BYTES = 64 * 1024
 
@@ -53,19 +56,57 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
+class _Request(urllib.request.Request):
+    """A request whose wait for an answer ends when the work shall stop."""
+
+    def __init__(self, url: str, headers: Mapping[str, str], stop: Stop) -> None:
+        super().__init__(url, headers=dict(headers))
+        self._stop = stop
+        self._forget: List[Callable[[], None]] = []
+
+    def connection(self, kind: Any, *args: Any, **options: Any) -> Any:
+        """A connection of http.client that the stop wakes."""
+        made = kind(*args, **{**options, "timeout": _CONNECT_SECONDS})
+        connect = made.connect
+
+        def connect_and_watch() -> None:
+            connect()
+            made.sock.settimeout(_IDLE_SECONDS)
+            self._forget.append(self._stop.on_stop(functools.partial(_shut, made.sock)))
+
+        made.connect = connect_and_watch
+        return made
+
+    def answered(self) -> None:
+        """The wait is over."""
+        while self._forget:
+            self._forget.pop()()
+
+
+class _Http(urllib.request.HTTPHandler):
+    def http_open(self, request: Any) -> Any:
+        return self.do_open(functools.partial(request.connection, http.client.HTTPConnection), request)
+
+
+class _Https(urllib.request.HTTPSHandler):
+    def https_open(self, request: Any) -> Any:
+        kind = functools.partial(request.connection, http.client.HTTPSConnection)
+        return self.do_open(kind, request, context=self._context)  # type: ignore[attr-defined]
+
+
 class HttpSource(ByteSource):
     """A file behind a URL. Memory: one chunk, and the file's first 128 KiB until it is closed."""
 
     def __init__(self, url: str, headers: Mapping[str, str], stop: Stop) -> None:
         parts = urlsplit(_to_file_url(url))
         user, _, host = parts.netloc.rpartition("@")
-        self._url = urlunsplit(parts._replace(netloc=host, fragment=""))
+        self._url = _to_ascii(urlunsplit(parts._replace(netloc=host, fragment="")))
         self._origin = (parts.scheme, host)
         self._private = {"authorization": "Basic " + base64.b64encode(unquote(user).encode()).decode()} if user else {}
         self._private.update(_hub_token(host))
         self._private.update({name.lower(): value for name, value in headers.items()})
         self.name = f"{parts.scheme}://{host}{parts.path}"
-        self._opener = urllib.request.build_opener(_NoRedirect)
+        self._opener = urllib.request.build_opener(_NoRedirect, _Http, _Https)
         self._at: Optional[str] = None
         self._etag: Optional[str] = None
         self._modified: Optional[str] = None
@@ -152,13 +193,20 @@ class HttpSource(ByteSource):
                 "range": f"bytes={begin}-{end - 1}",
                 "accept-encoding": "identity",
             }
-            request = urllib.request.Request(url, headers=sent)
+            request = _Request(url, sent, stop)
             try:
-                answer = self._opener.open(request, timeout=_IDLE_SECONDS)
+                answer = self._opener.open(request)
             except urllib.error.HTTPError as error:
                 answer = error
+            except (http.client.InvalidURL, ValueError):
+                stop.check()
+                # The cause names the header, which may be secret.
+                message = f"{self.name} cannot be asked for: its address or headers= has what HTTP does not allow"
+                raise ProbestreamError("FIELD_INVALID", message) from None
             except (OSError, http.client.HTTPException) as error:
                 raise _Transient(f"{parts.netloc}: {getattr(error, 'reason', error)}") from error
+            finally:
+                request.answered()
             location = answer.headers.get("location") if answer.status in (301, 302, 303, 307, 308) else None
             if location is None:
                 if answer.status in (200, 206):
@@ -170,7 +218,8 @@ class HttpSource(ByteSource):
                 raise ProbestreamError(
                     "FIELD_INVALID", f"{self.name} redirects to what is not encrypted, or no http(s) URL"
                 )
-            url = target
+            # http.client reads headers as ISO 8859-1, whatever their bytes stand for.
+            url = _to_ascii(target, "iso-8859-1")
         raise ProbestreamError(
             "FIELD_INVALID", f"{self.name} redirects more than {_MAX_REDIRECTS} times; give the file's own address"
         )
@@ -260,12 +309,22 @@ class HttpSource(ByteSource):
 def _wake(answer: Any) -> None:
     """Ends a read that another thread is in."""
     raw = getattr(getattr(answer, "fp", None), "raw", None)
-    sock = getattr(raw, "_sock", None)
+    _shut(getattr(raw, "_sock", None))
+
+
+def _shut(sock: Any) -> None:
     if isinstance(sock, socket.socket):
         try:
             sock.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass
+
+
+def _to_ascii(url: str, encoding: str = "utf-8") -> str:
+    """A URL as it travels: letters beyond ASCII and blanks in its path and query as %XX. What is %XX already stays."""
+    parts = urlsplit(url)
+    path, query = (quote(text, "%/:?@!$&'()*+,;=~", encoding) for text in (parts.path, parts.query))
+    return urlunsplit(parts._replace(path=path, query=query))
 
 
 def _strong(etag: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Iterator, Mapping, Optional, Tuple
 
+from probestream.errors import ProbestreamError
 from probestream.stopping import Stop
 
 
@@ -37,3 +38,9 @@ class OpenModel:
 
     def close(self) -> None:
         """Lets go of files and connections."""
+
+
+def no_such_bytes(location: str, name: str, begin: int, end: int) -> ProbestreamError:
+    """The error of a server that wants what a model does not hold."""
+    message = f'"{location}" has no bytes {begin} to {end} of a tensor "{name[:200]}", which the server wants'
+    return ProbestreamError("LAYER_NOT_FOUND", message, {"tensor": name})

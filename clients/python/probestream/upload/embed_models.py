@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from typing import Any, Callable, Iterable, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
 from probestream.connection import Connection
@@ -38,6 +39,9 @@ _ID_CHARACTERS = 200
 
 #: Characters of a claim that is sent; the server leaves longer ones out (`Limits.max_claim_bytes`).
 _CLAIM_CHARACTERS = 4096
+
+#: How long the threads of a call that ends early are waited for, in all: one may be opening a connection.
+_LEAVE_SECONDS = 5.0
 
 
 class _Run:
@@ -233,8 +237,9 @@ def embed_models(
         stop.stop(GeneratorExit())
         for _ in range(concurrency):
             run._groups.put(None)
+        left_at = time.monotonic() + _LEAVE_SECONDS
         for thread in threads:
-            thread.join(timeout=5)
+            thread.join(timeout=max(0.0, left_at - time.monotonic()))
         run.close()
 
 
