@@ -1,5 +1,6 @@
 import { type ChannelCredentials, credentials, Metadata } from "@grpc/grpc-js";
 import { InvalidInputError } from "../errors/probestream-error.js";
+import { isLoopbackTarget } from "./loopback.js";
 
 /** Contents of PEM files; without `authority` the system's authorities are believed. */
 export interface ClientTls {
@@ -16,9 +17,7 @@ export interface ClientTls {
  */
 export function toMetadataFactory(token: string | undefined, target: string, isEncrypted: boolean): () => Metadata {
   if (token === undefined) return () => new Metadata();
-  const host = target.replace(/^[a-z]+:(?:\/\/\/?)?/, "").replace(/:\d+$/, "");
-  const isNear = target.startsWith("unix:") || /^(localhost|127\..*|\[?::1\]?)$/.test(host);
-  if (!isEncrypted && !isNear) {
+  if (!isEncrypted && !isLoopbackTarget(target)) {
     const message = `the token would go to ${target} unencrypted, for all to read; connect with tls`;
     throw new InvalidInputError("FIELD_INVALID", message, { target });
   }
