@@ -1,6 +1,6 @@
 import type { Matrix } from "../compute/compute-backend.js";
 import { toProbestreamError } from "../errors/plain-error.js";
-import { AbortedError, InternalError, ProbestreamError } from "../errors/probestream-error.js";
+import { AbortedError, type ErrorKind, InternalError, ProbestreamError } from "../errors/probestream-error.js";
 import type { EmbedPort, PortAnswer, PortStream } from "./embed-port.js";
 import type { Upload } from "./upload.js";
 import { checkStart, SourceFailure, sendModel } from "./upload-model.js";
@@ -16,6 +16,9 @@ export interface UploadContext {
   /** Counts what the other side answered to anybody: whether it is there at all. */
   readonly answers: { count: number };
 }
+
+/** Whoever may not call at all, or has nobody to call, need not find out model by model. */
+const concernsAll: ReadonlySet<ErrorKind> = new Set(["access-denied", "unauthenticated", "unavailable"]);
 
 /**
  * Plans uploads; those that get no plan are settled with the reason.
@@ -89,9 +92,7 @@ async function settleOrSplit(
   context: UploadContext,
   attempt: (pending: readonly Upload[]) => Promise<ProbestreamError | undefined>,
 ): Promise<void> {
-  // Whoever may not call at all, or has nobody to call, need not find out model by model.
-  const concernsAll = failure.kind === "access-denied" || failure.kind === "unavailable";
-  if (pending.length === 1 || concernsAll) return settleAll(pending, failure);
+  if (pending.length === 1 || concernsAll.has(failure.kind)) return settleAll(pending, failure);
   const middle = Math.ceil(pending.length / 2);
   for (const half of [pending.slice(0, middle), pending.slice(middle)]) {
     for (const upload of half) upload.forgetPlan();
