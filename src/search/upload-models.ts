@@ -1,6 +1,6 @@
 import type { Matrix } from "../compute/compute-backend.js";
 import { toProbestreamError } from "../errors/plain-error.js";
-import { AbortedError, type ErrorKind, InternalError, ProbestreamError } from "../errors/probestream-error.js";
+import { AbortedError, InternalError, ProbestreamError } from "../errors/probestream-error.js";
 import type { EmbedPort, PortAnswer, PortStream } from "./embed-port.js";
 import type { Upload } from "./upload.js";
 import { checkStart, SourceFailure, sendModel } from "./upload-model.js";
@@ -17,13 +17,10 @@ export interface UploadContext {
   readonly answers: { count: number };
 }
 
-/** Whoever may not call at all, or has nobody to call, need not find out model by model. */
-const concernsAll: ReadonlySet<ErrorKind> = new Set(["access-denied", "unauthenticated", "unavailable"]);
-
 /**
  * Plans uploads; those that get no plan are settled with the reason.
  *
- * @throws the signal's reason, and UnavailableError where the other side is gone: see {@link uploadModels}.
+ * @throws the signal's reason, and UnauthenticatedError and UnavailableError as {@link uploadModels} does.
  */
 export function planUploads(uploads: readonly Upload[], context: UploadContext): Promise<void> {
   return untilDone(uploads, context, async (pending) => {
@@ -36,8 +33,8 @@ export function planUploads(uploads: readonly Upload[], context: UploadContext):
  * Sends models until each is settled, through as many streams as it takes: one that broke is followed by another,
  * which goes on where the other side had got to. Nearly all that goes wrong ends up with a model.
  *
- * @throws the signal's reason, and UnavailableError once all retries failed and nobody has heard from the other side
- * meanwhile: then it is gone, and other models need not find out for themselves.
+ * @throws the signal's reason, UnauthenticatedError where the other side takes no calls from here, and UnavailableError once
+ * all retries failed and nobody has heard from it meanwhile: then it is gone. Other models need not find out for themselves.
  */
 export async function uploadModels(uploads: readonly Upload[], context: UploadContext): Promise<void> {
   for (let pending = uploads; pending.length > 0; pending = pending.filter(isOpen)) {
@@ -92,7 +89,11 @@ async function settleOrSplit(
   context: UploadContext,
   attempt: (pending: readonly Upload[]) => Promise<ProbestreamError | undefined>,
 ): Promise<void> {
-  if (pending.length === 1 || concernsAll.has(failure.kind)) return settleAll(pending, failure);
+  // A token that is not taken for these models is taken for none.
+  if (failure.kind === "unauthenticated") throw failure;
+  // Whoever may not call at all, or has nobody to call, need not find out model by model.
+  const concernsAll = failure.kind === "access-denied" || failure.kind === "unavailable";
+  if (pending.length === 1 || concernsAll) return settleAll(pending, failure);
   const middle = Math.ceil(pending.length / 2);
   for (const half of [pending.slice(0, middle), pending.slice(middle)]) {
     for (const upload of half) upload.forgetPlan();

@@ -1,3 +1,5 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { Client, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import anyTest, { type ExecutionContext, type TestFn } from "ava";
 import { Health } from "../../src/gen/health/v1/health_pb.js";
@@ -8,11 +10,14 @@ import { file_probestream_v1_retrieval_service } from "../../src/gen/probestream
 import { file_probestream_v1_server_service } from "../../src/gen/probestream/v1/server_service_pb.js";
 import { connect } from "../../src/rpc/client.js";
 import { encodeChunk } from "../../src/rpc/encode-chunk.js";
+import { embedFiles, type FileOutcome } from "../../src/search/embed-files.js";
+import { encodeSafetensors } from "../../src/weights/safetensors-writer.js";
 import { assertRefused } from "../helpers/assert-refused.js";
 import { relativeError } from "../helpers/oracle.js";
 import { type CallFailure, toFailure } from "../helpers/rpc-client.js";
 import { startTestServer, type TestServer } from "../helpers/rpc-server.js";
-import { exactRepresentation, smallExpert, smallLayer, smallWeights } from "../helpers/small-experts.js";
+import { exactRepresentation, smallExpert, smallLayer, smallModel, smallWeights } from "../helpers/small-experts.js";
+import { createTemporaryFolder } from "../helpers/temporary-folder.js";
 import { until } from "../helpers/until.js";
 
 interface Context {
@@ -189,6 +194,24 @@ test("a client that brings a token embeds; one that does not is told to, by an e
     await assertRefused(t, () => embed(stranger), { kind: "unauthenticated", reason, message });
     await stranger.close();
   }
+});
+
+test("files are refused once for all by a server that does not take the token, not one by one", async (t) => {
+  const folder = await createTemporaryFolder(t);
+  const paths = Array.from({ length: 40 }, (_, i) => join(folder, `${i}.safetensors`));
+  for (const [i, path] of paths.entries()) await writeFile(path, encodeSafetensors(smallModel(i).tensors));
+  const client = connect({ target: t.context.server.target, token: wrong });
+  t.teardown(() => client.close());
+  const outcomes: FileOutcome[] = [];
+  const run = async (): Promise<void> => {
+    for await (const outcome of embedFiles(paths, client)) outcomes.push(outcome);
+  };
+  await assertRefused(t, run, {
+    kind: "unauthenticated",
+    reason: "TOKEN_INVALID",
+    message: /not one that this server/,
+  });
+  t.deepEqual(outcomes, []);
 });
 
 test("a token that is taken away lets nothing more in; an upload under way goes on", async (t) => {

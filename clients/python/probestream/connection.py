@@ -50,8 +50,7 @@ class Connection:
     def __init__(self, target: str, tls: Union[bool, Tls, None], token: Optional[str], timeout: float) -> None:
         self.target = target
         self.timeout = timeout
-        host = re.sub(r":\d+$", "", re.sub(r"^[a-z]+:(?:///?)?", "", target)).strip("[]")
-        is_near = target.startswith("unix:") or host in ("localhost", "::1") or host.startswith("127.")
+        is_near = is_loopback(target)
         options: List[Tuple[str, Any]] = [
             ("grpc.max_receive_message_length", MAX_RECEIVE_BYTES),
             # Uploads are resumed by their ids, and other calls that are safe are made again below.
@@ -71,6 +70,9 @@ class Connection:
             if not tls and not is_near:
                 message = f"a token would go to {target} unencrypted, for all to read; connect with tls=True"
                 raise ProbestreamError("FIELD_INVALID", message, {"target": target})
+            if re.fullmatch(r"[\x21-\x7e]+", token) is None:
+                # What grpcio says of it would hold the token, which is a secret.
+                raise ProbestreamError("FIELD_INVALID", "the token has characters that a header cannot hold; check it")
             self.metadata = (("authorization", f"Bearer {token}"),)
         if tls:
             given = tls if isinstance(tls, Tls) else Tls()
@@ -160,6 +162,13 @@ class Connection:
     def close(self) -> None:
         """Ends all calls."""
         self.channel.close()
+
+
+def is_loopback(target: str) -> bool:
+    """Whether a target is on this machine, where nobody reads what is sent there."""
+    host = re.sub(r":\d+$", "", re.sub(r"^(?:dns|ipv4|ipv6):(?://[^/]*/)?", "", target)).strip("[]")
+    is_near = host in ("localhost", "::1") or re.fullmatch(r"127(?:\.\d{1,3}){3}", host) is not None
+    return is_near or target.startswith("unix:")
 
 
 def result_of(call: Any, target: str, stop: Stop) -> Any:
