@@ -94,6 +94,13 @@ test("a server with tokens serves commands that bring one, from the environment 
   t.false(server.remarks.some((line) => line.includes(old) || line.includes(next)));
 });
 
+test("calls to this machine pass no proxy, which would read the token", async (t) => {
+  const server = await serve(t, "127.0.0.1:0");
+  const env = { PROBESTREAM_TOKEN: old, http_proxy: "http://127.0.0.1:1", grpc_proxy: "http://127.0.0.1:1" };
+  const { code, stderr } = await runCli(["experts", "--server", server.target], { env });
+  t.is(code, 0, stderr);
+});
+
 test("tokens are replaced while the server runs, and a file that cannot be used changes nothing", async (t) => {
   const server = await serve(t, "127.0.0.1:0");
   await replace(server.tokenFile, next, "short");
