@@ -16,6 +16,7 @@ export {
   NotFoundError,
   PreconditionError,
   ProbestreamError,
+  UnauthenticatedError,
   UnavailableError,
 } from "./errors/probestream-error.js";
 export type { ExpertArchitecture, ProbexArchitecture } from "./experts/architecture.js";
@@ -53,6 +54,13 @@ export { type ClientOptions, connect, type ProbestreamClient } from "./rpc/clien
 export type { ExpertInfo, ExpertList, LayerInfo } from "./rpc/convert/expert.js";
 export type { ServerBackend, ServerInfo, ServerLimits, ServerMemory } from "./rpc/convert/server-info.js";
 export { type RunningServer, type ServerOptions, type ServerTls, startServer } from "./rpc/server.js";
+export {
+  openTokenFile,
+  type ReloadListener,
+  type TokenFile,
+  type TokenFileOptions,
+} from "./rpc/tokens/open-token-file.js";
+export type { TokenSet } from "./rpc/tokens/token-set.js";
 export { version } from "./rpc/version.js";
 export { type CalibrateOptions, calibrateExpert, writeTree } from "./search/calibrate-expert.js";
 export {

@@ -1,12 +1,8 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { create } from "@bufbuild/protobuf";
-import { Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData, status } from "@grpc/grpc-js";
 import { openCatalogue } from "../../src/experts/catalogue.js";
-import { GetServerInfoResponseSchema, ServerService } from "../../src/gen/probestream/v1/server_service_pb.js";
 import { connect } from "../../src/rpc/client.js";
 import { type ServerOptions, startServer } from "../../src/rpc/server.js";
-import { toServiceDefinition } from "../../src/rpc/service-definition.js";
 import { startTextEncoder } from "../../src/text/start-text-encoder.js";
 import { createMemoryStore } from "../../src/vectors/stores/memory.js";
 import { float32Bytes } from "../../src/weights/safetensors-writer.js";
@@ -30,7 +26,7 @@ export interface CaseServers {
 }
 
 /** Token that the server `token` wants. */
-const token = "let-me-in";
+const token = "let-me-in-please";
 
 /** Small limits, so that passing them is cheap. */
 const smallLimits = { maxStreamModels: 3, maxPlanModels: 8, maxTextVectors: 10 };
@@ -62,7 +58,7 @@ export async function createCaseServers(world: World): Promise<CaseServers> {
     mtls: () =>
       shared(serve("mtls", async () => ({ tls: { ...(await tls()), clientAuthority: await pem("ca.pem") } }))),
     small: () => shared(serve("small", async () => ({ limits: smallLimits }))),
-    token: () => shared(once("token", startTokenServer)),
+    token: () => shared(serve("token", async () => ({ tokens: [token] }))),
     store: (driver) => shared(once(`store of ${driver}`, () => startWithStore(world, false))),
     text: (driver) => shared(once(`text of ${driver}`, () => startWithStore(world, true))),
     cut: async () => startCutLink((await main()).target, cutAfterBytes),
@@ -152,24 +148,4 @@ async function startReal(world: World, options: Partial<ServerOptions>): Promise
     ...options,
   });
   return { target: `127.0.0.1:${server.port}`, stop: () => server.close(0) };
-}
-
-/** Answers GetServerInfo to those who bring the token. The server itself leaves tokens to what stands before it. */
-async function startTokenServer(): Promise<FaultyLink> {
-  const server = new Server();
-  server.addService(toServiceDefinition(ServerService), {
-    getServerInfo: (call: ServerUnaryCall<unknown, unknown>, callback: sendUnaryData<unknown>) => {
-      const [authorization] = call.metadata.get("authorization");
-      if (authorization === `Bearer ${token}`)
-        callback(null, create(GetServerInfoResponseSchema, { version: "token" }));
-      else callback({ code: status.UNAUTHENTICATED, details: "the token is not the one that is wanted" });
-    },
-  });
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) => {
-      if (error === null) resolve(bound);
-      else reject(error);
-    });
-  });
-  return { target: `127.0.0.1:${port}`, stop: async () => server.forceShutdown() };
 }

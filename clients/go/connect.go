@@ -92,6 +92,10 @@ func Connect(target string, options Options) (*Client, error) {
 			message := fmt.Sprintf("a token would travel to %s in the clear; set Options.TLS", target)
 			return nil, fail(codes.InvalidArgument, "FIELD_INVALID", message, "target", target)
 		}
+		if strings.IndexFunc(options.Token, func(r rune) bool { return r < 0x21 || r > 0x7e }) >= 0 {
+			// The token itself is a secret.
+			return nil, fail(codes.InvalidArgument, "FIELD_INVALID", "Options.Token has characters that a header cannot hold; check it")
+		}
 		dial = append(dial, grpc.WithPerRPCCredentials(bearer(options.Token)))
 	}
 	conn, err := grpc.Dial(target, dial...)

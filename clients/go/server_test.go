@@ -259,10 +259,13 @@ func TestOptionsThatCannotBeMeantAreRefused(t *testing.T) {
 		"no certificate":   {TLS: &TLS{Authority: []byte("x")}},
 		"half a pair":      {TLS: &TLS{Certificate: []byte("x")}},
 		"token in clear":   {Token: "secret"},
+		"token of a line":  {TLS: &TLS{}, Token: "secret\n"},
 		"unreadable pairs": {TLS: &TLS{Certificate: []byte("x"), PrivateKey: []byte("y")}},
 	} {
 		if _, err := Connect("example.org:443", options); ReasonOf(err) != "FIELD_INVALID" {
 			t.Errorf("%s: %v", name, err)
+		} else if options.Token != "" && strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s is repeated: %v", name, err)
 		}
 	}
 }

@@ -67,8 +67,13 @@ func (r *embedRun) untilDone(uploads []*upload, try attempt) {
 }
 
 func (r *embedRun) settleOrSplit(pending []*upload, failure *Error, try attempt) {
+	// A token that is not taken for these models is taken for none.
+	if failure.Code == codes.Unauthenticated {
+		r.fail(failure)
+		return
+	}
 	// Whoever may not call at all need not find out model by model.
-	concernsAll := failure.Code == codes.Unavailable || failure.Code == codes.PermissionDenied || failure.Code == codes.Unauthenticated
+	concernsAll := failure.Code == codes.Unavailable || failure.Code == codes.PermissionDenied
 	if len(pending) == 1 || concernsAll {
 		settleAll(pending, failure)
 		return

@@ -5,6 +5,8 @@ import { join } from "node:path";
 export interface Environment {
   /** `HOST:PORT` of the server. */
   readonly server: string;
+  /** Token of that server, or of another that is named. */
+  readonly serverToken: string | undefined;
   /** Token of Hugging Face. */
   readonly hubToken: string | undefined;
   readonly hub: HubEnvironment;
@@ -26,13 +28,14 @@ export interface HubEnvironment {
 export const defaultAddress = "127.0.0.1:50051";
 
 /**
- * Reads `PROBESTREAM_SERVER`, `NO_COLOR`, `HF_TOKEN`, `XDG_CACHE_HOME`, and what {@link readHubEnvironment} reads; empty ones
- * count as absent.
+ * Reads `PROBESTREAM_SERVER`, `PROBESTREAM_TOKEN`, `NO_COLOR`, `HF_TOKEN`, `XDG_CACHE_HOME`, and what
+ * {@link readHubEnvironment} reads; empty ones count as absent.
  */
 export function readEnvironment(): Environment {
-  const { PROBESTREAM_SERVER, HF_TOKEN, NO_COLOR, XDG_CACHE_HOME } = process.env;
+  const { PROBESTREAM_SERVER, PROBESTREAM_TOKEN, HF_TOKEN, NO_COLOR, XDG_CACHE_HOME } = process.env;
   return {
     server: PROBESTREAM_SERVER || defaultAddress,
+    serverToken: PROBESTREAM_TOKEN || undefined,
     hubToken: HF_TOKEN || undefined,
     hub: readHubEnvironment(),
     probesFolder: inHome(join(XDG_CACHE_HOME || "~/.cache", "probestream", "probes")),

@@ -33,14 +33,14 @@ export async function openCatalogueOf(
 ): Promise<OpenedCatalogue> {
   assertRetrievalOptions(options);
   if (options.local === true) return openLocalCatalogue(options, needsTexts, context);
-  const fallback = context.environment.server;
-  const client = await connectToServer(options, fallback);
+  const { environment } = context;
+  const client = await connectToServer(options, environment);
   let port: EmbedPort = client;
   return {
     catalogue: client,
     embedder: async (experts) => {
-      await assertHasExperts(client, options.server ?? fallback, experts);
-      if (isPrivate && port === client) port = await openPrivatePort(client, context.environment);
+      await assertHasExperts(client, options.server ?? environment.server, experts);
+      if (isPrivate && port === client) port = await openPrivatePort(client, environment);
       return { port, experts };
     },
     close: async () => {

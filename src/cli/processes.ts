@@ -3,13 +3,16 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { TokenFile } from "../rpc/tokens/open-token-file.js";
 import { toProcessEnvironment } from "./environment.js";
 import { CommandError, exitCodes } from "./exit-codes.js";
 import type { Address } from "./option-values.js";
+import { toTokensMessage } from "./process-tokens.js";
 import type { Terminal } from "./terminal.js";
 
 /** What a server process tells the one that started it. */
 export type ProcessMessage =
+  | { readonly type: "tokens-wanted" }
   | { readonly type: "listening"; readonly description: string }
   | { readonly type: "failed"; readonly message: string; readonly exitCode: number };
 
@@ -19,6 +22,8 @@ export interface ProcessesOptions {
   readonly listen: Address;
   /** Shared by all, so that an upload may go on in another process; absent for a temporary folder. */
   readonly stateDir: string | undefined;
+  /** Those that calls need; the processes get them from here. */
+  readonly tokens: TokenFile | undefined;
   readonly terminal: Terminal;
   /** Ends them all in order. */
   readonly signal: AbortSignal;
@@ -66,10 +71,17 @@ export function endWithParent(): () => void {
  * @throws CommandError if one cannot start, or dies right after its start.
  */
 export async function runProcesses(options: ProcessesOptions): Promise<void> {
-  const { count, listen, terminal, signal } = options;
+  const { count, listen, tokens, terminal, signal } = options;
   const port = listen.port === 0 ? await takeFreePort(listen.host) : listen.port;
   const stateDir = options.stateDir ?? (await mkdtemp(join(tmpdir(), "probestream-uploads-")));
   const workers = new Set<Worker>();
+  const sendTokens = (worker: Worker): void => {
+    // One that ends meanwhile needs none.
+    if (tokens !== undefined) worker.send(toTokensMessage(tokens), () => {});
+  };
+  tokens?.onReload((error) => {
+    if (error === undefined) for (const worker of workers) sendTokens(worker);
+  });
   let listening = 0;
 
   const failure = new Promise<never>((_, reject) => {
@@ -80,6 +92,7 @@ export async function runProcesses(options: ProcessesOptions): Promise<void> {
       workers.add(worker);
       worker.on("message", (message: ProcessMessage) => {
         if (message.type === "failed") return reject(new CommandError(message.message, message.exitCode));
+        if (message.type === "tokens-wanted") return sendTokens(worker);
         isListening = true;
         listening++;
         if (listening === count) void options.onListening({ host: listen.host, port }, message.description);

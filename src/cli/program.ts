@@ -3,9 +3,9 @@ import { version } from "../rpc/version.js";
 import type { CommandContext } from "./command-context.js";
 
 const help = `
-Environment: PROBESTREAM_SERVER (HOST:PORT of the server), HF_TOKEN (token of Hugging Face,
-sent there only), HF_HUB_CACHE or HF_HOME (where its models are kept), HF_HUB_OFFLINE, HF_ENDPOINT,
-NO_COLOR.
+Environment: PROBESTREAM_SERVER (HOST:PORT of the server), PROBESTREAM_TOKEN (its token),
+HF_TOKEN (token of Hugging Face, sent there only), HF_HUB_CACHE or HF_HOME (where its models
+are kept), HF_HUB_OFFLINE, HF_ENDPOINT, NO_COLOR.
 
 First steps:
   $ probestream inspect lora.safetensors                 what is in the file?

@@ -29,6 +29,8 @@ export interface ServeOptions {
   readonly tlsCert?: string;
   readonly tlsKey?: string;
   readonly tlsClientCa?: string;
+  /** File of tokens. */
+  readonly tokenFile?: string;
   readonly insecure?: boolean;
   /** Milliseconds, like the next two. */
   readonly idleTimeout?: number;

@@ -1,6 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { expertNotFound, findExpert } from "../experts/catalogue.js";
 import type { ProbestreamClient } from "../rpc/client.js";
+import { readTokenFile } from "../rpc/tokens/read-token-file.js";
+import type { Environment } from "./environment.js";
 import { CommandError, exitCodes, usageError } from "./exit-codes.js";
 import { parseTarget } from "./option-values.js";
 
@@ -12,20 +14,29 @@ export interface ConnectionOptions {
   readonly tlsCa?: string;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
+  /** File with the token. */
+  readonly serverTokenFile?: string;
 }
 
+/** The server where no other is named, and the token where no file is. */
+export type ServerDefaults = Pick<Environment, "server" | "serverToken">;
+
 /** Connects to a server and makes sure that one is there. Throws what the first call throws. */
-export async function connectToServer(options: ConnectionOptions, fallback: string): Promise<ProbestreamClient> {
-  const { tls = false, tlsCa, tlsCert, tlsKey, server: target = fallback } = options;
+export async function connectToServer(
+  options: ConnectionOptions,
+  defaults: ServerDefaults,
+): Promise<ProbestreamClient> {
+  const { tls = false, tlsCa, tlsCert, tlsKey, serverTokenFile, server: target = defaults.server } = options;
   if ((tlsCert === undefined) !== (tlsKey === undefined)) {
     throw usageError("--tls-cert and --tls-key belong together: give both, or neither");
   }
-  if (options.server === undefined) assertFallback(fallback);
+  if (options.server === undefined) assertFallback(defaults.server);
   const isSecure = tls || tlsCa !== undefined || tlsCert !== undefined;
   // Only now: to load gRPC takes a third of a second, which commands without a server need not wait.
   const { connect } = await import("../rpc/client.js");
   const client = connect({
     target,
+    token: serverTokenFile === undefined ? defaults.serverToken : await readToken(serverTokenFile),
     ...(isSecure && {
       tls: {
         authority: await readPem("--tls-ca", tlsCa),
@@ -46,12 +57,12 @@ export async function connectToServer(options: ConnectionOptions, fallback: stri
 /** Connects. An expert's name that is wrong for one model is wrong for all: better said once, before anything is read. */
 export async function connectToExperts(
   options: ConnectionOptions,
-  fallback: string,
+  defaults: ServerDefaults,
   wanted: readonly string[],
 ): Promise<ProbestreamClient> {
-  const client = await connectToServer(options, fallback);
+  const client = await connectToServer(options, defaults);
   try {
-    await assertHasExperts(client, options.server ?? fallback, wanted);
+    await assertHasExperts(client, options.server ?? defaults.server, wanted);
     return client;
   } catch (error) {
     await client.close();
@@ -80,6 +91,14 @@ function assertFallback(fallback: string): void {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new CommandError(`PROBESTREAM_SERVER is "${fallback}". ${why}`, exitCodes.usage, { cause });
   }
+}
+
+/** The first token of a file, which may be the server's own. */
+async function readToken(path: string): Promise<string | undefined> {
+  const tokens = await readTokenFile(path).catch((cause: unknown) => {
+    throw usageError(`--server-token-file: ${cause instanceof Error ? cause.message : String(cause)}`);
+  });
+  return tokens[0];
 }
 
 /** Reads a PEM file that an option names. */

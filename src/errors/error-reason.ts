@@ -42,4 +42,6 @@ export type ErrorReason =
   | "STORE_MISSING"
   | "TEXT_ENCODER_MISSING"
   | "TEXT_NOT_JUDGED"
-  | "NOT_CALIBRATED";
+  | "NOT_CALIBRATED"
+  | "TOKEN_MISSING"
+  | "TOKEN_INVALID";

@@ -11,6 +11,7 @@ import {
   NotFoundError,
   PreconditionError,
   ProbestreamError,
+  UnauthenticatedError,
   UnavailableError,
 } from "./probestream-error.js";
 
@@ -38,6 +39,7 @@ const classes = {
   unavailable: UnavailableError,
   "corrupt-data": CorruptDataError,
   "access-denied": AccessDeniedError,
+  unauthenticated: UnauthenticatedError,
   internal: InternalError,
 } as const satisfies Record<ErrorKind, Construct>;
 

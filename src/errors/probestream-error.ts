@@ -10,6 +10,7 @@ export type ErrorKind =
   | "unavailable"
   | "corrupt-data"
   | "access-denied"
+  | "unauthenticated"
   | "internal";
 
 /** Facts of an error by name: numbers and names that its message mentions. */
@@ -73,6 +74,11 @@ export class CorruptDataError extends ProbestreamError {
 /** Rights are missing. */
 export class AccessDeniedError extends ProbestreamError {
   readonly kind = "access-denied";
+}
+
+/** Who asks is not known: a token is missing or not the right one. */
+export class UnauthenticatedError extends ProbestreamError {
+  readonly kind = "unauthenticated";
 }
 
 /** A fault of this package. The message is for people who can read a log; the cause says what happened. */

@@ -1,5 +1,6 @@
 import { type ChannelCredentials, credentials, Metadata } from "@grpc/grpc-js";
 import { InvalidInputError } from "../errors/probestream-error.js";
+import { isLoopbackTarget } from "./loopback.js";
 
 /** Contents of PEM files; without `authority` the system's authorities are believed. */
 export interface ClientTls {
@@ -16,7 +17,7 @@ export interface ClientTls {
  */
 export function toMetadataFactory(token: string | undefined, target: string, isEncrypted: boolean): () => Metadata {
   if (token === undefined) return () => new Metadata();
-  if (!isEncrypted && !isThisMachine(target)) {
+  if (!isEncrypted && !isLoopbackTarget(target)) {
     const message = `the token would go to ${target} unencrypted, for all to read; connect with tls`;
     throw new InvalidInputError("FIELD_INVALID", message, { target });
   }
@@ -29,14 +30,6 @@ export function toMetadataFactory(token: string | undefined, target: string, isE
     metadata.set("authorization", `Bearer ${token}`);
     return metadata;
   };
-}
-
-/** Whether nobody but this machine sees what goes to a target. A name that only looks like an address is not near. */
-function isThisMachine(target: string): boolean {
-  if (/^unix(-abstract)?:/.test(target)) return true;
-  const place = target.replace(/^(dns|ipv4|ipv6):(\/\/\/)?/, "");
-  const [, inBrackets, name] = /^\[([^\]]*)\](?::\d+)?$|^([^:]*)(?::\d+)?$/.exec(place) ?? [];
-  return /^(localhost|::1|127(\.\d{1,3}){3})$/.test(inBrackets ?? name ?? place);
 }
 
 /** Credentials for TLS. @throws InvalidInputError `FIELD_INVALID` for keys and certificates that cannot be used. */

@@ -17,6 +17,7 @@ import { fromPlannedModel } from "./convert/plan.js";
 import { fromRouteResponse, toRouteRequest } from "./convert/route.js";
 import { fromServerInfo, type ServerInfo } from "./convert/server-info.js";
 import { toKind } from "./from-status.js";
+import { isLoopbackTarget } from "./loopback.js";
 import { maxPlanManifests, type PlanningServer, toFittingManifest, toPlanBatches } from "./plan-manifest.js";
 import { createProbingClient } from "./probing-client.js";
 import { remember } from "./remember.js";
@@ -97,6 +98,8 @@ export function connect({
     "grpc.keepalive_timeout_ms": 20_000,
     "grpc.per_rpc_retry_buffer_size": 0,
     "grpc-node.flow_control_window": receiveWindowBytes,
+    // grpc-js heeds http_proxy even for 127.0.0.1: the proxy would be asked for its own machine, and read the token.
+    ...(isLoopbackTarget(target) && { "grpc.enable_http_proxy": 0 }),
   });
 
   const calls = createClientChannel(channel, target, { deadlineMs, retries, createMetadata });

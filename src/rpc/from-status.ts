@@ -4,9 +4,9 @@ import { type ServiceError, status } from "@grpc/grpc-js";
 import { fromPlainError } from "../errors/plain-error.js";
 import {
   AbortedError,
-  AccessDeniedError,
   type ErrorKind,
   type ProbestreamError,
+  UnauthenticatedError,
   UnavailableError,
 } from "../errors/probestream-error.js";
 import { ErrorInfoSchema } from "../gen/google/rpc/error_details_pb.js";
@@ -23,6 +23,7 @@ const kinds: Partial<Record<status, ErrorKind>> = {
   [status.UNAVAILABLE]: "unavailable",
   [status.DATA_LOSS]: "corrupt-data",
   [status.PERMISSION_DENIED]: "access-denied",
+  [status.UNAUTHENTICATED]: "unauthenticated",
 };
 
 /** What a caller can do about a status code. */
@@ -61,8 +62,8 @@ export function fromStatus(error: ServiceError, target: string): ProbestreamErro
         { cause: error },
       );
     case status.UNAUTHENTICATED:
-      return new AccessDeniedError(
-        "ACCESS_DENIED",
+      return new UnauthenticatedError(
+        "TOKEN_INVALID",
         `${target} does not know who is asking: ${error.details}. Check the token.`,
         { target },
         { cause: error },

@@ -11,8 +11,11 @@ import type { VectorStore } from "../vectors/vector-store.js";
 import { addServices } from "./add-services.js";
 import { queuedMessages } from "./call.js";
 import { cleanDetails } from "./clean-details.js";
+import { isLoopback } from "./loopback.js";
 import { protocolWindowBytes, setReceiveWindow } from "./receive-window.js";
+import { requireToken } from "./require-token.js";
 import type { ReportFault } from "./to-status.js";
+import { createTokenSet, type TokenSet } from "./tokens/token-set.js";
 import { type WindowRange, widenWindow } from "./widen-window.js";
 
 /** Certificates of a server, as PEM. */
@@ -32,6 +35,12 @@ export interface ServerOptions extends Omit<EmbedderOptions, "receiveWindowBytes
   readonly tls?: ServerTls;
   /** Allows plaintext beyond loopback. */
   readonly insecure?: boolean;
+  /**
+   * Tokens of 16 to 1,024 characters, of which each call but for health must bring one, as `authorization: Bearer …`; or a
+   * file of them (`openTokenFile`), which stays the caller's. They are sent as they are: beyond this machine only TLS keeps
+   * them secret. Default: none is asked for.
+   */
+  readonly tokens?: readonly string[] | TokenSet | undefined;
   /**
    * HTTP/2 receive window in bytes, 65,535 to 2^31 - 1. Default: 896 KiB, and up to 3 MiB for connections whose round
    * trip is long.
@@ -82,7 +91,8 @@ export const defaultGraceMs = 10_000;
 /**
  * Starts a server on a port.
  *
- * @throws InvalidInputError `FIELD_INVALID` without a catalogue, and for plaintext beyond loopback without `insecure`.
+ * @throws InvalidInputError `FIELD_INVALID` without a catalogue, for plaintext beyond loopback without `insecure`, and for
+ * tokens that are too short, or none in the list; LimitExceededError `LIMIT_EXCEEDED` for more than 1,000.
  * @throws UnavailableError `SOURCE_UNAVAILABLE` if the port cannot be had, `BACKEND_UNAVAILABLE` if nothing computes.
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
@@ -93,11 +103,14 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   assertAllowed(host, options);
   assertWindow(receiveWindowBytes);
   letHeapGrow();
-  const { store, encoders = [] } = options;
+  // Not handed on: only their digests are kept.
+  const { tokens, ...rest } = options;
+  const tokenSet = tokens === undefined || "has" in tokens ? tokens : createTokenSet(tokens);
+  const { store, encoders = [] } = rest;
   const retrievalLimits: RetrievalLimits = { ...defaultRetrievalLimits, ...options.retrievalLimits };
   const embedder = await startEmbedder({
     onFault: (error) => report("none", error),
-    ...options,
+    ...rest,
     receiveWindowBytes,
     // One more is on its way in.
     queuedBytes: (queuedMessages + 1) * maxMessageBytes,
@@ -116,6 +129,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     "grpc.keepalive_time_ms": 60_000,
     "grpc.keepalive_timeout_ms": 20_000,
     "grpc.max_connection_idle_ms": 300_000,
+    ...(tokenSet !== undefined && { interceptors: [requireToken(tokenSet, report)] }),
   });
   const health = addServices(server, {
     embedder,
@@ -192,8 +206,7 @@ async function shutDown(server: Server, closing: AbortController, graceMs: numbe
 }
 
 function assertAllowed(host: string, { tls, insecure }: ServerOptions): void {
-  const isLoopback = host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
-  if (isLoopback || tls !== undefined || insecure === true) return;
+  if (isLoopback(host) || tls !== undefined || insecure === true) return;
   throw new InvalidInputError(
     "FIELD_INVALID",
     `refusing to serve plaintext on ${host}, which others can reach; give --tls-cert and --tls-key, or --insecure if the network is trusted`,

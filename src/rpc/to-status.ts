@@ -20,6 +20,7 @@ const codes = {
   unavailable: status.UNAVAILABLE,
   "corrupt-data": status.DATA_LOSS,
   "access-denied": status.PERMISSION_DENIED,
+  unauthenticated: status.UNAUTHENTICATED,
   internal: status.INTERNAL,
 } as const satisfies Record<ErrorKind, status>;
 
@@ -46,7 +47,7 @@ export function toPublicError(thrown: unknown, report: ReportFault): Probestream
 }
 
 /** The status of a failed call, with ErrorInfo in `grpc-status-details-bin`. */
-export function toStatus(thrown: unknown, report: ReportFault): Partial<StatusObject> {
+export function toStatus(thrown: unknown, report: ReportFault): StatusObject {
   const error = toPublicError(thrown, report);
   const code = toCode(error);
   const info = create(ErrorInfoSchema, {

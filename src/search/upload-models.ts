@@ -20,7 +20,7 @@ export interface UploadContext {
 /**
  * Plans uploads; those that get no plan are settled with the reason.
  *
- * @throws the signal's reason, and UnavailableError where the other side is gone: see {@link uploadModels}.
+ * @throws the signal's reason, and UnauthenticatedError and UnavailableError as {@link uploadModels} does.
  */
 export function planUploads(uploads: readonly Upload[], context: UploadContext): Promise<void> {
   return untilDone(uploads, context, async (pending) => {
@@ -33,8 +33,8 @@ export function planUploads(uploads: readonly Upload[], context: UploadContext):
  * Sends models until each is settled, through as many streams as it takes: one that broke is followed by another,
  * which goes on where the other side had got to. Nearly all that goes wrong ends up with a model.
  *
- * @throws the signal's reason, and UnavailableError once all retries failed and nobody has heard from the other side
- * meanwhile: then it is gone, and other models need not find out for themselves.
+ * @throws the signal's reason, UnauthenticatedError where the other side takes no calls from here, and UnavailableError once
+ * all retries failed and nobody has heard from it meanwhile: then it is gone. Other models need not find out for themselves.
  */
 export async function uploadModels(uploads: readonly Upload[], context: UploadContext): Promise<void> {
   for (let pending = uploads; pending.length > 0; pending = pending.filter(isOpen)) {
@@ -89,6 +89,8 @@ async function settleOrSplit(
   context: UploadContext,
   attempt: (pending: readonly Upload[]) => Promise<ProbestreamError | undefined>,
 ): Promise<void> {
+  // A token that is not taken for these models is taken for none.
+  if (failure.kind === "unauthenticated") throw failure;
   // Whoever may not call at all, or has nobody to call, need not find out model by model.
   const concernsAll = failure.kind === "access-denied" || failure.kind === "unavailable";
   if (pending.length === 1 || concernsAll) return settleAll(pending, failure);

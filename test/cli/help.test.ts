@@ -3,7 +3,18 @@ import test from "ava";
 import { runCli } from "./run-cli.js";
 
 for (const [command, ...mentions] of [
-  ["embed", "--server", "--local", "--private", "--texts", "--json", "--out", "--concurrency", "Exit codes"],
+  [
+    "embed",
+    "--server",
+    "--server-token-file",
+    "--local",
+    "--private",
+    "--texts",
+    "--json",
+    "--out",
+    "--concurrency",
+    "Exit codes",
+  ],
   ["index", "--list", "--meta", "--metadata", "--again", "--skip-copies", "--fill", "--local", "Exit codes"],
   ["search", "--like", "--unlike", "--where", "--per-base", "--local", "./probestream-store", "Exit codes"],
   ["catalogue", "spaces", "list", "get", "set", "delete", "duplicates", "switch", "drop", "import"],
@@ -19,6 +30,7 @@ for (const [command, ...mentions] of [
     "--processes",
     "--memory-budget",
     "--receive-window",
+    "--token-file",
     "--grace",
   ],
 ] as const) {

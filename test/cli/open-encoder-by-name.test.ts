@@ -27,6 +27,7 @@ function createContext(endpoint: string, cacheFolder: string): { context: Contex
     },
     environment: {
       server: "",
+      serverToken: undefined,
       hubToken: undefined,
       hub: { endpoint, cacheFolder, isOffline: false },
       probesFolder: cacheFolder,

@@ -33,7 +33,8 @@ export async function runInProcess(
     columns: 80,
   };
   const hub = { endpoint: undefined, cacheFolder: "/nowhere", isOffline: true };
-  const environment = { server: defaultAddress, hubToken: undefined, hub, probesFolder, useColor: false };
+  const tokens = { serverToken: undefined, hubToken: undefined };
+  const environment = { server: defaultAddress, ...tokens, hub, probesFolder, useColor: false };
   const code = await runWords(words, { terminal, environment, signal: controller.signal });
   return { code, stdout, stderr };
 }

@@ -44,6 +44,8 @@ const reasons = {
   TEXT_ENCODER_MISSING: true,
   TEXT_NOT_JUDGED: true,
   NOT_CALIBRATED: true,
+  TOKEN_MISSING: true,
+  TOKEN_INVALID: true,
 } satisfies Record<ErrorReason, true>;
 
 test("the reasons of errors are the names of the wire contract's enum", (t) => {

@@ -12,6 +12,7 @@ import {
   NotFoundError,
   PreconditionError,
   type ProbestreamError,
+  UnauthenticatedError,
   UnavailableError,
 } from "../../src/errors/probestream-error.js";
 
@@ -25,6 +26,7 @@ const errors = {
   unavailable: new UnavailableError("BACKEND_UNAVAILABLE", "not there", facts),
   "corrupt-data": new CorruptDataError("DIGEST_MISMATCH", "damaged", facts),
   "access-denied": new AccessDeniedError("ACCESS_DENIED", "no rights", facts),
+  unauthenticated: new UnauthenticatedError("TOKEN_INVALID", "who is it", facts),
   internal: new InternalError("INTERNAL", "our fault", facts),
 } satisfies Record<ErrorKind, ProbestreamError>;
 

@@ -71,6 +71,9 @@ class Connection:
             if not tls and not is_near:
                 message = f"a token would go to {target} unencrypted, for all to read; connect with tls=True"
                 raise ProbestreamError("FIELD_INVALID", message, {"target": target})
+            if re.fullmatch(r"[\x21-\x7e]+", token) is None:
+                # What grpcio says of it would hold the token, which is a secret.
+                raise ProbestreamError("FIELD_INVALID", "the token has characters that a header cannot hold; check it")
             self.metadata = (("authorization", f"Bearer {token}"),)
         if tls:
             given = tls if isinstance(tls, Tls) else Tls()

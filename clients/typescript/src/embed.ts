@@ -40,7 +40,7 @@ export interface EmbedOutcome {
 /**
  * Embeds models, as many as there are; outcomes come as they are done, not in order.
  *
- * @throws the signal's reason, and UnavailableError if the server is gone.
+ * @throws the signal's reason, UnauthenticatedError if the server does not take the token, UnavailableError if it is gone.
  */
 export async function* embedEach(
   port: EmbedPort,

@@ -17,6 +17,7 @@ export {
   NotFoundError,
   PreconditionError,
   ProbestreamError,
+  UnauthenticatedError,
   UnavailableError,
 } from "../../../src/errors/probestream-error.js";
 export type { Dtype } from "../../../src/linalg/dtype.js";

@@ -168,7 +168,7 @@ async function openPort(
     throw usageError("--experts and --backend are the server's to choose; with --local they are yours");
   }
   if (!local) {
-    const client = await connectToExperts(options, environment.server, expert);
+    const client = await connectToExperts(options, environment, expert);
     if (!isPrivate) return { port: client, experts: expert };
     return { port: await toPrivate(client, environment, backend), experts: expert };
   }

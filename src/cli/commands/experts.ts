@@ -4,7 +4,7 @@ import type { CommandContext } from "../command-context.js";
 import { addConnectionOptions } from "../connection-options.js";
 import { exitCodes } from "../exit-codes.js";
 import { type ExpertListing, type ExpertSummary, listExperts } from "../expert-summary.js";
-import { type ConnectionOptions, connectToServer } from "../server-connection.js";
+import { type ConnectionOptions, connectToServer, type ServerDefaults } from "../server-connection.js";
 import { type Column, toPlain, toTable } from "../table.js";
 import { addExpertsCalibrate } from "./experts-calibrate.js";
 
@@ -56,7 +56,7 @@ export function addExperts(program: Command, context: CommandContext): void {
 }
 
 async function printExperts(options: ExpertsOptions, { terminal, environment }: CommandContext): Promise<number> {
-  const { experts, unusable } = await fetchListing(options, environment.server);
+  const { experts, unusable } = await fetchListing(options, environment);
   const lines =
     options.json === true
       ? experts.map((expert) => JSON.stringify(expert))
@@ -71,9 +71,9 @@ async function printExperts(options: ExpertsOptions, { terminal, environment }: 
   return unusable.length > 0 ? exitCodes.someFailed : exitCodes.success;
 }
 
-async function fetchListing(options: ExpertsOptions, fallback: string): Promise<ExpertListing> {
+async function fetchListing(options: ExpertsOptions, defaults: ServerDefaults): Promise<ExpertListing> {
   if (options.experts !== undefined) return listExperts(openCatalogue(options.experts));
-  const client = await connectToServer(options, fallback);
+  const client = await connectToServer(options, defaults);
   try {
     return await listExperts(client);
   } finally {

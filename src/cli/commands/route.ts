@@ -152,7 +152,7 @@ async function openRouter(options: RouteOptions, { environment, signal }: Comman
       close: async () => {},
     };
   }
-  const client = await connectToServer(options, environment.server);
+  const client = await connectToServer(options, environment);
   return {
     ask:
       ({ location, tensors, metadata }) =>

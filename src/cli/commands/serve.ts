@@ -3,6 +3,7 @@ import { backendNames } from "../../compute/create-backend.js";
 import { type Catalogue, openCatalogue } from "../../experts/catalogue.js";
 import { protocolWindowBytes } from "../../rpc/receive-window.js";
 import { type RunningServer, startServer } from "../../rpc/server.js";
+import type { TokenSet } from "../../rpc/tokens/token-set.js";
 import type { Embedder } from "../../search/embedder.js";
 import type { MemoryPlan } from "../../search/memory-plan.js";
 import type { CommandContext } from "../command-context.js";
@@ -14,8 +15,10 @@ import { defaultExpertsFolder } from "../local-experts.js";
 import { openServed } from "../open-served.js";
 import { isPostgresUrl } from "../open-store.js";
 import { collectWord, formatAddress, parseAddress, parseBackend, parseCount } from "../option-values.js";
+import { receiveTokens } from "../process-tokens.js";
 import { endWithParent, isServerProcess, runProcesses, tellParent } from "../processes.js";
 import { type ServeOptions, toGraceMs, toServerOptions } from "../serve-options.js";
+import { openServeTokens } from "../serve-tokens.js";
 import { formatBytes, parseSize } from "../size.js";
 import { toPlain } from "../table.js";
 
@@ -25,13 +28,19 @@ the server in order: open streams may finish within --grace, later ones can be r
 A second signal ends it at once.
 An expert folder that is added while it runs is served at once.
 
+With --token-file each call, but for health checks, must bring a token as "authorization: Bearer …";
+clients take it from PROBESTREAM_TOKEN. The file has one of 16 to 1024 characters per line, as
+\`openssl rand -hex 32\` prints; blank lines and lines with # before them do not count. Others may
+not read it (chmod 600). It is read again when it changes: add a token, give it to the clients,
+take the old one out. A file that cannot be used changes nothing and is complained of.
+
 Examples:
   $ probestream serve --experts experts/
       on this machine, port 50051
   $ probestream serve --experts experts/ --store models.store --text-encoder encoders/clip-text
       keeps what \`probestream index\` brings, and finds it in words
   $ probestream serve --experts experts/ --listen 0.0.0.0:50051 --tls-cert cert.pem --tls-key key.pem
-      for others too; add --tls-client-ca ca.pem to let only known clients in
+      for others too; add --tls-client-ca ca.pem to let only known clients in, or --token-file tokens
   $ probestream serve --experts experts/ --processes 8 --state-dir /var/lib/probestream
       eight processes on one port; unfinished uploads survive a restart
   $ probestream serve --experts experts/ --receive-window 16MiB --memory-budget 4GiB
@@ -82,6 +91,7 @@ export function addServe(program: Command, context: CommandContext): void {
     .option("--tls-cert <file>", "the server's certificate (PEM)")
     .option("--tls-key <file>", "its private key (PEM)")
     .option("--tls-client-ca <file>", "let in only clients with a certificate of this authority (PEM)")
+    .option("--token-file <file>", "let in only calls with one of these tokens, one per line; see below")
     .option("--insecure", "allow plaintext where others can reach it")
     .option("--idle-timeout <time>", "end a stream that brings nothing for so long (default: 60s)", parseDuration)
     .option("--upload-expiry <time>", "keep unfinished uploads for so long (default: 24h)", parseDuration)
@@ -98,7 +108,8 @@ export function addServe(program: Command, context: CommandContext): void {
 
 async function serveAlone(options: ServeOptions, context: CommandContext): Promise<void> {
   const { terminal, signal } = context;
-  const { server, close } = await start(options, context);
+  const tokens = await openServeTokens(options, terminal.remark);
+  const { server, close } = await start(options, context, tokens);
   const address = formatAddress(server);
   await terminal.print(`listening on ${address} (pid ${process.pid}, ${await describe(server)})`);
   remarkBackends(server.embedder, terminal.remark);
@@ -117,6 +128,7 @@ async function serveFromProcesses(options: ServeOptions, { terminal, signal }: C
   const { processes: count, listen, stateDir } = options;
   // What is wrong with the options is said once rather than by each process.
   await toServerOptions(options);
+  const tokens = await openServeTokens(options, terminal.remark);
   const catalogue = openCatalogue(options.experts);
   await catalogue.list();
   signal.addEventListener("abort", () => remarkShutdown(options, terminal.remark), { once: true });
@@ -124,6 +136,7 @@ async function serveFromProcesses(options: ServeOptions, { terminal, signal }: C
     count,
     listen,
     stateDir,
+    tokens,
     terminal,
     signal,
     stopMs: toGraceMs(options) + 5000,
@@ -141,9 +154,11 @@ async function serveAsProcess(options: ServeOptions, context: CommandContext): P
   const listen = { host: options.listen.host, port };
   const release = endWithParent();
   try {
+    const wanted = options.tokenFile !== undefined;
+    const tokens = wanted ? await receiveTokens(() => tellParent({ type: "tokens-wanted" })) : undefined;
     // The folder that the first process made is of no use where all servers share a database.
     const isShared = options.stateDir === undefined && isPostgresUrl(options.store ?? "");
-    const { server, close } = await start({ ...options, listen, ...(!isShared && { stateDir }) }, context);
+    const { server, close } = await start({ ...options, listen, ...(!isShared && { stateDir }) }, context, tokens);
     await tellParent({ type: "listening", description: await describe(server) });
     await untilAborted(signal);
     await close(toGraceMs(options));
@@ -161,14 +176,15 @@ interface Started {
   readonly close: (graceMs: number) => Promise<void>;
 }
 
-async function start(options: ServeOptions, context: CommandContext): Promise<Started> {
+async function start(options: ServeOptions, context: CommandContext, tokens: TokenSet | undefined): Promise<Started> {
   const serverOptions = await toServerOptions(options);
   // Throws where there is no such folder: better now than at the first call.
   await serverOptions.catalogue.list();
   const served = await openServed(options, context);
   try {
     const { store, encoders, uploads } = served;
-    const server = await startServer({ ...serverOptions, store, encoders, ...(uploads !== undefined && { uploads }) });
+    const given = { ...serverOptions, tokens, store, encoders };
+    const server = await startServer({ ...given, ...(uploads !== undefined && { uploads }) });
     const { budgetBytes, streamBytes } = server.embedder.memory;
     if (streamBytes > budgetBytes) {
       await server.close(0);
