@@ -17,7 +17,8 @@ export interface BuiltClient {
 
 /**
  * Puts the package of the TypeScript client together: of the repository's build what the client's face imports, itself or
- * through others, and the same for its types. The sources stand in `src/` once, and nothing of the server comes along.
+ * through others, with the modules of its worker threads and the WebAssembly that these load, and the types of its face. The
+ * sources stand in `src/` once, and nothing of the server comes along.
  *
  * @param target The package's `dist`, made anew.
  */
@@ -27,24 +28,34 @@ export async function buildClient(target: string): Promise<BuiltClient> {
   const importedLater = new Set<string>();
   await rm(target, { recursive: true, force: true });
   const files: string[] = [];
+  const write = async (path: string, content: string | Uint8Array): Promise<void> => {
+    const file = relative(build, path);
+    files.push(file);
+    await mkdir(dirname(join(target, file)), { recursive: true });
+    await writeFile(join(target, file), content);
+  };
   for (const ending of [".js", ".d.ts"]) {
     const waiting = [join(build, `${entry}${ending}`)];
     const seen = new Set(waiting);
+    const add = (path: string): void => {
+      if (!seen.has(path)) waiting.push(path);
+      seen.add(path);
+    };
     for (const path of waiting) {
+      if (path.endsWith(".wasm")) {
+        await write(path, await readFile(path));
+        continue;
+      }
       const text = await readFile(path, "utf8");
       for (const { specifier, isLater } of findImports(text)) {
         if (!specifier.startsWith(".")) {
           if (!specifier.startsWith("node:")) (isLater ? importedLater : imported).add(toPackage(specifier));
           continue;
         }
-        const next = resolve(dirname(path), specifier.replace(/\.js$/, ending));
-        if (!seen.has(next)) waiting.push(next);
-        seen.add(next);
+        add(resolve(dirname(path), specifier.replace(/\.js$/, ending)));
       }
-      const file = relative(build, path);
-      files.push(file);
-      await mkdir(dirname(join(target, file)), { recursive: true });
-      await writeFile(join(target, file), text.replace(/^\/\/# sourceMappingURL=.*\n?/m, ""));
+      for (const place of findLoaded(text)) add(resolve(dirname(path), place));
+      await write(path, text.replace(/^\/\/# sourceMappingURL=.*\n?/m, ""));
     }
   }
   return { files, imported: [...imported].sort(), importedLater: [...importedLater].sort() };
@@ -54,6 +65,14 @@ export async function buildClient(target: string): Promise<BuiltClient> {
 export function findImports(text: string): { readonly specifier: string; readonly isLater: boolean }[] {
   const found = text.matchAll(/^(?:import|export)\s(?:[^;"']*?\sfrom\s)?"([^"]+)"|\bimport\("([^"]+)"\)/gm);
   return Array.from(found, ([, now, later]) => ({ specifier: now ?? later ?? "", isLater: now === undefined }));
+}
+
+/** Modules and WebAssembly that a module names by their place beside it, for a thread to load or to be read. */
+export function findLoaded(text: string): string[] {
+  return Array.from(
+    text.matchAll(/\bnew URL\("(\.[^"]+\.(?:js|wasm))", import\.meta\.url\)/g),
+    ([, place = ""]) => place,
+  );
 }
 
 function toPackage(specifier: string): string {

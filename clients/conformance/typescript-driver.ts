@@ -13,7 +13,15 @@ import { encodeMessage } from "../../src/rpc/service-definition.js";
 import { toCode } from "../../src/rpc/to-status.js";
 import { readTensors } from "../../src/weights/safetensors-file.js";
 import { openRawClient, type UploadAnswer } from "../../test/helpers/rpc-client.js";
-import { type Client, connect, EmbedResult, type ExpertInfo, type Index, type Model } from "../typescript/src/index.js";
+import {
+  type Client,
+  connect,
+  type EmbedOptions,
+  EmbedResult,
+  type ExpertInfo,
+  type Index,
+  type Model,
+} from "../typescript/src/index.js";
 import type { CaseStep, Json, JsonObject } from "./conformance-case.js";
 import { createRetrievalVerbs } from "./typescript-retrieval.js";
 
@@ -50,6 +58,7 @@ interface Args {
   readonly experts?: readonly string[];
   readonly texts?: readonly (readonly number[])[];
   readonly index?: JsonObject;
+  readonly probes?: string;
   readonly cancel_after_bytes?: number;
   readonly deadline_ms?: number;
   readonly manifest?: JsonObject;
@@ -70,7 +79,8 @@ type Verb = (client: Client, args: Args, connection: Connection) => Promise<Json
 const retrievalVerbs = createRetrievalVerbs(toError);
 
 const verbs: Readonly<Record<string, Verb>> = {
-  embed,
+  embed: (client, args) => embed(client, args),
+  embed_local: (client, args) => embed(client, args, { local: true, probes: args.probes }),
   raw_embed: (_, args, { target }) => embedRaw(target, args),
   route,
   experts: async (client) => {
@@ -97,13 +107,14 @@ const verbs: Readonly<Record<string, Verb>> = {
   },
 };
 
-async function embed(client: Client, args: Args): Promise<Json> {
+async function embed(client: Client, args: Args, where: Pick<EmbedOptions, "local" | "probes"> = {}): Promise<Json> {
   const { sources = [], experts = [], texts, index, cancel_after_bytes: cancelAfter, deadline_ms: deadlineMs } = args;
   const models = await Promise.all(sources.map(toModel));
   const controller = new AbortController();
   let [calls, bytesSent] = [0, 0];
   try {
     const outcomes = await client.embed(models, {
+      ...where,
       experts,
       texts,
       deadlineMs,

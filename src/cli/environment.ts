@@ -1,5 +1,6 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { defaultProbesFolder } from "../search/probing/default-probes-folder.js";
 
 /** What the environment says; nothing else of the package reads it. */
 export interface Environment {
@@ -38,7 +39,7 @@ export function readEnvironment(): Environment {
     serverToken: PROBESTREAM_TOKEN || undefined,
     hubToken: HF_TOKEN || undefined,
     hub: readHubEnvironment(),
-    probesFolder: inHome(join(XDG_CACHE_HOME || "~/.cache", "probestream", "probes")),
+    probesFolder: defaultProbesFolder(XDG_CACHE_HOME),
     useColor: !NO_COLOR && process.stderr.isTTY === true,
   };
 }

@@ -45,7 +45,7 @@ async function shapeOf(catalogue: Catalogue): Promise<MeasuredShape> {
 }
 
 function measure(settings: MeasureSettings): Promise<readonly BackendMeasurement[]> {
-  const worker = new Worker(measureModule, { workerData: settings, name: "measure" });
+  const worker = new Worker(measureModule, { workerData: settings, name: "measure", execArgv: [] });
   return new Promise((resolve, reject) => {
     worker.once("message", resolve);
     worker.once("error", reject);

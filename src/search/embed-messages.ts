@@ -1,4 +1,4 @@
-import type { BackendUse, Matrix } from "../compute/compute-backend.js";
+import type { BackendUse, ComputeBackend, Matrix } from "../compute/compute-backend.js";
 import type { BackendName } from "../compute/create-backend.js";
 import type { PlainError } from "../errors/plain-error.js";
 import type { StatePart } from "../projection/accumulator.js";
@@ -6,12 +6,23 @@ import type { StoredMatrix } from "../projection/stored-matrix.js";
 import type { TreeMatch } from "../trees/tree-match.js";
 import type { TensorRole } from "../weights/layer.js";
 
+/** What a module that computes exports. It says by itself what its workers load, and so what must be installed. */
+export interface ComputeModule {
+  /**
+   * Creates what a worker computes with.
+   *
+   * @param names backends to use, best first; the next goes on where one fails. A module that is a backend itself passes over
+   * them. @param onFault hears of faults that end nothing.
+   */
+  createBackend(names: readonly BackendName[], onFault: (fault: unknown) => void): Promise<ComputeBackend>;
+}
+
 /** What a worker is started with. */
 export interface WorkerSettings {
-  /** Backends to use, best first; the next goes on where one fails. */
+  /** URL of a {@link ComputeModule}. */
+  readonly computeModule: string;
+  /** Names for that module; empty where it is a backend itself. */
   readonly backends: readonly BackendName[];
-  /** URL of a module that exports `createBackend(): Promise<ComputeBackend>`, in place of all of them. */
-  readonly computeModule?: string;
   /** What is loaded: whole experts from their folders, or their probes alone from files. Default experts. */
   readonly holds?: "experts" | "probes";
 }

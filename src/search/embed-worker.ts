@@ -1,7 +1,5 @@
 import { parentPort, workerData } from "node:worker_threads";
 import type { ComputeBackend, Matrix } from "../compute/compute-backend.js";
-import { toCandidates } from "../compute/create-backend.js";
-import { createFailoverBackend } from "../compute/failover-backend.js";
 import { toPlainError } from "../errors/plain-error.js";
 import { InternalError } from "../errors/probestream-error.js";
 import type { Head } from "../experts/head.js";
@@ -10,7 +8,14 @@ import { openSketchKernel } from "../trees/sketches/sketch-kernel.js";
 import type { Tree } from "../trees/tree.js";
 import { chooseRepresentation, type RepresentedTarget, toRepresentationMatch } from "./choose-representation.js";
 import { collectGarbage } from "./collect-garbage.js";
-import type { BlockOperation, FromWorker, TargetResult, ToWorker, WorkerSettings } from "./embed-messages.js";
+import type {
+  BlockOperation,
+  ComputeModule,
+  FromWorker,
+  TargetResult,
+  ToWorker,
+  WorkerSettings,
+} from "./embed-messages.js";
 import type { TargetResponses } from "./finish-targets.js";
 import { lowerPriority } from "./lower-priority.js";
 import { type ModelProjection, openModelProjection, type ProjectionTarget } from "./model-projection.js";
@@ -70,12 +75,9 @@ port.on("message", (message: ToWorker) => {
 });
 post({ type: "ready", name: backend.name, device: backend.device });
 
-async function openBackend({ backends, computeModule }: WorkerSettings): Promise<ComputeBackend> {
-  if (computeModule !== undefined) {
-    const module: { createBackend: () => Promise<ComputeBackend> } = await import(computeModule);
-    return module.createBackend();
-  }
-  return createFailoverBackend(toCandidates(backends), { onFault: tell });
+async function openBackend({ computeModule, backends }: WorkerSettings): Promise<ComputeBackend> {
+  const module: ComputeModule = await import(computeModule);
+  return module.createBackend(backends, tell);
 }
 
 /** Tells of a fault that ends nothing. */

@@ -1,81 +1,21 @@
-import { availableParallelism } from "node:os";
 import { type BackendName, isVolatileName } from "../compute/create-backend.js";
-import { keptBlockBytes } from "../compute/failover/moving-sum.js";
-import type { BackendMeasurement } from "../compute/measure-backends.js";
-import type { Catalogue } from "../experts/catalogue.js";
-import { targetGroupBytes } from "../projection/row-groups.js";
+import { keptBlockBytes } from "../compute/failover/kept-block-bytes.js";
 import { assertCatalogue } from "./assert-catalogue.js";
-import { blockBytes, blocksPerStream } from "./block-writer.js";
-import { type BackendChoice, chooseBackends } from "./choose-backends.js";
-import type { ModelState, WorkerSettings } from "./embed-messages.js";
-import type { EmbedStream, ModelOutcome } from "./embed-stream.js";
-import { defaultLimits, type EmbedLimits } from "./limits.js";
-import { createMemoryPlan, type MemoryPlan } from "./memory-plan.js";
-import type { ModelIndexer } from "./model-indexer.js";
-import { openEmbedStream } from "./open-embed-stream.js";
-import { type EmbeddingPlan, type ModelManifest, planEmbedding } from "./plan-embedding.js";
-import { embedProjections, type ProjectionBatch } from "./probing/embed-projections.js";
-import { createUploadRegistry } from "./upload-registry.js";
-import type { UploadStore } from "./upload-store.js";
-import { createMemoryUploadStore } from "./upload-stores/memory.js";
-import { startWorkerPool } from "./worker-pool.js";
+import { chooseBackends } from "./choose-backends.js";
+import { type Embedder, type EmbedderCompute, type OpenEmbedderOptions, openEmbedder } from "./open-embedder.js";
+
+export type { Embedder } from "./open-embedder.js";
 
 /** How an embedder is set up. */
-export interface EmbedderOptions {
-  /** Experts that may serve. */
-  readonly catalogue: Catalogue;
+export interface EmbedderOptions extends OpenEmbedderOptions {
   /** Compute backend by name. Default `auto`: all are measured, and the fastest that agrees with `plain` is used. */
   readonly backend?: BackendName | "auto";
   /** A module that exports `createBackend(): Promise<ComputeBackend>`, in place of `backend`. */
   readonly computeModule?: URL;
-  /** Worker threads that project. Default: one less than the cores, 1 to 8. */
-  readonly workerCount?: number;
-  /** Bytes that experts and streams may take together. Default 1 GiB. */
-  readonly memoryBudgetBytes?: number;
-  /** Bytes that a peer may send ahead on one connection; part of each stream's cost. Default 0: streams are local. */
-  readonly receiveWindowBytes?: number;
-  /** Bytes of messages decoded but not yet taken from a stream, at most; part of each stream's cost. Default 0. */
-  readonly queuedBytes?: number;
-  readonly limits?: Partial<EmbedLimits>;
-  /** Where unfinished uploads are kept. Default: in memory. */
-  readonly uploads?: UploadStore;
-  /** Puts models into a catalogue whose headers ask for it. Default: there is none, and such models are refused. */
-  readonly indexer?: ModelIndexer | undefined;
-  /** What the catalogue's folders are: experts, or files of probes, whose streams end in sums. Default experts. */
-  readonly holds?: WorkerSettings["holds"];
-  /** Hears of faults that no caller is told of in full: an upload that could not be saved, a worker that died. */
-  readonly onFault?: (error: unknown) => void;
 }
 
-/** Embeds models: the use case behind the server and behind `embed --local`. */
-export interface Embedder {
-  readonly limits: EmbedLimits;
-  readonly memory: MemoryPlan;
-  readonly catalogue: Catalogue;
-  /** Backend name and device, as the workers report them. */
-  readonly backend: { readonly name: string; readonly device: string };
-  /** All backends that were measured to choose it, best first; empty if it was named. */
-  readonly measuredBackends: readonly BackendMeasurement[];
-  readonly workerCount: number;
-  readonly uploadStateBytes: number;
-  /** Says which experts serve a model and what they want of it. See {@link planEmbedding}. */
-  plan(manifest: ModelManifest): Promise<EmbeddingPlan>;
-  /** The saved state of an unfinished upload under an equal plan. */
-  findUpload(uploadId: string, plan: EmbeddingPlan): Promise<ModelState | undefined>;
-  /** Opens a stream of models. Throws `MEMORY_BUDGET` if there is no room. */
-  openStream(): EmbedStream;
-  /** Embeds models that were projected elsewhere. See {@link embedProjections}. */
-  embedProjections(batch: ProjectionBatch, signal?: AbortSignal): Promise<ModelOutcome[]>;
-  close(): Promise<void>;
-}
-
-/** Bytes that experts and streams may take together, where nothing else is said. */
-export const defaultMemoryBudgetBytes = 1024 ** 3;
-
-/** Worker threads where nothing else is said: one core is left to the event loop. */
-export function defaultWorkerCount(): number {
-  return Math.min(8, Math.max(1, availableParallelism() - 1));
-}
+/** Workers that are told names of backends load this module. */
+const namedBackends = new URL("./named-backends.js", import.meta.url);
 
 /**
  * Starts an embedder: worker threads with their backend, and a memory plan.
@@ -85,50 +25,12 @@ export function defaultWorkerCount(): number {
  */
 export async function startEmbedder(options: EmbedderOptions): Promise<Embedder> {
   assertCatalogue(options, "startEmbedder");
-  const { catalogue, memoryBudgetBytes = defaultMemoryBudgetBytes } = options;
-  const limits: EmbedLimits = { ...defaultLimits, ...options.limits };
-  const store = options.uploads ?? createMemoryUploadStore({ expiryMs: limits.uploadExpiryMs });
-  const { workerCount = defaultWorkerCount(), onFault = () => {} } = options;
-  const { order, measured } = await toChoice(options);
-  const keepsBlocks = order.some(isVolatileName);
-  const memory = createMemoryPlan(memoryBudgetBytes, {
-    receiveWindowBytes: options.receiveWindowBytes ?? 0,
-    messagesBytes: options.queuedBytes ?? 0,
-    // Scratch of the worker: the group it collects and its numbers as float32, twice as wide at the most common; and
-    // the block that a head keeps for a device that may be lost.
-    blocksBytes: blocksPerStream * blockBytes + 3 * targetGroupBytes + (keepsBlocks ? keptBlockBytes : 0),
-  });
-  const settings: WorkerSettings = {
-    backends: order,
-    ...(options.computeModule !== undefined && { computeModule: options.computeModule.href }),
-    holds: options.holds ?? "experts",
-  };
-  const pool = await startWorkerPool(settings, workerCount, memory, onFault);
-  const uploads = createUploadRegistry(store, onFault);
-  const plan: Embedder["plan"] = (manifest) => planEmbedding(manifest, catalogue);
-  const { indexer, holds } = options;
-  return {
-    limits,
-    memory,
-    catalogue,
-    backend: pool.backend,
-    measuredBackends: measured,
-    workerCount: pool.size,
-    uploadStateBytes: store.memoryBytes,
-    plan,
-    findUpload: (uploadId, { fingerprint }) => uploads.find(uploadId, fingerprint),
-    openStream: () =>
-      openEmbedStream({ pool, memory, uploads, limits, plan, keepsBlocks, indexer, endsInSums: holds === "probes" }),
-    embedProjections: (batch, signal) => embedProjections({ pool, memory, limits, plan, indexer }, batch, signal),
-    close: async () => {
-      await pool.close();
-      await uploads.settle();
-      await store.close();
-    },
-  };
+  return openEmbedder(options, await toCompute(options));
 }
 
-async function toChoice({ computeModule, backend = "auto", catalogue }: EmbedderOptions): Promise<BackendChoice> {
-  if (computeModule !== undefined) return { order: [], measured: [] };
-  return backend === "auto" ? chooseBackends(catalogue) : { order: [backend], measured: [] };
+async function toCompute({ computeModule, backend = "auto", catalogue }: EmbedderOptions): Promise<EmbedderCompute> {
+  if (computeModule !== undefined) return { module: computeModule };
+  const { order, measured } = backend === "auto" ? await chooseBackends(catalogue) : { order: [backend], measured: [] };
+  const keptBytes = order.some(isVolatileName) ? keptBlockBytes : 0;
+  return { module: namedBackends, backends: order, keptBytes, measured };
 }

@@ -1,4 +1,4 @@
-import { keptBlockBytes } from "../compute/failover/moving-sum.js";
+import { keptBlockBytes } from "../compute/failover/kept-block-bytes.js";
 import { InvalidInputError, LimitExceededError, PreconditionError } from "../errors/probestream-error.js";
 import { accumulatorBytes } from "../experts/architecture.js";
 import { dtypeBytes } from "../linalg/dtype.js";

@@ -82,6 +82,7 @@ const workerModule = new URL("./embed-worker.js", import.meta.url);
 
 /**
  * Starts worker threads and waits until each has its backend. One that dies is replaced.
+ * Threads without streams do not keep the process alive.
  *
  * @param onFault hears why a worker died or did not start again.
  * @throws UnavailableError `BACKEND_UNAVAILABLE` if the backend cannot run here.
@@ -122,6 +123,8 @@ export async function startWorkerPool(
       onFault(cause ?? new Error(message));
       void replace();
     });
+    // Not before: the first listener takes a reference again.
+    member.worker.unref();
   }
 
   /** Starts a worker in place of one that died. Meanwhile new streams go to those that are left. */
@@ -209,6 +212,8 @@ export async function startWorkerPool(
       const stream = serial++;
       const used: ResidentEntry[] = [];
       let ended = false;
+      // It keeps the process until the stream ends; while none is open, whoever is done need not close it.
+      member.worker.ref();
       member.streams.set(stream, events);
       return {
         ensureLoaded: async (expert) => {
@@ -228,6 +233,7 @@ export async function startWorkerPool(
         end: () => {
           ended = true;
           member.streams.delete(stream);
+          if (member.streams.size === 0) member.worker.unref();
           for (const entry of used.splice(0)) {
             entry.users--;
             entry.lastUse = performance.now();
@@ -267,6 +273,8 @@ async function stopMember(member: Member): Promise<void> {
   // A thread that has ended has no id any more, and ends no second time.
   if (worker.threadId < 0) return;
   const timer = setTimeout(() => void worker.terminate(), stopMs);
+  // Its end has to be waited for, and only a thread with a reference keeps the process until then.
+  worker.ref();
   const ended = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
   post(member, { type: "close" });
   await ended;
@@ -282,8 +290,10 @@ async function startMember(settings: WorkerSettings): Promise<Member> {
     workerData: settings,
     name: "projection",
     resourceLimits: { maxYoungGenerationSizeMb },
+    // Options of the command line that name a script or its type are not for this module; flags of the engine hold anyway.
+    execArgv: [],
   });
-  const what = settings.computeModule ?? settings.backends.join(", ");
+  const what = settings.backends.join(", ") || settings.computeModule;
   const unavailable = (why: string, cause?: unknown): UnavailableError =>
     new UnavailableError(
       "BACKEND_UNAVAILABLE",

@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { once } from "node:events";
-import { copyFile, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { copyFile, readdir, readFile, writeFile } from "node:fs/promises";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
@@ -10,27 +10,17 @@ import { startDelayProxy } from "../../bench/delay-proxy.js";
 import { repositoryRoot } from "../../bench/repository-root.js";
 import { findDeadTarget } from "../../clients/conformance/faulty-link.js";
 import { connect, InvalidInputError, type Model, NotFoundError } from "../../clients/typescript/src/index.js";
-import { copyClientPackage } from "../../scripts/build-client.js";
 import { makeExample } from "../../scripts/example.js";
 import { openCatalogue } from "../../src/experts/catalogue.js";
 import { startServer } from "../../src/rpc/server.js";
 import { createMemoryStore } from "../../src/vectors/stores/memory.js";
 import { readFencedBlocks } from "../docs/fenced-blocks.js";
+import { installClient } from "../helpers/install-client.js";
 import { createTemporaryFolder } from "../helpers/temporary-folder.js";
-
-/** A folder with the package as `npm install` would put it there: it finds its two dependencies, and no other package. */
-async function installPackage(folder: string): Promise<void> {
-  const modules = join(folder, "node_modules");
-  await copyClientPackage(join(modules, "@probestream/client"));
-  for (const name of ["@bufbuild/protobuf", "@grpc/grpc-js"]) {
-    await mkdir(join(modules, name, ".."), { recursive: true });
-    await symlink(join(repositoryRoot, "node_modules", name), join(modules, name));
-  }
-}
 
 test("the quick start of the TypeScript client prints what it says, with the package alone", async (t) => {
   const folder = await createTemporaryFolder(t);
-  await Promise.all([installPackage(folder), makeExample(join(folder, "example"))]);
+  await Promise.all([installClient(folder), makeExample(join(folder, "example"))]);
   const server = await startServer({
     catalogue: openCatalogue(join(folder, "example", "experts")),
     backend: "onnx",
@@ -38,19 +28,21 @@ test("the quick start of the TypeScript client prints what it says, with the pac
     store: createMemoryStore(),
   });
   t.teardown(() => server.close(0));
+  const env = { ...process.env, XDG_CACHE_HOME: join(folder, "cache") };
   const printed = new Map<string, string>();
   for (const { language, text } of await readFencedBlocks("clients/typescript/README.md")) {
     if (language !== "js") continue;
     const [, name = ""] = /^\/\/ (\S+\.mjs)\n/.exec(text) ?? [];
     await writeFile(join(folder, name), text.replaceAll("127.0.0.1:50051", `127.0.0.1:${server.port}`));
-    const { stdout } = await promisify(execFile)(process.execPath, [name], { cwd: folder, timeout: 30_000 });
+    const { stdout } = await promisify(execFile)(process.execPath, [name], { cwd: folder, env, timeout: 30_000 });
     printed.set(name, stdout);
   }
-  t.deepEqual([...printed.keys()], ["embed.mjs", "search.mjs", "error.mjs", "arrays.mjs"]);
+  t.deepEqual([...printed.keys()], ["embed.mjs", "search.mjs", "error.mjs", "arrays.mjs", "local.mjs"]);
   const readme = await readFile(join(repositoryRoot, "clients/typescript/README.md"), "utf8");
-  for (const name of ["embed.mjs", "error.mjs", "arrays.mjs"]) {
+  for (const name of ["embed.mjs", "error.mjs", "arrays.mjs", "local.mjs"]) {
     t.true(readme.includes(`\n\`\`\`\n${printed.get(name)}\`\`\`\n`), printed.get(name));
   }
+  t.regex(String(await readdir(join(folder, "cache", "probestream", "probes"))), /^[0-9a-f]{64}\.safetensors$/);
   const lines = printed.get("search.mjs")?.trim().split("\n") ?? [];
   t.is(lines.length, 25);
   t.deepEqual(new Set(lines.at(-1)?.split(" ")), new Set(["jazz-lora-2", "jazz-lora-3"]));

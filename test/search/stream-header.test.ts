@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import test from "ava";
-import { keptBlockBytes } from "../../src/compute/failover/moving-sum.js";
+import { keptBlockBytes } from "../../src/compute/failover/kept-block-bytes.js";
 import { targetGroupBytes } from "../../src/projection/row-groups.js";
 import { modelBytesOf } from "../../src/search/stream-header.js";
 import { startTestEmbedder, toManifest } from "../helpers/embed-client.js";

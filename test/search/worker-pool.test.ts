@@ -1,4 +1,6 @@
+import { execFile } from "node:child_process";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import test, { type ExecutionContext } from "ava";
 import { openCatalogue } from "../../src/experts/catalogue.js";
 import { type Embedder, startEmbedder } from "../../src/search/embedder.js";
@@ -139,6 +141,19 @@ for (const [title, url, message] of [
     });
   });
 }
+
+test("workers start whatever the command line says of the script, and do not keep the process from ending", async (t) => {
+  const root = await createTemporaryFolder(t);
+  const words = `
+    import { openCatalogue } from "${new URL("../../src/experts/catalogue.js", import.meta.url)}";
+    import { startEmbedder } from "${new URL("../../src/search/embedder.js", import.meta.url)}";
+    const catalogue = openCatalogue(${JSON.stringify(root)});
+    const { workerCount } = await startEmbedder({ catalogue, backend: "plain", workerCount: 2 });
+    console.log(workerCount, "idle");`;
+  const args = ["--input-type=module", "-e", words];
+  const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 60_000 });
+  t.is(stdout, "2 idle\n");
+});
 
 test("an embedder that closes ends its streams", async (t) => {
   const embedder = await startFaulty(t, faultyBackend("none", { delayMs: 50 }));

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import test from "ava";
 import { repositoryRoot } from "../../bench/repository-root.js";
-import { copyClientPackage, findImports } from "../../scripts/build-client.js";
+import { copyClientPackage, findImports, findLoaded } from "../../scripts/build-client.js";
 import { version } from "../../src/rpc/version.js";
 import { createTemporaryFolder } from "../helpers/temporary-folder.js";
 
@@ -21,6 +21,16 @@ test("imports are found, also those that are made when they are needed", (t) => 
     findImports(text).map(({ specifier, isLater }) => `${specifier}${isLater ? " later" : ""}`),
     ["./one.js", "./two.js", "three", "./four.js", "five later"],
   );
+});
+
+test("what a module loads by its place beside it is found: modules of threads, and WebAssembly", (t) => {
+  const text = [
+    'const workerModule = new URL("./embed-worker.js", import.meta.url);',
+    'const bytes = await readFile(new URL("../kernel/plain-own.wasm", import.meta.url));',
+    'const version = readFileSync(new URL("../../package.json", import.meta.url), "utf8");',
+    'const model = new URL("./model.js", index);',
+  ].join("\n");
+  t.deepEqual(findLoaded(text), ["./embed-worker.js", "../kernel/plain-own.wasm"]);
 });
 
 test("the client's package holds what its face imports, and imports no other packages than it names", async (t) => {
@@ -46,7 +56,11 @@ test("the client's package holds what its face imports, and imports no other pac
     ["LICENSE", "README.md", "package.json", ...files.map((file) => `dist/${file}`)].sort(),
   );
   const strange = files.filter(
-    (file) => /src\/(cli|text|training|compute\/backends)\//.test(file) || /server\.js$/.test(file),
+    (file) => /src\/(cli|text|training|onnx|compute\/(gpu|backends))\//.test(file) || /server\.js$/.test(file),
   );
-  t.deepEqual(strange, [], "nothing of the server");
+  const kernel = strange.filter((file) => /src\/compute\/backends\/wasm(\/|\.js$)/.test(file));
+  t.deepEqual(strange, kernel, "nothing of the server, and of the backends the one that needs no package");
+  for (const file of ["src/search/embed-worker.js", "src/compute/backends/wasm/kernel/plain-own.wasm"]) {
+    t.true(files.includes(file), file);
+  }
 });

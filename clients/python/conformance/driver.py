@@ -49,7 +49,7 @@ def connect(target, tls=None, token=None, deadline_ms=60_000):
     return probestream.connect(target, tls=None if tls is None else Tls(**tls), token=token, timeout=deadline_ms / 1000)
 
 
-def embed(client, sources, experts=(), texts=None, index=None, cancel_after_bytes=None, deadline_ms=None):
+def embed(client, sources, experts=(), texts=None, index=None, cancel_after_bytes=None, deadline_ms=None, **where):
     cancel = threading.Event()
     told = {"calls": 0, "bytes_sent": 0}
 
@@ -67,8 +67,13 @@ def embed(client, sources, experts=(), texts=None, index=None, cancel_after_byte
         progress=on_progress,
         cancel=cancel,
         timeout=None if deadline_ms is None else deadline_ms / 1000,
+        **where,
     )
     return {"results": [to_result(result) for result in results], "progress": told}
+
+
+def embed_local(client, probes, **args):
+    return embed(client, **args, local=True, probes=probes)
 
 
 def to_source(source):
@@ -265,6 +270,7 @@ def to_error(error):
 
 VERBS = {
     "embed": embed,
+    "embed_local": embed_local,
     "raw_embed": raw_embed,
     "retrieve": retrieve,
     "classify": classify,

@@ -41,6 +41,10 @@ class WireTest(unittest.TestCase):
             digests.add(digest.finish())
         self.assertEqual(len(digests), 1)
 
+    def test_reasons_found_here_have_the_code_of_the_contract(self):
+        codes = {"NON_FINITE": "INVALID_ARGUMENT", "EXPERT_AMBIGUOUS": "FAILED_PRECONDITION", "CORRUPT": "DATA_LOSS"}
+        self.assertEqual({reason: ProbestreamError(reason, "").code.name for reason in codes}, codes)
+
     def test_filters_are_joined_as_they_are_written(self):
         found = (field("meta.a") == True) & (field("meta.b") > 2) & ~field("base").exists()  # noqa: E712
         kinds = [part.WhichOneof("kind") for part in getattr(found.wire, "and").filters]

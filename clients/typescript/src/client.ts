@@ -8,6 +8,7 @@ import { openModel } from "../../../src/weights/model-file.js";
 import { Catalogue } from "./catalogue.js";
 import { type EmbedOptions, type EmbedOutcome, embedEach } from "./embed.js";
 import { isList } from "./is-list.js";
+import { LocalProbing } from "./local-probing.js";
 import { type Model, toGivenModel, toModelId } from "./models.js";
 import type { ClassifyOptions, DuplicatesOptions, RetrieveOptions, Route, RouteOptions } from "./options.js";
 import { type ModelExample, type Query, toModelExample, toRetrievalQuery } from "./queries.js";
@@ -23,13 +24,15 @@ const maxRouteBytes = 3 * 1024 * 1024;
  */
 export class Client extends Catalogue {
   readonly #port: ProbestreamClient;
+  readonly #local: LocalProbing;
 
   constructor(port: ProbestreamClient) {
     super(port);
     this.#port = port;
+    this.#local = new LocalProbing(port);
   }
 
-  /** Streams one model to the server and returns its representations. */
+  /** Streams one model to the server, or with `local` its sums alone, and returns its representations. */
   embed(model: Model, options?: EmbedOptions): Promise<EmbedResult>;
   /** Streams models, and returns what became of each, in their order. */
   embed(models: readonly Model[], options?: EmbedOptions): Promise<(EmbedResult | ProbestreamError)[]>;
@@ -49,7 +52,7 @@ export class Client extends Catalogue {
     models: Iterable<Model> | AsyncIterable<Model>,
     options?: EmbedOptions,
   ): AsyncGenerator<EmbedOutcome, void, undefined> {
-    return embedEach(this.#port, models, options);
+    return embedEach(({ local, probes }) => (local ? this.#local.open(probes) : this.#port), models, options);
   }
 
   /** Says which expert would serve a model, by as little of its layer as it takes. Commits nothing. */
@@ -146,8 +149,9 @@ export class Client extends Catalogue {
     return this.#port.serverInfo();
   }
 
-  /** Ends all calls. */
+  /** Ends all calls, and the threads that `local` started. */
   async close(): Promise<void> {
+    await this.#local.close();
     await this.#port.close();
   }
 }

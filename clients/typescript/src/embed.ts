@@ -11,6 +11,10 @@ import { EmbedResult } from "./results.js";
 export interface EmbedOptions {
   /** Experts by name or space id. Default: the weights choose, or the only one that fits serves. */
   readonly experts?: readonly string[] | undefined;
+  /** Projects here, in threads of this process, and sends sums in place of the weights: they never leave it. Default false. */
+  readonly local?: boolean | undefined;
+  /** Folder where `local` keeps probes of experts. Default `probestream/probes` in `XDG_CACHE_HOME`, else `~/.cache`. */
+  readonly probes?: string | undefined;
   /** Text vectors to compare representations with: of `readTexts`, or one per row. */
   readonly texts?: Texts | Matrix | readonly (readonly number[])[] | undefined;
   /** Puts models into the server's catalogue; true for no facts beside what their files say. Default false. */
@@ -29,6 +33,9 @@ export interface EmbedOptions {
   readonly retries?: number | undefined;
 }
 
+/** What embeds: the connection, or this process for it. */
+export type OpenPort = (options: Pick<EmbedOptions, "local" | "probes">) => EmbedPort | Promise<EmbedPort>;
+
 /** What became of one model of many. */
 export interface EmbedOutcome {
   /** Place among the models, from 0. */
@@ -40,14 +47,15 @@ export interface EmbedOutcome {
 /**
  * Embeds models, as many as there are; outcomes come as they are done, not in order.
  *
- * @throws the signal's reason, UnauthenticatedError if the server does not take the token, UnavailableError if it is gone.
+ * @throws the signal's reason, UnauthenticatedError if the server does not take the token, UnavailableError if it is gone, and
+ * what `openPort` throws.
  */
 export async function* embedEach(
-  port: EmbedPort,
+  openPort: OpenPort,
   models: Iterable<Model> | AsyncIterable<Model>,
   options: EmbedOptions = {},
 ): AsyncGenerator<EmbedOutcome, void, undefined> {
-  const { texts, index, onProgress, signal, deadlineMs, headers, ...rest } = options;
+  const { texts, index, onProgress, signal, deadlineMs, headers, local, probes, ...rest } = options;
   const controller = new AbortController();
   const signals = [controller.signal, ...(signal === undefined ? [] : [signal])];
   if (deadlineMs !== undefined) signals.push(AbortSignal.timeout(deadlineMs));
@@ -73,7 +81,7 @@ export async function* embedEach(
     }
   }
 
-  const outcomes = embedFiles(sources(), port, {
+  const outcomes = embedFiles(sources(), await openPort({ local, probes }), {
     ...rest,
     texts: toMatrix(texts),
     modelOptions: () => ({ headers }),

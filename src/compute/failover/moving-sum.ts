@@ -4,14 +4,9 @@ import { widen } from "../../linalg/widen.js";
 import { createPlainBackend } from "../backends/plain.js";
 import type { BackendUse, RowBlock, RunningSum } from "../compute-backend.js";
 import { assertBlockFits, type Extents, toSumShape } from "../product-shape.js";
+import { keptBlockBytes } from "./kept-block-bytes.js";
 import type { Member, Members, Selected } from "./members.js";
 import type { SharedProduct } from "./shared-product.js";
-
-/**
- * Bytes of blocks of a volatile sum that are kept until it is read back: a few row groups. To read 64 KiB back every
- * 4 MiB costs little, and no more than this is added again when a device is lost.
- */
-export const keptBlockBytes = 4 * 1024 * 1024;
 
 /** A sum where it is computed now. */
 interface Place extends Selected {

@@ -1,6 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { mkdir, rename, rm, writeFile } from "node:fs/promises";
-import { homedir } from "node:os";
+import { access, mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { AccessDeniedError, CorruptDataError, NotFoundError } from "../../errors/probestream-error.js";
 import type { Catalogue } from "../../experts/catalogue.js";
@@ -10,18 +9,13 @@ import { encodeProbes, readProbesFile } from "../../experts/probes-file.js";
 import type { ProbingServer } from "./probing-server.js";
 import { toProbedExpert } from "./to-probed-expert.js";
 
-/** Where probes are kept if nothing else is said: `~/.cache/probestream/probes`. */
-export function defaultProbesFolder(): string {
-  return join(homedir(), ".cache", "probestream", "probes");
-}
-
 /** Probes on this machine, each file an expert to project for. */
 export interface ProbeCache {
   /** The experts whose probes are here and were checked by this process. */
   readonly catalogue: Catalogue;
   /**
    * Sees to it that the probes of some experts are here. They are fetched once and kept under the space id, which says what
-   * they are; files are checked, and a damaged one is fetched anew.
+   * they are; files are checked, and one that is damaged or gone is fetched anew.
    *
    * @throws what {@link ProbingServer.probes} throws; AccessDeniedError `ACCESS_DENIED` if the folder cannot be written;
    * InvalidInputError as `parseProbes`.
@@ -42,14 +36,22 @@ export async function openProbeCache(server: Pick<ProbingServer, "probes">, fold
   // One after another: who waits for the same probes then finds them.
   let turn: Promise<unknown> = Promise.resolve();
 
-  const look = async (spaceId: string, signal: AbortSignal | undefined): Promise<void> => {
+  /** Whether usable probes are here. What was checked is not read again, but others may have emptied the folder. */
+  const look = async (spaceId: string, signal: AbortSignal | undefined): Promise<boolean> => {
     const file = fileOf(folder, spaceId);
     try {
+      if (known.has(spaceId)) {
+        await access(file);
+        return true;
+      }
       const probes = await readProbesFile(file, signal);
-      if (probes.spaceId === spaceId) known.set(spaceId, toProbedExpert(probes, file));
+      if (probes.spaceId !== spaceId) return false;
+      known.set(spaceId, toProbedExpert(probes, file));
+      return true;
     } catch {
       // Not there, damaged or another version's: fetched, which says what is wrong if that fails too.
       signal?.throwIfAborted();
+      return false;
     }
   };
 
@@ -58,6 +60,7 @@ export async function openProbeCache(server: Pick<ProbingServer, "probes">, fold
     const expert = toProbedExpert(probes, file);
     const temporary = `${file}.${randomUUID()}`;
     await inFolder(folder, async () => {
+      await mkdir(folder, { recursive: true });
       try {
         await writeFile(temporary, encodeProbes(probes));
         await rename(temporary, file);
@@ -69,8 +72,8 @@ export async function openProbeCache(server: Pick<ProbingServer, "probes">, fold
   };
 
   const fetchMissing = async (spaceIds: readonly string[], signal: AbortSignal | undefined): Promise<void> => {
-    for (const spaceId of spaceIds) if (!known.has(spaceId)) await look(spaceId, signal);
-    const missing = [...new Set(spaceIds)].filter((spaceId) => !known.has(spaceId));
+    const missing: string[] = [];
+    for (const spaceId of new Set(spaceIds)) if (!(await look(spaceId, signal))) missing.push(spaceId);
     if (missing.length === 0) return;
     for (const probes of await server.probes(missing, signal)) await keep(probes);
   };
@@ -107,7 +110,7 @@ async function inFolder(folder: string, work: () => Promise<unknown>): Promise<v
     await work();
   } catch (cause) {
     const code = cause instanceof Error && "code" in cause ? String(cause.code) : "unknown";
-    const message = `probes could not be written to "${folder}" (${code}); check its rights and room, or choose another folder (cacheFolder, XDG_CACHE_HOME)`;
+    const message = `probes could not be written to "${folder}" (${code}); check its rights and room, or choose another folder (the option probes or cacheFolder, or XDG_CACHE_HOME)`;
     throw new AccessDeniedError("ACCESS_DENIED", message, { path: folder, code }, { cause });
   }
 }

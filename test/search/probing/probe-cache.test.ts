@@ -1,4 +1,4 @@
-import { chmod, readdir, readFile, writeFile } from "node:fs/promises";
+import { chmod, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { loadExpertProbes } from "../../../src/experts/expert.js";
@@ -77,6 +77,21 @@ test("a file that is damaged, cut, empty or another expert's is fetched anew", a
     t.deepEqual(source.asked, [[source.probes[0]?.spaceId]]);
     t.deepEqual(await readFile(path), sound);
   }
+  t.is((await readdir(folder)).length, 2);
+});
+
+test("a file that others removed meanwhile is fetched anew, and nothing else", async (t) => {
+  const source = await createSource(t);
+  const folder = await createTemporaryFolder(t);
+  const cache = await ensure(source, folder);
+  const [first = "", second = ""] = source.probes.map(({ spaceId }) => spaceId);
+  source.asked.length = 0;
+  await rm(join(folder, `${first}.safetensors`));
+  for (let turn = 0; turn < 2; turn++) await cache.ensure([second, first]);
+  t.deepEqual(source.asked, [[first]]);
+  await rm(folder, { recursive: true });
+  for (let turn = 0; turn < 2; turn++) await cache.ensure([second, first]);
+  t.deepEqual(source.asked, [[first], [second, first]]);
   t.is((await readdir(folder)).length, 2);
 });
 
