@@ -22,6 +22,7 @@ import { createProbingClient } from "./probing-client.js";
 import { remember } from "./remember.js";
 import { createRetrievalClient } from "./retrieval-client.js";
 import { retryReads } from "./retry-reads.js";
+import { unlessAborted } from "./unless-aborted.js";
 
 /** Where and how to connect. */
 export interface ClientOptions {
@@ -133,6 +134,7 @@ export function connect({
     plan: async (requests, signal) => {
       signal?.throwIfAborted();
       const fitting = Promise.all(requests.map((request) => toFittingManifest(request, server)));
+      // What is shared with other callers cannot be cancelled.
       const fitted = await unlessAborted(fitting, signal);
       const answers: (ModelPlan | ProbestreamError)[] = [];
       for (const manifests of toPlanBatches(fitted.filter((one) => "manifest" in one))) {
@@ -164,16 +166,6 @@ export function connect({
     serverInfo: () => again(ServerService.method.getServerInfo, info.fresh),
     close: async () => channel.close(),
   };
-}
-
-/** What is shared with other callers cannot be cancelled, but need not be waited for. */
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise;
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason);
-    signal.addEventListener("abort", abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
-  });
 }
 
 function missingPlan(target: string): InternalError {

@@ -10,9 +10,10 @@ import { toModelResult } from "../convert/model-result.js";
 import { toProbesMessages } from "../convert/probes.js";
 import { fromProjectedModel } from "../convert/projection.js";
 import { maxNameLength } from "../convert/tensor.js";
-import { createIdleTimer, toEndError, unlessAborted } from "../next-message.js";
+import { createIdleTimer, toEndError } from "../next-message.js";
 import type { ReportFault } from "../to-status.js";
 import { tryTo } from "../try-to.js";
+import { unlessAborted } from "../unless-aborted.js";
 import type { EmbeddingService } from "./embedding-service.js";
 
 /**
@@ -39,7 +40,7 @@ export function createProbingHandlers(
           try {
             for (const message of toProbesMessages(probes)) {
               idle.start();
-              await unlessAborted(stop, send(message));
+              await unlessAborted(send(message), stop);
               idle.pause();
             }
           } finally {
