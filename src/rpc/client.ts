@@ -16,7 +16,6 @@ import { type ExpertInfo, type ExpertList, fromWireExpert, fromWireUnusable } fr
 import { fromPlannedModel } from "./convert/plan.js";
 import { fromRouteResponse, toRouteRequest } from "./convert/route.js";
 import { fromServerInfo, type ServerInfo } from "./convert/server-info.js";
-import { toKind } from "./from-status.js";
 import { maxPlanManifests, type PlanningServer, toFittingManifest, toPlanBatches } from "./plan-manifest.js";
 import { createProbingClient } from "./probing-client.js";
 import { remember } from "./remember.js";
@@ -139,9 +138,13 @@ export function connect({
       const answers: (ModelPlan | ProbestreamError)[] = [];
       for (const manifests of toPlanBatches(fitted.filter((one) => "manifest" in one))) {
         const { plans } = await once.unary(EmbeddingService.method.planEmbedding, { manifests }, signal);
+        if (plans.length !== manifests.length) {
+          const message = `${target} answered with ${plans.length} plans for ${manifests.length} models`;
+          throw new InternalError("INTERNAL", message);
+        }
         for (const { outcome } of plans) {
           if (outcome.case === "planned") answers.push(fromPlannedModel(outcome.value));
-          else if (outcome.case === "error") answers.push(fromModelError(outcome.value, toKind(outcome.value.code)));
+          else if (outcome.case === "error") answers.push(fromModelError(outcome.value));
           else answers.push(missingPlan(target));
         }
       }

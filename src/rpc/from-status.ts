@@ -5,7 +5,6 @@ import { fromPlainError } from "../errors/plain-error.js";
 import {
   AbortedError,
   AccessDeniedError,
-  type ErrorKind,
   type ProbestreamError,
   UnavailableError,
 } from "../errors/probestream-error.js";
@@ -13,22 +12,7 @@ import { type ErrorInfo, ErrorInfoSchema } from "../gen/google/rpc/error_details
 import { StatusSchema } from "../gen/google/rpc/status_pb.js";
 import { cleanDetails } from "./clean-details.js";
 import { toReason } from "./convert/error.js";
-
-const kinds: Partial<Record<status, ErrorKind>> = {
-  [status.INVALID_ARGUMENT]: "invalid-input",
-  [status.NOT_FOUND]: "not-found",
-  [status.FAILED_PRECONDITION]: "precondition",
-  [status.RESOURCE_EXHAUSTED]: "limit-exceeded",
-  [status.ABORTED]: "aborted",
-  [status.UNAVAILABLE]: "unavailable",
-  [status.DATA_LOSS]: "corrupt-data",
-  [status.PERMISSION_DENIED]: "access-denied",
-};
-
-/** What a caller can do about a status code. */
-export function toKind(code: number): ErrorKind {
-  return kinds[code as status] ?? "internal";
-}
+import { toKind } from "./status-codes.js";
 
 /** The error of a failed call, as the server threw it; codes of the transport itself get the nearest of our classes. */
 export function fromStatus(error: ServiceError, target: string): ProbestreamError {

@@ -10,7 +10,7 @@ import type { PlannedModel } from "../../src/gen/probestream/v1/embedding_servic
 import { ErrorReason } from "../../src/gen/probestream/v1/error_reason_pb.js";
 import { ExpertService } from "../../src/gen/probestream/v1/expert_service_pb.js";
 import { Dtype, type ModelError, type TensorInfoSchema } from "../../src/gen/probestream/v1/types_pb.js";
-import { toCode } from "../../src/rpc/to-status.js";
+import { toCode } from "../../src/rpc/status-codes.js";
 import { openModel } from "../../src/weights/model-file.js";
 import { float32Bytes } from "../../src/weights/safetensors-writer.js";
 import { randomValues } from "../helpers/random.js";
