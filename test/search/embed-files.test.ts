@@ -146,6 +146,13 @@ test("each file has one outcome, and broken ones among them stop no other", asyn
   t.deepEqual(outcomes.map(reasonOf), ["FILE_NOT_FOUND", "LIMIT_EXCEEDED", "embedded", "LAYER_NOT_FOUND", "embedded"]);
 });
 
+test("a URL that cannot even be shown fails alone", async (t) => {
+  const sound = join(folder, "models", "birds-lora-1.safetensors");
+  const outcomes = await collect(["https://user%:secret@host/m.safetensors", sound], port);
+  t.deepEqual(outcomes.map(reasonOf), ["FIELD_INVALID", "embedded"]);
+  t.is(outcomes[0]?.location, "a URL that cannot be read");
+});
+
 test("many small models share streams, and progress adds up", async (t) => {
   const paths: string[] = [];
   for await (const path of findModels([join(folder, "models")])) paths.push(path);
