@@ -1,7 +1,6 @@
 import { copyFile, mkdir, mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import test from "ava";
 import { writeExpert } from "../../bench/fixtures.js";
 import { makeExample } from "../../scripts/example.js";
@@ -21,6 +20,7 @@ import { startEmbedder } from "../../src/search/embedder.js";
 import { createLocalPort } from "../../src/search/local-port.js";
 import { findModels } from "../../src/weights/find-models.js";
 import { encodeSafetensors, float32Bytes } from "../../src/weights/safetensors-writer.js";
+import { until } from "../helpers/until.js";
 
 let folder = "";
 let port: EmbedPort;
@@ -348,13 +348,13 @@ test("once the other side is gone for one batch the run ends, and what was embed
     },
   };
   const model = join(folder, "models", "jazz-lora-1.safetensors");
+  const outcomes: FileOutcome[] = [];
   async function* locations(): AsyncGenerator<string, void, undefined> {
     yield model;
-    // A batch of its own: the first is planned before the second is full.
-    await sleep(600);
+    // A batch of its own: the first has its outcome before the second is full.
+    await until(() => outcomes.length > 0, "the first model is embedded");
     for (let copy = 0; copy < 300; copy++) yield model;
   }
-  const outcomes: FileOutcome[] = [];
   const run = async (): Promise<void> => {
     for await (const outcome of embedFiles(locations(), dying, { retries: 2 })) outcomes.push(outcome);
   };
