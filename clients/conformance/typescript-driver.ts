@@ -8,9 +8,8 @@ import { ManifestSchema } from "../../src/gen/probestream/v1/types_pb.js";
 import type { Dtype } from "../../src/linalg/dtype.js";
 import { fromModelEmbedding } from "../../src/rpc/convert/embedding.js";
 import { fromModelError } from "../../src/rpc/convert/error.js";
-import { toKind } from "../../src/rpc/from-status.js";
 import { encodeMessage } from "../../src/rpc/service-definition.js";
-import { toCode } from "../../src/rpc/to-status.js";
+import { toCode } from "../../src/rpc/status-codes.js";
 import { readTensors } from "../../src/weights/safetensors-file.js";
 import { openRawClient, type UploadAnswer } from "../../test/helpers/rpc-client.js";
 import {
@@ -157,7 +156,7 @@ async function embedRaw(target: string, { manifest = {}, messages = [] }: Args):
   try {
     const wanted = fromJson(ManifestSchema, manifest as JsonValue);
     const [plan] = await client.plan(wanted);
-    if (plan?.outcome.case === "error") throw fromModelError(plan.outcome.value, toKind(plan.outcome.value.code));
+    if (plan?.outcome.case === "error") throw fromModelError(plan.outcome.value);
     if (plan?.outcome.case !== "planned") throw new Error("an empty plan");
     const planned = plan.outcome.value;
     const answer = await client.upload(messages.map((message) => toMessage(message, planned, wanted.modelId)));
@@ -195,7 +194,7 @@ function toRawResults({ response, failure }: UploadAnswer): Json {
     results: response.results.map(({ modelId, outcome }) => {
       if (outcome.case === "embedding") return toResult(new EmbedResult(modelId, fromModelEmbedding(outcome.value)));
       if (outcome.case !== "error") throw new Error("an empty result");
-      return { model_id: modelId, error: toError(fromModelError(outcome.value, toKind(outcome.value.code))) };
+      return { model_id: modelId, error: toError(fromModelError(outcome.value)) };
     }),
   };
 }

@@ -30,9 +30,7 @@ export function toReportLines(report: EmbedReport, { isQuiet, isDebug }: ReportD
   return [
     ...(isQuiet ? [] : [toSummary(report)]),
     ...toFailedLines(failures, isDebug),
-    ...(unreadable.length > 0
-      ? [`${toCount(unreadable.length, "path")} could not be read:`, ...toFailureLines(unreadable, isDebug)]
-      : []),
+    ...toUnreadableLines(unreadable, isDebug),
   ];
 }
 
@@ -40,6 +38,12 @@ export function toReportLines(report: EmbedReport, { isQuiet, isDebug }: ReportD
 export function toFailedLines(failures: readonly Failure[], isDebug: boolean): string[] {
   if (failures.length === 0) return [];
   return [`${toCount(failures.length, "model")} failed:`, ...toFailureLines(failures, isDebug)];
+}
+
+/** Lines that name the paths that could not be read; none where all could. */
+export function toUnreadableLines(unreadable: readonly Failure[], isDebug: boolean): string[] {
+  if (unreadable.length === 0) return [];
+  return [`${toCount(unreadable.length, "path")} could not be read:`, ...toFailureLines(unreadable, isDebug)];
 }
 
 function toSummary({ total, embedded, bytes, seconds }: EmbedReport): string {

@@ -6,6 +6,7 @@ import { toCsvHead, toCsvLine } from "./export-csv.js";
 import { toEndLine, toHeadLine, toRecordLine } from "./export-lines.js";
 import { openPartFile, type PartFile } from "./part-file.js";
 import type { Terminal } from "./terminal.js";
+import { assertFilePlace } from "./written-file.js";
 
 /** Forms of an export. */
 export const exportFormats = ["jsonl", "csv", "safetensors"] as const;
@@ -44,7 +45,7 @@ export async function openExportSink(target: ExportTarget, terminal: Terminal): 
   const lines = await openLines(path, terminal);
   if (format === "csv") {
     const { fields } = space;
-    await lines.write([toCsvHead(fields)]);
+    await orDiscard(lines, () => lines.write([toCsvHead(fields)]));
     return {
       add: (records) => lines.write(records.map((record) => toCsvLine(record, fields))),
       finish: lines.commit,
@@ -53,7 +54,7 @@ export async function openExportSink(target: ExportTarget, terminal: Terminal): 
   }
   const { spaceId, expertName, width } = space;
   let count = 0;
-  await lines.write([toHeadLine({ spaceId, expertName, width })]);
+  await orDiscard(lines, () => lines.write([toHeadLine({ spaceId, expertName, width })]));
   return {
     add: async (records) => {
       count += records.length;
@@ -65,6 +66,21 @@ export async function openExportSink(target: ExportTarget, terminal: Terminal): 
     },
     discard: lines.discard,
   };
+}
+
+async function beginFile(path: string): Promise<PartFile> {
+  await assertFilePlace("--out", path);
+  return openPartFile("--out", path);
+}
+
+/** Begins what is written; nothing is left of it where that fails. */
+async function orDiscard<T>(written: Pick<ExportSink, "discard">, begin: () => Promise<T>): Promise<T> {
+  try {
+    return await begin();
+  } catch (error) {
+    await written.discard();
+    throw error;
+  }
 }
 
 /** Lines on their way to a file or to standard output. */
@@ -84,7 +100,7 @@ async function openLines(path: string | undefined, terminal: Terminal): Promise<
       discard: async () => {},
     };
   }
-  const file = await openPartFile("--out", path);
+  const file = await beginFile(path);
   return { ...file, write: (lines) => file.append(lines.map((line) => `${line}\n`).join("")) };
 }
 
@@ -109,13 +125,12 @@ async function openTensorSink({ spaceId, expertName, width }: CatalogueSpace, pa
   };
   // Before the first row: a name that is too long must not end a long export.
   headerOf(Number.MAX_SAFE_INTEGER);
-  const tensors = await openPartFile("--out", path);
-  const records: PartFile = await openPartFile("--out", recordsPath).catch(async (error: unknown) => {
-    await tensors.discard();
-    throw error;
+  const tensors = await beginFile(path);
+  const records = await orDiscard(tensors, async () => {
+    await tensors.append(new Uint8Array(headerBytes));
+    return beginFile(recordsPath);
   });
   let count = 0;
-  await tensors.append(new Uint8Array(headerBytes));
   return {
     add: async (batch) => {
       count += batch.length;

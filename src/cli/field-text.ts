@@ -1,4 +1,5 @@
 import type { ModelRecord } from "../retrieval/retrieval-port.js";
+import { recordFields } from "../vectors/filter.js";
 
 const ownFields: Readonly<Record<string, (record: ModelRecord) => string>> = {
   id: ({ id }) => id,
@@ -21,3 +22,8 @@ export function toFieldText(record: ModelRecord, field: string): string {
 
 /** Fields that every record has, as filters name them. */
 export const ownFieldNames: readonly string[] = Object.keys(ownFields);
+
+/** Whether filters may name a field so: one that every record has, or one of metadata or of what a file claims. */
+export function isFieldName(name: string): boolean {
+  return Object.hasOwn(recordFields, name) || /^(?:meta|claim)\../s.test(name);
+}

@@ -1,10 +1,10 @@
-import { access } from "node:fs/promises";
 import { ProbestreamError } from "../errors/probestream-error.js";
 import type { Example } from "../retrieval/retrieval-port.js";
 import { embedFiles } from "../search/embed-files.js";
 import { isHttpUrl } from "../weights/http-url.js";
 import type { ModelOptions } from "../weights/model-file.js";
-import { toDisplayLocation } from "./display-location.js";
+import { toDisplayLocation } from "../weights/to-display-location.js";
+import { exists } from "./exists.js";
 import { CommandError, exitCodes, toExitCode, usageError } from "./exit-codes.js";
 import { findKnownIds, modelNotFound } from "./find-models.js";
 import type { OpenedCatalogue } from "./open-retrieval.js";
@@ -97,11 +97,4 @@ async function embed(
   signal.throwIfAborted();
   if (found.size < words.length) throw new CommandError("not all examples were embedded", exitCodes.unusable);
   return found;
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

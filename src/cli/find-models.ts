@@ -1,6 +1,8 @@
-import type { RetrievalPort } from "../retrieval/retrieval-port.js";
+import type { CatalogueSpace, RetrievalPort } from "../retrieval/retrieval-port.js";
+import type { Filter } from "../vectors/filter.js";
 import { suggestNames } from "../weights/nearest-names.js";
 import { CommandError, exitCodes } from "./exit-codes.js";
+import { toFilterIn } from "./find-space.js";
 
 /** Ids of one call. */
 const idsAtOnce = 1000;
@@ -24,7 +26,8 @@ export async function findKnownIds(port: RetrievalPort, ids: readonly string[]):
  */
 export async function modelNotFound(port: RetrievalPort, word: string, isFileAllowed: boolean): Promise<CommandError> {
   const ids: string[] = [];
-  for await (const id of listModelIds(port)) {
+  const { spaces } = await port.listSpaces();
+  for await (const id of listModelIds(port, { spaces })) {
     ids.push(id);
     if (ids.length >= mostCompared) break;
   }
@@ -33,15 +36,35 @@ export async function modelNotFound(port: RetrievalPort, word: string, isFileAll
   return new CommandError(`no model ${JSON.stringify(word)} ${where}${advice}`, exitCodes.unusable);
 }
 
-/** Ids of all models, space by space; of one that is in several spaces several times. */
-export async function* listModelIds(port: RetrievalPort): AsyncGenerator<string, void, undefined> {
-  const { spaces } = await port.listSpaces();
-  for (const { spaceId } of spaces) {
+/** Which models are listed. */
+export interface IdSelection {
+  readonly spaces: readonly CatalogueSpace[];
+  /** A field that models of one of the spaces have may be named for all. Default: all models. */
+  readonly filter?: Filter | undefined;
+  /** Stops between two pages; the list then throws its reason. */
+  readonly signal?: AbortSignal;
+}
+
+/** Ids of models, space by space; of one that is in several spaces several times. */
+async function* listModelIds(
+  port: RetrievalPort,
+  { spaces, filter, signal }: IdSelection,
+): AsyncGenerator<string, void, undefined> {
+  for (const space of spaces) {
+    const own = toFilterIn(space, spaces, filter);
     let pageToken = "";
     do {
-      const page = await port.listModels({ space: spaceId, pageSize: 1000, pageToken });
+      signal?.throwIfAborted();
+      const page = await port.listModels({ space: space.spaceId, filter: own, pageSize: 1000, pageToken });
       for (const { id } of page.records) yield id;
       pageToken = page.nextPageToken;
     } while (pageToken !== "");
   }
+}
+
+/** The same, each id once. */
+export async function findAllIds(port: RetrievalPort, selection: IdSelection): Promise<readonly string[]> {
+  const ids = new Set<string>();
+  for await (const id of listModelIds(port, selection)) ids.add(id);
+  return [...ids];
 }

@@ -3,7 +3,7 @@ import { InvalidInputError } from "../errors/probestream-error.js";
 import type { Json, NewJob } from "../retrieval/job-queue.js";
 import type { Scalar } from "../vectors/filter.js";
 import { isHttpUrl } from "../weights/http-url.js";
-import { toDisplayLocation } from "./display-location.js";
+import { toDisplayLocation } from "../weights/to-display-location.js";
 import type { IndexTarget } from "./index-targets.js";
 import { type FactSources, toUserFacts, type UserFacts } from "./model-facts.js";
 

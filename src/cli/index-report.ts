@@ -1,5 +1,5 @@
-import { toCount, toFailedLines } from "./embed-report.js";
-import { type Failure, toFailureLines } from "./failures.js";
+import { toCount, toFailedLines, toUnreadableLines } from "./embed-report.js";
+import type { Failure } from "./failures.js";
 import { formatRate } from "./progress.js";
 import { formatBytes } from "./size.js";
 import { toPlain } from "./table.js";
@@ -39,9 +39,7 @@ export function toIndexLines(
   return [
     ...(isQuiet ? [] : toSummary(tally, seconds)),
     ...toFailedLines(tally.failures, isDebug),
-    ...(unreadable.length === 0
-      ? []
-      : [`${toCount(unreadable.length, "path")} could not be read:`, ...toFailureLines(unreadable, isDebug)]),
+    ...toUnreadableLines(unreadable, isDebug),
   ];
 }
 

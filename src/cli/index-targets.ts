@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { basename, dirname, relative, resolve, sep } from "node:path";
 import { text as readText } from "node:stream/consumers";
 import { isHttpUrl } from "../weights/http-url.js";
-import { toDisplayLocation } from "./display-location.js";
+import { toDisplayLocation } from "../weights/to-display-location.js";
 import { usageError } from "./exit-codes.js";
 import type { Failure } from "./failures.js";
 import { findLocations } from "./find-locations.js";

@@ -1,6 +1,7 @@
-import { type Expert, manifestName } from "../experts/expert.js";
+import type { Expert } from "../experts/expert.js";
 import { readScoreCalibration } from "../experts/score-calibration-file.js";
 import { scanDataset } from "../training/datasets/scan-dataset.js";
+import { assertNamesLabels } from "./assert-names-labels.js";
 import type { KnownModels } from "./calibrate-scores.js";
 import type { CommandContext } from "./command-context.js";
 import { usageError } from "./exit-codes.js";
@@ -39,11 +40,7 @@ export async function readKnownModels(
   if (expert.objective === "classification" && hasTexts) {
     throw usageError("a classification expert has no texts: leave out --text-encoder and --texts");
   }
-  if (expert.objective === "classification" && expert.labels.length === 0) {
-    throw usageError(
-      `${expert.folder} names no labels: add "labels" to its ${manifestName}, in the order of its answers`,
-    );
-  }
+  assertNamesLabels(expert, expert.folder);
   const source = await readLabelSource(options, signal);
   const models = new Map<string, { readonly labels: readonly string[]; readonly isTrained: boolean }>();
   for (const path of paths) {

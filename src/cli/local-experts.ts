@@ -1,7 +1,7 @@
-import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { type Catalogue, openCatalogue } from "../experts/catalogue.js";
 import { describeExpert, manifestName } from "../experts/expert.js";
+import { exists } from "./exists.js";
 import { CommandError, exitCodes } from "./exit-codes.js";
 import { joinCatalogues } from "./join-catalogues.js";
 
@@ -26,7 +26,7 @@ export async function openLocalExperts(folder: string | undefined, words: readon
   const wanted: string[] = [];
   let needsFolder = words.length === 0 || folder !== undefined;
   for (const word of words) {
-    if (await isExpertFolder(word)) {
+    if (await exists(join(word, manifestName))) {
       wanted.push((await describeExpert(word)).spaceId);
       catalogues.push(openCatalogue(word));
     } else {
@@ -49,11 +49,4 @@ async function openUsable(folder: string): Promise<Catalogue> {
   const why = first?.error instanceof Error ? `: ${first.error.message}` : "";
   const message = `${folder} holds no usable expert${why}; give a folder of expert folders with --experts, or one with --expert`;
   throw new CommandError(message, exitCodes.unusable);
-}
-
-async function isExpertFolder(word: string): Promise<boolean> {
-  return access(join(word, manifestName)).then(
-    () => true,
-    () => false,
-  );
 }

@@ -1,4 +1,3 @@
-import { access } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Catalogue, expertNotFound } from "../experts/catalogue.js";
 import { createIndexer } from "../retrieval/create-indexer.js";
@@ -8,6 +7,7 @@ import { type Embedder, startEmbedder } from "../search/embedder.js";
 import { createLocalPort } from "../search/local-port.js";
 import type { TextEncoder } from "../text/text-encoder.js";
 import type { CommandContext } from "./command-context.js";
+import { exists } from "./exists.js";
 import { defaultExpertsFolder, openLocalExperts } from "./local-experts.js";
 import type { OpenedCatalogue } from "./open-retrieval.js";
 import { openOwnStore } from "./open-store.js";
@@ -48,8 +48,12 @@ export async function openLocalCatalogue(
     catalogue: createRetrieval({ store, catalogue, encoders }),
     embedder: (words) => {
       const key = JSON.stringify(words);
-      const one = started.get(key) ?? startOne(words);
+      const known = started.get(key);
+      if (known !== undefined) return known;
+      const one = startOne(words);
       started.set(key, one);
+      // An expert that was not there may be there for the next job.
+      one.catch(() => started.delete(key));
       return one;
     },
     close: async () => {
@@ -88,11 +92,4 @@ async function toEncoders({
 
 async function dispose(encoders: readonly TextEncoder[]): Promise<void> {
   await Promise.all(encoders.map((encoder) => encoder.dispose()));
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

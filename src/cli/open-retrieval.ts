@@ -35,16 +35,25 @@ export async function openCatalogueOf(
   if (options.local === true) return openLocalCatalogue(options, needsTexts, context);
   const { environment } = context;
   const client = await connectToServer(options, environment);
-  let port: EmbedPort = client;
+  let port: Promise<EmbedPort> | undefined;
+  // Names that the server had: workers ask for each job.
+  const known = new Set<string>();
   return {
     catalogue: client,
     embedder: async (experts) => {
-      await assertHasExperts(client, options.server ?? environment.server, experts);
-      if (isPrivate && port === client) port = await openPrivatePort(client, environment);
-      return { port, experts };
+      const unknown = experts.filter((word) => !known.has(word));
+      await assertHasExperts(client, options.server ?? environment.server, unknown);
+      for (const word of unknown) known.add(word);
+      if (!isPrivate) return { port: client, experts };
+      port ??= openPrivatePort(client, environment);
+      port.catch(() => {
+        port = undefined;
+      });
+      return { port: await port, experts };
     },
     close: async () => {
-      if (port !== client) await port.close();
+      const opened = await port?.catch(() => undefined);
+      await opened?.close();
       await client.close();
     },
   };

@@ -1,11 +1,11 @@
-import { access, constants, rename, rm, stat, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { ProbestreamError } from "../errors/probestream-error.js";
 import type { FileOutcome } from "../search/embed-files.js";
 import type { PortEmbedding } from "../search/embed-port.js";
 import { encodeSafetensors, float32Bytes, type TensorData } from "../weights/safetensors-writer.js";
 import { toCount } from "./embed-report.js";
-import { CommandError, exitCodes, usageError } from "./exit-codes.js";
+import { openPartFile } from "./part-file.js";
+import { assertFilePlace } from "./written-file.js";
 
 /** Collects results for `--out`. */
 export interface OutFile {
@@ -38,13 +38,7 @@ interface Row {
  * Memory: the representations and scores.
  */
 export async function openOutFile(path: string, textLabels: readonly string[]): Promise<OutFile> {
-  await access(dirname(path), constants.W_OK).catch(() => {
-    throw usageError(`--out: ${dirname(path)} is no folder that can be written to`);
-  });
-  const there = await stat(path).catch(() => undefined);
-  if (there?.isDirectory()) {
-    throw usageError(`--out: ${path} is a folder; name a file, such as ${join(path, "representations.safetensors")}`);
-  }
+  await assertFilePlace("--out", path, join(path, "representations.safetensors"));
   const spaces = new Map<string, Row[]>();
   let embedded = 0;
   return {
@@ -113,13 +107,11 @@ function toTensor(
 }
 
 async function replaceFile(path: string, bytes: Uint8Array): Promise<void> {
-  const temporary = `${path}.${process.pid}.part`;
+  const file = await openPartFile("--out", path);
   try {
-    await writeFile(temporary, bytes);
-    await rename(temporary, path);
-  } catch (cause) {
-    await rm(temporary, { force: true });
-    const message = cause instanceof Error ? cause.message : String(cause);
-    throw new CommandError(`--out: ${path} could not be written: ${message}`, exitCodes.unusable, { cause });
+    await file.append(bytes);
+    await file.commit();
+  } finally {
+    await file.discard();
   }
 }

@@ -1,6 +1,7 @@
 import { maxFilterConditions, maxFilterDepth } from "../vectors/assert-filter.js";
 import { type Comparison, type Filter, recordFields, type Scalar } from "../vectors/filter.js";
 import { suggestNames } from "../weights/nearest-names.js";
+import { isFieldName } from "./field-text.js";
 import { filterError, type Token, toFilterTokens } from "./filter-tokens.js";
 import { parseScalar } from "./parse-scalar.js";
 
@@ -131,7 +132,7 @@ class Parser {
   #field(): string {
     const token = this.#peek();
     if (token.kind !== "word") throw this.#error(token, "a field was expected, such as tree or meta.license");
-    if (!Object.hasOwn(recordFields, token.value) && !/^(?:meta|claim)\../s.test(token.value)) {
+    if (!isFieldName(token.value)) {
       const near = suggestNames(token.value, Object.keys(recordFields));
       throw this.#error(
         token,

@@ -1,6 +1,5 @@
-import { access, constants, type FileHandle, open, rename, rm, stat } from "node:fs/promises";
-import { dirname } from "node:path";
-import { CommandError, exitCodes, usageError } from "./exit-codes.js";
+import { type FileHandle, open, rename, rm } from "node:fs/promises";
+import { notWritten } from "./written-file.js";
 
 /** A file that is written piece by piece, and takes its place when it is whole. */
 export interface PartFile {
@@ -15,22 +14,16 @@ export interface PartFile {
 }
 
 /**
- * Begins a file.
+ * Begins a file; whether there can be one of its name is known before, see `assertFilePlace`.
  *
  * @param option that names it, for messages.
- * @throws CommandError if there cannot be one of that name, or, of each of its functions, if it cannot be written.
+ * @throws CommandError if it cannot be written; so does each of its functions.
  */
 export async function openPartFile(option: string, path: string): Promise<PartFile> {
-  await access(dirname(path), constants.W_OK).catch(() => {
-    throw usageError(`${option}: ${dirname(path)} is no folder that can be written to`);
-  });
-  const there = await stat(path).catch(() => undefined);
-  if (there?.isDirectory()) throw usageError(`${option}: ${path} is a folder; name a file`);
   const temporary = `${path}.${process.pid}.part`;
   const orTell = async <T>(work: Promise<T>): Promise<T> =>
     work.catch((cause: unknown) => {
-      const message = cause instanceof Error ? cause.message : String(cause);
-      throw new CommandError(`${option}: ${path} could not be written: ${message}`, exitCodes.unusable, { cause });
+      throw notWritten(option, path, cause);
     });
   const handle: FileHandle = await orTell(open(temporary, "w"));
   let isDone = false;

@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError } from "commander";
 import type { RetrievalQuery } from "../retrieval/retrieval-port.js";
 import { type Filter, recordFields } from "../vectors/filter.js";
+import { isFieldName } from "./field-text.js";
 import { collectWord, parseCount, parseNumber } from "./option-values.js";
 import { parseFilter } from "./parse-filter.js";
 
@@ -57,7 +58,7 @@ function collectField(field: string, fields?: readonly string[]): string[] {
 }
 
 function assertField(field: string): void {
-  if (Object.hasOwn(recordFields, field) || /^(?:meta|claim)\../s.test(field)) return;
+  if (isFieldName(field)) return;
   throw new InvalidArgumentError(
     `What was said of a model is meta.${field}, what its file says claim.${field}; besides there are ${Object.keys(recordFields).join(", ")}.`,
   );

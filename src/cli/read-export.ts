@@ -1,6 +1,6 @@
 import { createReadStream } from "node:fs";
 import type { Readable } from "node:stream";
-import { InvalidInputError } from "../errors/probestream-error.js";
+import { InvalidInputError, ProbestreamError } from "../errors/probestream-error.js";
 import type { VectorRecord } from "../vectors/vector-record.js";
 import { toFileError } from "../weights/to-file-error.js";
 import { type ExportHead, type ExportLine, parseExportLine } from "./export-lines.js";
@@ -20,6 +20,9 @@ export interface ExportReader {
 
 /** Records in a batch, and characters of their lines after which it ends: servers take messages of 4 MiB. */
 const [maxRecords, maxCharacters] = [1000, 2 * 1024 ** 2];
+
+/** Characters of a line at most: a record of 65,536 numbers and 128 KiB of text has 0.5 million. */
+const maxLineCharacters = 16 * 1024 ** 2;
 
 /**
  * Opens an export of JSON lines as `export` writes it. Memory: a batch.
@@ -55,18 +58,38 @@ interface Line {
 }
 
 async function* readLines(source: Readable, path: string): AsyncGenerator<Line, void, undefined> {
-  let rest = "";
+  // Pieces of a line that is not whole: joined once, not with each piece anew.
+  let parts: string[] = [];
+  let characters = 0;
   let number = 0;
+  const take = (end: string): Line => {
+    const text = parts.join("") + end;
+    parts = [];
+    characters = 0;
+    return { number: ++number, text };
+  };
   try {
     for await (const piece of source.setEncoding("utf8") as AsyncIterable<string>) {
-      const lines = `${rest}${piece}`.split("\n");
-      rest = lines.pop() ?? "";
-      for (const text of lines) yield { number: ++number, text };
+      const [first = "", ...others] = piece.split("\n");
+      const last = others.pop();
+      if (last !== undefined) {
+        yield take(first);
+        for (const text of others) yield { number: ++number, text };
+      }
+      const part = last ?? first;
+      parts.push(part);
+      characters += part.length;
+      if (characters > maxLineCharacters) throw tooLong(number + 1);
     }
   } catch (error) {
-    throw toFileError(error, path);
+    throw error instanceof ProbestreamError ? error : toFileError(error, path);
   }
-  if (rest !== "") yield { number: ++number, text: rest };
+  if (characters > 0) yield take("");
+}
+
+function tooLong(number: number): InvalidInputError {
+  const message = `line ${number} has more than ${maxLineCharacters} characters; \`probestream export\` writes none so long`;
+  return new InvalidInputError("HEADER_MALFORMED", message, { line: number, max: maxLineCharacters });
 }
 
 async function* toBatches(

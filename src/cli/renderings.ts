@@ -1,8 +1,8 @@
-import { access, constants, writeFile } from "node:fs/promises";
-import { dirname } from "node:path";
+import { writeFile } from "node:fs/promises";
 import { Option } from "commander";
-import { CommandError, exitCodes, usageError } from "./exit-codes.js";
+import { usageError } from "./exit-codes.js";
 import type { Terminal } from "./terminal.js";
+import { assertWritable, notWritten } from "./written-file.js";
 
 /** A file that is asked for. */
 export interface Rendering<T> {
@@ -42,10 +42,7 @@ export async function toRenderings<T>(
     throw usageError("only one of --json, --dot and --svg can go to standard output; name a file for the others");
   }
   for (const { option, file } of renderings) {
-    if (file === "-") continue;
-    await access(dirname(file), constants.W_OK).catch(() => {
-      throw usageError(`${option}: ${dirname(file)} is no folder that can be written to`);
-    });
+    if (file !== "-") await assertWritable(option, file);
   }
   return renderings;
 }
@@ -61,7 +58,6 @@ export async function writeRendering<T>(
   try {
     await writeFile(file, text);
   } catch (cause) {
-    const message = cause instanceof Error ? cause.message : String(cause);
-    throw new CommandError(`${option}: ${file} could not be written: ${message}`, exitCodes.unusable, { cause });
+    throw notWritten(option, file, cause);
   }
 }

@@ -1,8 +1,8 @@
 import { ProbestreamError } from "../errors/probestream-error.js";
 import { embedFiles, type FileOutcome } from "../search/embed-files.js";
 import type { EmbedProgress } from "../search/embed-files-progress.js";
+import { toDisplayLocation } from "../weights/to-display-location.js";
 import type { CommandContext } from "./command-context.js";
-import { toDisplayLocation } from "./display-location.js";
 import type { IndexOptions } from "./index-options.js";
 import type { IndexTally } from "./index-report.js";
 import type { IndexTarget } from "./index-targets.js";

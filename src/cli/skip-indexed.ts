@@ -1,6 +1,7 @@
 import { ProbestreamError } from "../errors/probestream-error.js";
 import type { FullRecord, RetrievalPort } from "../retrieval/retrieval-port.js";
 import type { EmbedPort, ModelPlan } from "../search/embed-port.js";
+import { toModelId } from "../search/plan-request.js";
 import { isHttpUrl } from "../weights/http-url.js";
 import { mapConcurrently } from "../weights/map-concurrently.js";
 import { type ModelFile, type ModelOptions, openModel } from "../weights/model-file.js";
@@ -97,12 +98,14 @@ async function look(
   ids: ReadonlySet<string>,
   { port, experts, modelOptions, signal }: SkipOptions,
 ): Promise<readonly Looked[]> {
-  const models = await mapConcurrently(batch, headersAtOnce, async ({ location, id }) => {
-    if (isHttpUrl(location) && !ids.has(id)) return undefined;
-    return unlessWrong(openModel(location, { ...modelOptions(location), signal }), signal);
-  });
+  const opened: ModelFile[] = [];
   try {
-    const opened = models.filter((model) => model !== undefined);
+    const models = await mapConcurrently(batch, headersAtOnce, async ({ location, id }) => {
+      if (isHttpUrl(location) && !ids.has(id)) return undefined;
+      const model = await unlessWrong(openModel(location, { ...modelOptions(location), signal }), signal);
+      if (model !== undefined) opened.push(model);
+      return model;
+    });
     const plans = await toPlans(opened, port, experts, signal);
     return await mapConcurrently([...batch.entries()], layersAtOnce, async ([index, target]): Promise<Looked> => {
       const model = models[index];
@@ -113,7 +116,7 @@ async function look(
       return digest === undefined ? { target } : { target, plan, digest };
     });
   } finally {
-    await Promise.all(models.map((model) => model?.close().catch(() => {})));
+    await Promise.all(opened.map((model) => model.close().catch(() => {})));
   }
 }
 
@@ -125,7 +128,7 @@ async function toPlans(
 ): Promise<ReadonlyMap<ModelFile, ModelPlan>> {
   if (models.length === 0) return new Map();
   const requests = models.map(({ location, tensors }) => ({
-    ...{ modelId: [...location].slice(-200).join(""), uploadId: "", tensors, metadata: new Map(), experts },
+    ...{ modelId: toModelId(location), uploadId: "", tensors, metadata: new Map(), experts },
   }));
   const answers = await port.plan(requests, signal);
   const plans = new Map<ModelFile, ModelPlan>();

@@ -44,12 +44,16 @@ export async function createProbexProjector(
   const vT = transpose(v);
   if (layer.kind === "lora") {
     const up = await backend.load({ left: vT }, again && (async () => ({ left: transpose((await again()).v) })));
-    const down = await backend.load({ right: u }, again && (async () => ({ right: (await again()).u })));
+    const down = await backend
+      .load({ right: u }, again && (async () => ({ right: (await again()).u })))
+      .catch(async (error: unknown) => {
+        await up.dispose();
+        throw error;
+      });
     return {
       open: (matrices) => createLoraAccumulator(backend, up, down, matrices),
       dispose: async () => {
-        await up.dispose();
-        await down.dispose();
+        await up.dispose().finally(() => down.dispose());
       },
     };
   }

@@ -9,6 +9,7 @@ import {
 import type { Client, ClientWritableStream, Metadata, ServiceError } from "@grpc/grpc-js";
 import { AbortedError } from "../errors/probestream-error.js";
 import { fromStatus } from "./from-status.js";
+import { nextUnless } from "./next-message.js";
 import { retryReads } from "./retry-reads.js";
 import { toMethodDefinition } from "./service-definition.js";
 
@@ -117,13 +118,7 @@ export function createClientChannel(
       signal?.throwIfAborted();
       const { path, requestSerialize, responseDeserialize } = toMethodDefinition(method);
       let call: ClientWritableStream<MessageShape<typeof method.input>> | undefined;
-      let isAnswered = false;
-      let answered = (): void => {};
-      const whenAnswered = new Promise<void>((resolve) => {
-        answered = resolve;
-      });
-      // Called when a waiting write may go on: the stream drained, or the answer is there.
-      let wake = (): void => {};
+      const answered = new AbortController();
       const cancel = (): void => call?.cancel();
       const still = createStillTimer(deadlineMs, cancel);
       const answer = new Promise<MessageShape<typeof method.output>>((resolve, reject) => {
@@ -134,9 +129,7 @@ export function createClientChannel(
           responseDeserialize,
           metadata,
           (error, response) => {
-            isAnswered = true;
-            answered();
-            wake();
+            answered.abort();
             if (error !== null) reject(still.error(target) ?? fromStatus(error, target));
             else if (response !== undefined) resolve(response);
           },
@@ -144,6 +137,9 @@ export function createClientChannel(
       });
       // It is waited for at the end; a failure before that shows at the next write.
       answer.catch(() => {});
+      // Called when a waiting write may go on: the stream drained, or the answer is there.
+      let wake = (): void => {};
+      answered.signal.addEventListener("abort", () => wake(), { once: true });
       // Writes after an early answer fail on the stream; the answer itself tells what there is to tell.
       call?.on("error", () => {});
       call?.on("drain", () => wake());
@@ -153,18 +149,18 @@ export function createClientChannel(
         for (;;) {
           // How long the source takes is its own affair; but it must not keep an answer waiting.
           still.stop();
-          const next = await Promise.race([source.next(), whenAnswered]);
-          if (isAnswered || next === undefined || next.done === true) break;
+          const next = await nextUnless(answered.signal, source);
+          if (answered.signal.aborted || next === undefined || next.done === true) break;
           signal?.throwIfAborted();
           if (call?.write(create(method.input, next.value)) === true) continue;
           still.start();
-          if (!isAnswered) {
+          if (!answered.signal.aborted) {
             await new Promise<void>((resolve) => {
               wake = resolve;
             });
           }
         }
-        if (!isAnswered) {
+        if (!answered.signal.aborted) {
           call?.end();
           still.start();
         }
@@ -176,8 +172,8 @@ export function createClientChannel(
       } finally {
         still.stop();
         signal?.removeEventListener("abort", cancel);
-        // Not waited for: a source that stands still would never end.
-        if (isAnswered) source.return?.()?.then(undefined, () => {});
+        // What it holds open is let go, however this ends. Not waited for: a source that stands still would never end.
+        source.return?.()?.then(undefined, () => {});
       }
     },
   };

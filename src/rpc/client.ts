@@ -16,13 +16,13 @@ import { type ExpertInfo, type ExpertList, fromWireExpert, fromWireUnusable } fr
 import { fromPlannedModel } from "./convert/plan.js";
 import { fromRouteResponse, toRouteRequest } from "./convert/route.js";
 import { fromServerInfo, type ServerInfo } from "./convert/server-info.js";
-import { toKind } from "./from-status.js";
 import { isLoopbackTarget } from "./loopback.js";
 import { maxPlanManifests, type PlanningServer, toFittingManifest, toPlanBatches } from "./plan-manifest.js";
 import { createProbingClient } from "./probing-client.js";
 import { remember } from "./remember.js";
 import { createRetrievalClient } from "./retrieval-client.js";
 import { retryReads } from "./retry-reads.js";
+import { unlessAborted } from "./unless-aborted.js";
 
 /** Where and how to connect. */
 export interface ClientOptions {
@@ -136,13 +136,18 @@ export function connect({
     plan: async (requests, signal) => {
       signal?.throwIfAborted();
       const fitting = Promise.all(requests.map((request) => toFittingManifest(request, server)));
+      // What is shared with other callers cannot be cancelled.
       const fitted = await unlessAborted(fitting, signal);
       const answers: (ModelPlan | ProbestreamError)[] = [];
       for (const manifests of toPlanBatches(fitted.filter((one) => "manifest" in one))) {
         const { plans } = await once.unary(EmbeddingService.method.planEmbedding, { manifests }, signal);
+        if (plans.length !== manifests.length) {
+          const message = `${target} answered with ${plans.length} plans for ${manifests.length} models`;
+          throw new InternalError("INTERNAL", message);
+        }
         for (const { outcome } of plans) {
           if (outcome.case === "planned") answers.push(fromPlannedModel(outcome.value));
-          else if (outcome.case === "error") answers.push(fromModelError(outcome.value, toKind(outcome.value.code)));
+          else if (outcome.case === "error") answers.push(fromModelError(outcome.value));
           else answers.push(missingPlan(target));
         }
       }
@@ -167,16 +172,6 @@ export function connect({
     serverInfo: () => again(ServerService.method.getServerInfo, info.fresh),
     close: async () => channel.close(),
   };
-}
-
-/** What is shared with other callers cannot be cancelled, but need not be waited for. */
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise;
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason);
-    signal.addEventListener("abort", abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
-  });
 }
 
 function missingPlan(target: string): InternalError {

@@ -4,46 +4,26 @@ import { type ServiceError, status } from "@grpc/grpc-js";
 import { fromPlainError } from "../errors/plain-error.js";
 import {
   AbortedError,
-  type ErrorKind,
   type ProbestreamError,
   UnauthenticatedError,
   UnavailableError,
 } from "../errors/probestream-error.js";
-import { ErrorInfoSchema } from "../gen/google/rpc/error_details_pb.js";
+import { type ErrorInfo, ErrorInfoSchema } from "../gen/google/rpc/error_details_pb.js";
 import { StatusSchema } from "../gen/google/rpc/status_pb.js";
 import { cleanDetails } from "./clean-details.js";
 import { toReason } from "./convert/error.js";
-
-const kinds: Partial<Record<status, ErrorKind>> = {
-  [status.INVALID_ARGUMENT]: "invalid-input",
-  [status.NOT_FOUND]: "not-found",
-  [status.FAILED_PRECONDITION]: "precondition",
-  [status.RESOURCE_EXHAUSTED]: "limit-exceeded",
-  [status.ABORTED]: "aborted",
-  [status.UNAVAILABLE]: "unavailable",
-  [status.DATA_LOSS]: "corrupt-data",
-  [status.PERMISSION_DENIED]: "access-denied",
-  [status.UNAUTHENTICATED]: "unauthenticated",
-};
-
-/** What a caller can do about a status code. */
-export function toKind(code: number): ErrorKind {
-  return kinds[code as status] ?? "internal";
-}
+import { toKind } from "./status-codes.js";
 
 /** The error of a failed call, as the server threw it; codes of the transport itself get the nearest of our classes. */
 export function fromStatus(error: ServiceError, target: string): ProbestreamError {
-  const [packed] = error.metadata.get("grpc-status-details-bin");
-  if (packed instanceof Buffer) {
-    const info = fromBinary(StatusSchema, packed).details.map((detail) => anyUnpack(detail, ErrorInfoSchema))[0];
-    if (info !== undefined) {
-      return fromPlainError({
-        kind: toKind(error.code),
-        reason: toReason(info.reason),
-        message: error.details,
-        facts: info.metadata,
-      });
-    }
+  const info = readInfo(error.metadata.get("grpc-status-details-bin")[0]);
+  if (info !== undefined) {
+    return fromPlainError({
+      kind: toKind(error.code),
+      reason: toReason(info.reason),
+      message: error.details,
+      facts: info.metadata,
+    });
   }
   switch (error.code) {
     case status.UNAVAILABLE:
@@ -77,5 +57,17 @@ export function fromStatus(error: ServiceError, target: string): ProbestreamErro
       );
     default:
       return fromPlainError({ kind: toKind(error.code), reason: "INTERNAL", message: error.details, facts: {} });
+  }
+}
+
+/** What the server says of an error; undefined where it says nothing, or what stands between it and us made it unreadable. */
+function readInfo(packed: string | Buffer | undefined): ErrorInfo | undefined {
+  if (!(packed instanceof Buffer)) return undefined;
+  try {
+    return fromBinary(StatusSchema, packed)
+      .details.map((detail) => anyUnpack(detail, ErrorInfoSchema))
+      .find((info) => info !== undefined);
+  } catch {
+    return undefined;
   }
 }

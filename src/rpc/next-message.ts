@@ -68,13 +68,3 @@ export function toEndError(
   const message = `nothing ${what === "the export" || what === "the answer" ? "went" : "came"} for ${idleMs / 1000} s (--idle-timeout); ${what} ${next}`;
   return new AbortedError("STREAM_IDLE", message, { idleMs });
 }
-
-/** What is being sent need not be waited for once the signal is aborted. */
-export function unlessAborted(signal: AbortSignal, sending: Promise<void>): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(signal.reason);
-    const abort = (): void => reject(signal.reason);
-    signal.addEventListener("abort", abort, { once: true });
-    sending.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
-  });
-}

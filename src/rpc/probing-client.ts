@@ -35,16 +35,19 @@ export function createProbingClient(
     probes: async (spaceIds, signal) => {
       const found: ExpertProbes[] = [];
       let open: IncomingProbes | undefined;
+      const others = (): CorruptDataError =>
+        new CorruptDataError("CORRUPT", `${calls.target} did not send the probes that it was asked for`);
       for await (const { part } of calls.serverStreaming(getProbes, { spaceIds: [...spaceIds] }, signal)) {
         if (part.case === "expert") {
           if (open !== undefined) found.push(open.finish());
+          // Before there is memory for it.
+          if (part.value.spaceId !== spaceIds[found.length]) throw others();
           open = createIncomingProbes(part.value);
         } else if (part.case === "chunk" && open !== undefined) open.add(part.value.data);
       }
       if (open !== undefined) found.push(open.finish());
-      if (found.length === spaceIds.length && found.every(({ spaceId }, index) => spaceId === spaceIds[index]))
-        return found;
-      throw new CorruptDataError("CORRUPT", `${calls.target} did not send the probes that it was asked for`);
+      if (found.length < spaceIds.length) throw others();
+      return found;
     },
 
     embedProjections: async ({ models, texts }, signal) => {

@@ -1,8 +1,7 @@
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { InternalError, type ProbestreamError } from "../errors/probestream-error.js";
+import { InternalError } from "../errors/probestream-error.js";
 import { CatalogueService, type ImportModelsRequestSchema } from "../gen/probestream/v1/catalogue_service_pb.js";
 import { ExampleSchema, RetrievalQuerySchema, RetrievalService } from "../gen/probestream/v1/retrieval_service_pb.js";
-import type { ModelError } from "../gen/probestream/v1/types_pb.js";
 import { recordBytes } from "../retrieval/model-records.js";
 import type { RetrievalPort } from "../retrieval/retrieval-port.js";
 import type { NewRecord } from "../vectors/vector-record.js";
@@ -13,7 +12,6 @@ import { fromFullWireRecord, fromWireRecord, toWireRecord } from "./convert/mode
 import { fromWireHits, fromWireScores, toUint32, toWireExample, toWireMode, toWireQuery } from "./convert/retrieval.js";
 import type { ServerLimits } from "./convert/server-info.js";
 import { fromWireSpace } from "./convert/space.js";
-import { toKind } from "./from-status.js";
 import { inHalves, requestBytes, toCallBatches } from "./retrieval-batches.js";
 
 /** Hits of one call, about: some 3 MB. */
@@ -48,8 +46,6 @@ export function createRetrievalClient(
     // Most batches are short, and need no question.
     wanted <= 100 ? usualCount : (await limits()).maxQueries || usualCount;
 
-  const toError = (error: ModelError): ProbestreamError => fromModelError(error, toKind(error.code));
-
   return {
     retrieve: async (queries, { withRecords = false, signal } = {}) => {
       const messages = queries.map((query) => create(RetrievalQuerySchema, toWireQuery(query)));
@@ -62,7 +58,7 @@ export function createRetrievalClient(
         const request = { queries: [...batch], withRecords };
         const { answers } = await unary(RetrievalService.method.batchRetrieve, request, signal);
         return inPlaces(batch, answers, ({ outcome }) =>
-          outcome.case === "hits" ? fromWireHits(outcome.value, toError) : outcome.case && toError(outcome.value),
+          outcome.case === "hits" ? fromWireHits(outcome.value) : outcome.case && fromModelError(outcome.value),
         );
       };
       const sizeOf = (query: (typeof messages)[number]) => ({
@@ -80,7 +76,7 @@ export function createRetrievalClient(
       const ask = async (batch: readonly (typeof messages)[number][]) => {
         const { answers } = await unary(RetrievalService.method.classify, { ...request, models: [...batch] }, signal);
         return inPlaces(batch, answers, ({ outcome }) =>
-          outcome.case === "scores" ? fromWireScores(outcome.value) : outcome.case && toError(outcome.value),
+          outcome.case === "scores" ? fromWireScores(outcome.value) : outcome.case && fromModelError(outcome.value),
         );
       };
       const sizeOf = (model: (typeof messages)[number]) => ({
@@ -101,7 +97,7 @@ export function createRetrievalClient(
         };
         const { answers } = await unary(RetrievalService.method.findDuplicates, request, signal);
         return inPlaces(batch, answers, ({ outcome }) => {
-          if (outcome.case === "error") return toError(outcome.value);
+          if (outcome.case === "error") return fromModelError(outcome.value);
           return outcome.value?.duplicates.map(({ modelId, spaceId, cosine, sameWeights }) => {
             return { modelId, spaceId, cosine, hasSameWeights: sameWeights };
           });

@@ -1,33 +1,17 @@
 import { randomUUID } from "node:crypto";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { anyPack } from "@bufbuild/protobuf/wkt";
-import { Metadata, type StatusObject, status } from "@grpc/grpc-js";
-import { AbortedError, type ErrorKind, InternalError, ProbestreamError } from "../errors/probestream-error.js";
+import { Metadata, type StatusObject } from "@grpc/grpc-js";
+import { toProbestreamError } from "../errors/plain-error.js";
+import { AbortedError, InternalError, ProbestreamError } from "../errors/probestream-error.js";
 import { ErrorInfoSchema } from "../gen/google/rpc/error_details_pb.js";
 import { StatusSchema } from "../gen/google/rpc/status_pb.js";
-import { toFactTexts } from "./convert/error.js";
+import type { ModelError } from "../gen/probestream/v1/types_pb.js";
+import { toFactTexts, toModelError } from "./convert/error.js";
+import { toCode } from "./status-codes.js";
 
 /** Who defines the reasons in ErrorInfo. */
 export const errorDomain = "probestream.dev";
-
-/** The one place that knows gRPC codes. */
-const codes = {
-  "invalid-input": status.INVALID_ARGUMENT,
-  "not-found": status.NOT_FOUND,
-  precondition: status.FAILED_PRECONDITION,
-  "limit-exceeded": status.RESOURCE_EXHAUSTED,
-  aborted: status.ABORTED,
-  unavailable: status.UNAVAILABLE,
-  "corrupt-data": status.DATA_LOSS,
-  "access-denied": status.PERMISSION_DENIED,
-  unauthenticated: status.UNAUTHENTICATED,
-  internal: status.INTERNAL,
-} as const satisfies Record<ErrorKind, status>;
-
-/** gRPC status code of an error. */
-export function toCode({ kind }: Pick<ProbestreamError, "kind">): status {
-  return codes[kind];
-}
 
 /** Hears of errors that are not the caller's, with the id that the caller was given. */
 export type ReportFault = (requestId: string, error: unknown) => void;
@@ -59,6 +43,11 @@ export function toStatus(thrown: unknown, report: ReportFault): StatusObject {
   const metadata = new Metadata();
   metadata.set("grpc-status-details-bin", Buffer.from(toBinary(StatusSchema, details)));
   return { code, details: error.message, metadata };
+}
+
+/** What one model or query of a call ends with, as its caller may see it: see {@link toPublicError}. */
+export function toPublicModelError(thrown: unknown, report: ReportFault): ModelError {
+  return toModelError(toPublicError(toProbestreamError(thrown), report));
 }
 
 function isPrematureClose(thrown: unknown): boolean {

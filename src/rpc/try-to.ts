@@ -1,8 +1,11 @@
-/** What a conversion gives, or why it cannot: an error of one model, which others survive. */
-export function tryTo<T>(convert: () => T): { readonly value: T } | { readonly error: unknown } {
+import { toProbestreamError } from "../errors/plain-error.js";
+import type { ProbestreamError } from "../errors/probestream-error.js";
+
+/** What a conversion gives, or why it cannot: an error of one model or query, which others survive. */
+export function tryTo<T>(convert: () => T): T | ProbestreamError {
   try {
-    return { value: convert() };
+    return convert();
   } catch (error) {
-    return { error };
+    return toProbestreamError(error);
   }
 }

@@ -3,9 +3,9 @@ import type { Matrix } from "../compute/compute-backend.js";
 import { toProbestreamError } from "../errors/plain-error.js";
 import { ProbestreamError } from "../errors/probestream-error.js";
 import type { IndexFacts } from "../vectors/index-facts.js";
-import { isHttpUrl, parseHttpUrl, toDisplayUrl } from "../weights/http-url.js";
 import type { ModelContent } from "../weights/model-content.js";
 import { type ModelFile, type ModelOptions, openModel } from "../weights/model-file.js";
+import { toDisplayLocation } from "../weights/to-display-location.js";
 import { type Batcher, createBatcher } from "./embed-files-batcher.js";
 import { createPermits } from "./embed-files-permits.js";
 import { createProgressCounter, type EmbedProgress } from "./embed-files-progress.js";
@@ -229,10 +229,4 @@ function toGroups(batch: readonly Upload[]): readonly (readonly Upload[])[] {
   const small = planned.filter(({ bytes }) => bytes < smallModelBytes).map(({ upload }) => upload);
   const large = planned.filter(({ bytes }) => bytes >= smallModelBytes).map(({ upload }) => [upload]);
   return small.length === 0 ? large : [small, ...large];
-}
-
-/** Where a model lies, without what a URL may keep secret. */
-function toDisplayLocation(location: string): string {
-  if (!isHttpUrl(location)) return location;
-  return URL.canParse(location) ? toDisplayUrl(parseHttpUrl(location).url) : "a URL that cannot be read";
 }

@@ -23,6 +23,7 @@ export function createLocalPort(embedder: Embedder): EmbedPort {
       const stream = embedder.openStream();
       const abort = (): void => stream.abort();
       signal?.addEventListener("abort", abort, { once: true });
+      const letGo = (): void => signal?.removeEventListener("abort", abort);
       return {
         header: (modelId, plan, texts, index) =>
           stream.header({
@@ -41,15 +42,17 @@ export function createLocalPort(embedder: Embedder): EmbedPort {
           return stream.shouldStop;
         },
         finish: async () => {
-          const outcomes = await stream.finish();
-          signal?.removeEventListener("abort", abort);
+          const outcomes = await stream.finish().finally(letGo);
           const results = outcomes.map(({ modelId, outcome }) => ({
             modelId,
             outcome: outcome instanceof Error ? outcome : toPortResult(outcome),
           }));
           return { results, stoppedEarly: false };
         },
-        abort,
+        abort: () => {
+          letGo();
+          abort();
+        },
       };
     },
     close: () => embedder.close(),

@@ -43,7 +43,13 @@ export async function loadResidentExpert(
   let known: { readonly key: string; readonly tree: Tree | undefined } = { key: "", tree: undefined };
   const head = await createHead(backend, checkpoint, again);
   collectGarbage();
-  const projector = await createProbexProjector(backend, expert.layer, checkpoint, again);
+  const projector = await createProbexProjector(backend, expert.layer, checkpoint, again).catch(
+    async (error: unknown) => {
+      // Its memory is given back, so that it must not stay on the device.
+      await head.dispose();
+      throw error;
+    },
+  );
   return {
     projector,
     head,
@@ -56,8 +62,7 @@ export async function loadResidentExpert(
       return known.tree;
     },
     dispose: async () => {
-      await projector.dispose();
-      await head.dispose();
+      await projector.dispose().finally(() => head.dispose());
     },
   };
 }

@@ -5,12 +5,7 @@ import type { IndexFacts } from "../vectors/index-facts.js";
 import type { ModelFile } from "../weights/model-file.js";
 import type { ProgressCounter } from "./embed-files-progress.js";
 import type { ModelPlan, PlanRequest, PortResult } from "./embed-port.js";
-
-/** Characters of a location that make up a model id; ids may have 1,024 bytes, a character up to 4. */
-const maxIdCharacters = 200;
-
-/** Metadata of a file travels for routing; training logs that some tools store there (up to megabytes) do not. */
-const maxMetadataCharacters = 1024;
+import { toModelId, toSentMetadata } from "./plan-request.js";
 
 /** One model on its way: its plan, how far it got, and how it ended. */
 export class Upload {
@@ -41,7 +36,7 @@ export class Upload {
   ) {
     this.model = model;
     this.facts = facts;
-    this.modelId = [...model.location].slice(-maxIdCharacters).join("");
+    this.modelId = toModelId(model.location);
     this.#experts = experts;
     this.#progress = progress;
     this.#onEnd = onEnd;
@@ -67,7 +62,7 @@ export class Upload {
   /** What to ask for a plan. */
   toPlanRequest(): PlanRequest {
     const { model, modelId } = this;
-    const metadata = new Map([...model.metadata].filter(([, value]) => value.length <= maxMetadataCharacters));
+    const metadata = toSentMetadata(model.metadata);
     return { modelId, uploadId: this.#id, tensors: model.tensors, metadata, experts: this.#experts };
   }
 

@@ -1,7 +1,6 @@
 import { copyFile, mkdir, mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import test from "ava";
 import { writeExpert } from "../../bench/fixtures.js";
 import { makeExample } from "../../scripts/example.js";
@@ -21,6 +20,7 @@ import { startEmbedder } from "../../src/search/embedder.js";
 import { createLocalPort } from "../../src/search/local-port.js";
 import { findModels } from "../../src/weights/find-models.js";
 import { encodeSafetensors, float32Bytes } from "../../src/weights/safetensors-writer.js";
+import { until } from "../helpers/until.js";
 
 let folder = "";
 let port: EmbedPort;
@@ -144,6 +144,13 @@ test("each file has one outcome, and broken ones among them stop no other", asyn
     locations.map((location, index) => [index, location]),
   );
   t.deepEqual(outcomes.map(reasonOf), ["FILE_NOT_FOUND", "LIMIT_EXCEEDED", "embedded", "LAYER_NOT_FOUND", "embedded"]);
+});
+
+test("a URL that cannot even be shown fails alone", async (t) => {
+  const sound = join(folder, "models", "birds-lora-1.safetensors");
+  const outcomes = await collect(["https://user%:secret@host/m.safetensors", sound], port);
+  t.deepEqual(outcomes.map(reasonOf), ["FIELD_INVALID", "embedded"]);
+  t.is(outcomes[0]?.location, "a URL that cannot be read");
 });
 
 test("many small models share streams, and progress adds up", async (t) => {
@@ -341,13 +348,13 @@ test("once the other side is gone for one batch the run ends, and what was embed
     },
   };
   const model = join(folder, "models", "jazz-lora-1.safetensors");
+  const outcomes: FileOutcome[] = [];
   async function* locations(): AsyncGenerator<string, void, undefined> {
     yield model;
-    // A batch of its own: the first is planned before the second is full.
-    await sleep(600);
+    // A batch of its own: the first has its outcome before the second is full.
+    await until(() => outcomes.length > 0, "the first model is embedded");
     for (let copy = 0; copy < 300; copy++) yield model;
   }
-  const outcomes: FileOutcome[] = [];
   const run = async (): Promise<void> => {
     for await (const outcome of embedFiles(locations(), dying, { retries: 2 })) outcomes.push(outcome);
   };

@@ -1,11 +1,9 @@
 import type { Command } from "commander";
-import type { CatalogueSpace, RetrievalPort } from "../../retrieval/retrieval-port.js";
-import type { Filter } from "../../vectors/filter.js";
 import type { CommandContext } from "../command-context.js";
 import { toCount } from "../embed-report.js";
 import { exitCodes, usageError } from "../exit-codes.js";
-import { findKnownIds, modelNotFound } from "../find-models.js";
-import { findSpace, toFilterIn } from "../find-space.js";
+import { findAllIds, findKnownIds, modelNotFound } from "../find-models.js";
+import { findSpace } from "../find-space.js";
 import { openCatalogueOf } from "../open-retrieval.js";
 import { collectWord } from "../option-values.js";
 import { filterHelp } from "../parse-filter.js";
@@ -61,9 +59,10 @@ async function remove(words: readonly string[], options: DeleteOptions, context:
   try {
     const { catalogue } = opened;
     const { spaces } = await catalogue.listSpaces();
-    const space = options.space === undefined ? undefined : findSpace(spaces, options.space).spaceId;
-    const from = options.space === undefined ? spaces : [findSpace(spaces, options.space)];
-    const ids = filter === undefined ? [...new Set(words)] : await findIds(catalogue, from, filter, signal);
+    const space = options.space === undefined ? undefined : findSpace(spaces, options.space);
+    const from = space === undefined ? spaces : [space];
+    const ids =
+      filter === undefined ? [...new Set(words)] : await findAllIds(catalogue, { spaces: from, filter, signal });
     if (filter !== undefined && options.yes !== true) {
       throw usageError(`${toCount(ids.length, "model")} would be removed; --yes does it`);
     }
@@ -75,7 +74,7 @@ async function remove(words: readonly string[], options: DeleteOptions, context:
     let deleted = 0;
     for (let at = 0; at < ids.length; at += idsAtOnce) {
       signal.throwIfAborted();
-      deleted += await catalogue.deleteModels(ids.slice(at, at + idsAtOnce), space);
+      deleted += await catalogue.deleteModels(ids.slice(at, at + idsAtOnce), space?.spaceId);
     }
     terminal.remark(`${toCount(deleted, "model")} removed`);
     if (error === undefined) return exitCodes.success;
@@ -85,24 +84,4 @@ async function remove(words: readonly string[], options: DeleteOptions, context:
   } finally {
     await opened.close();
   }
-}
-
-async function findIds(
-  catalogue: RetrievalPort,
-  spaces: readonly CatalogueSpace[],
-  filter: Filter,
-  signal: AbortSignal,
-): Promise<readonly string[]> {
-  const ids = new Set<string>();
-  for (const space of spaces) {
-    const own = toFilterIn(space, spaces, filter);
-    let pageToken = "";
-    do {
-      signal.throwIfAborted();
-      const page = await catalogue.listModels({ space: space.spaceId, filter: own, pageSize: 1000, pageToken });
-      for (const { id } of page.records) ids.add(id);
-      pageToken = page.nextPageToken;
-    } while (pageToken !== "");
-  }
-  return [...ids];
 }

@@ -3,7 +3,7 @@ import { ProbestreamError } from "../../errors/probestream-error.js";
 import type { Duplicate, RetrievalPort } from "../../retrieval/retrieval-port.js";
 import type { CommandContext } from "../command-context.js";
 import { exitCodes } from "../exit-codes.js";
-import { findKnownIds, listModelIds, modelNotFound } from "../find-models.js";
+import { findAllIds, findKnownIds, modelNotFound } from "../find-models.js";
 import { openCatalogueOf } from "../open-retrieval.js";
 import { collectWord, parseCount } from "../option-values.js";
 import { parseCosine } from "../query-options.js";
@@ -71,7 +71,10 @@ async function duplicates(
   const opened = await openCatalogueOf(options, context);
   try {
     const { catalogue } = opened;
-    const ids = words.length > 0 ? [...new Set(words)] : await toAllIds(catalogue);
+    const ids =
+      words.length > 0
+        ? [...new Set(words)]
+        : await findAllIds(catalogue, { ...(await catalogue.listSpaces()), signal });
     await assertKnown(catalogue, words);
     const bounds = { minCosine, k: count, signal, ...(expert !== undefined && { experts: expert }) };
     const pairs = new Set<string>();
@@ -106,12 +109,6 @@ async function duplicates(
   } finally {
     await opened.close();
   }
-}
-
-async function toAllIds(catalogue: RetrievalPort): Promise<readonly string[]> {
-  const ids = new Set<string>();
-  for await (const id of listModelIds(catalogue)) ids.add(id);
-  return [...ids];
 }
 
 async function assertKnown(catalogue: RetrievalPort, ids: readonly string[]): Promise<void> {

@@ -10,7 +10,7 @@ import type { CommandContext } from "../command-context.js";
 import { addConnectionOptions } from "../connection-options.js";
 import { type EmbedReport, toCount, toFailedLines, toReportLines } from "../embed-report.js";
 import type { Environment } from "../environment.js";
-import { CommandError, exitCodes, usageError } from "../exit-codes.js";
+import { exitCodes, usageError } from "../exit-codes.js";
 import type { Failure } from "../failures.js";
 import { findLocations } from "../find-locations.js";
 import { openLocalExperts } from "../local-experts.js";
@@ -21,6 +21,7 @@ import { showProgress } from "../progress.js";
 import { createHeaderOption, createTokenOption, toModelOptions } from "../remote-options.js";
 import { createJsonWriter, createTableWriter, type ResultWriter, toErrorJson } from "../result-writer.js";
 import { type ConnectionOptions, connectToExperts } from "../server-connection.js";
+import { serverGone } from "../server-gone.js";
 import { toPlain } from "../table.js";
 import { readTexts } from "../texts-file.js";
 
@@ -145,16 +146,11 @@ async function embedFound(locations: readonly string[], wanted: Wanted, output: 
   } catch (error) {
     for (const line of toFailedLines(progress.failures, isDebug)) terminal.remark(line);
     if (output.outFile !== undefined) terminal.remark(toPlain(await output.outFile.writePartial(locations.length)));
-    throw error instanceof UnavailableError ? serverGone(error, progress.embedded, locations.length) : error;
+    if (!(error instanceof UnavailableError)) throw error;
+    throw serverGone(error, `${progress.embedded} of ${toCount(locations.length, "model")} embedded`);
   } finally {
     await port.close();
   }
-}
-
-function serverGone(cause: UnavailableError, embedded: number, total: number): CommandError {
-  const server = cause.facts["target"] === undefined ? "the server" : `the server ${cause.facts["target"]}`;
-  const message = `${server} is gone: ${embedded} of ${toCount(total, "model")} embedded; start it and give the command again`;
-  return new CommandError(message, exitCodes.unusable, { cause });
 }
 
 /** The server, or this process. */

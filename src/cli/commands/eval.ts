@@ -1,4 +1,4 @@
-import { access, constants, readFile, writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
 import { loadExpert, manifestName } from "../../experts/expert.js";
@@ -9,6 +9,7 @@ import type { EpochReport } from "../../training/fit-expert.js";
 import { toHtml } from "../../training/report/to-html.js";
 import { toParameters } from "../../training/to-parameters.js";
 import { toEvaluationData } from "../../training/to-train-data.js";
+import { assertNamesLabels } from "../assert-names-labels.js";
 import type { CommandContext } from "../command-context.js";
 import { addDatasetOptions, type DatasetOptions } from "../dataset-options.js";
 import { toEvaluationLines } from "../evaluation-table.js";
@@ -19,6 +20,7 @@ import { type LabelOptions, readLabelSource } from "../labels-file.js";
 import { openLayers } from "../open-layers.js";
 import { parseCount } from "../option-values.js";
 import { hasUnusable, toScanLines } from "../scan-report.js";
+import { assertWritable } from "../written-file.js";
 
 interface EvalOptions extends DatasetOptions {
   readonly seed?: number;
@@ -77,16 +79,8 @@ async function evaluate(
   const { splitKey } = { ...training.data, ...options };
   const { objective } = expert;
   if (objective === "zeroshot") assertTextOptions(options);
-  if (objective === "classification" && expert.labels.length === 0) {
-    throw usageError(
-      `${expertFolder} names no labels: add "labels" to its ${manifestName}, in the order of its answers`,
-    );
-  }
-  if (options.report !== undefined) {
-    await access(dirname(resolve(options.report)), constants.W_OK).catch(() => {
-      throw usageError(`--report: the folder of ${options.report} cannot be written to`);
-    });
-  }
+  assertNamesLabels(expert, expertFolder);
+  if (options.report !== undefined) await assertWritable("--report", resolve(options.report));
   const dataset = await scanDataset(folder, {
     ...source,
     seed: options.seed ?? training.data.seed ?? 1,

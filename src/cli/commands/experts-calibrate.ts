@@ -5,6 +5,7 @@ import { describeExpert } from "../../experts/expert.js";
 import { calibrateScores } from "../calibrate-scores.js";
 import { calibrate, toTreeLine } from "../calibration.js";
 import type { CommandContext } from "../command-context.js";
+import { addLabelOptions } from "../dataset-options.js";
 import { CommandError, exitCodes, usageError } from "../exit-codes.js";
 import { findLocations } from "../find-locations.js";
 import { type KnownModelsOptions, readKnownModels } from "../known-models.js";
@@ -37,21 +38,15 @@ Examples:
 
 /** Adds `experts calibrate`. */
 export function addExpertsCalibrate(experts: Command, context: CommandContext): void {
-  experts
+  const command = experts
     .command("calibrate")
     .summary("measure an expert's Model Tree, so that it refuses models of others")
     .description("Measures the Model Tree that an expert serves on models of it.")
     .argument("<expert>", "expert folder")
     .argument("<model...>", "models of its tree: files and folders; best those it was not trained on")
     .option("--tree <name>", "what the tree is called (default: the folder's name)")
-    .option("--parent <name>", "the tree that it grew from, where its ancestor is a fine-tune itself")
-    .option("--label-key <key>", "metadata key that holds a model's label, or its labels")
-    .option("--labels <file>", "CSV or JSON lines that say each model's label, in place of --label-key")
-    .option("--separator <text>", "between the labels of one model")
-    .option("--split-key <key>", "metadata key that holds a model's split (default: split)")
-    .option("--text-encoder <folder>", "model.onnx and tokenizer.json that encode the labels' texts, for zero-shot")
-    .option("--prompt <text>", "what is encoded, with {} for the label (default: the expert's)")
-    .option("--texts <file>", "vectors of the labels' texts, in place of --text-encoder")
+    .option("--parent <name>", "the tree that it grew from, where its ancestor is a fine-tune itself");
+  addLabelOptions(command, "the expert's")
     .addHelpText("after", help)
     .action(async (folder: string, paths: readonly string[], options: CalibrateCommandOptions) => {
       const { tree, parent } = options;

@@ -4,7 +4,7 @@ import { defaultConcurrency } from "../../search/embed-files.js";
 import { addJobs } from "../add-jobs.js";
 import type { CommandContext } from "../command-context.js";
 import { toCount, toFailedLines } from "../embed-report.js";
-import { CommandError, exitCodes } from "../exit-codes.js";
+import { exitCodes } from "../exit-codes.js";
 import type { Failure } from "../failures.js";
 import { toNewJob } from "../index-job.js";
 import type { IndexOptions } from "../index-options.js";
@@ -20,6 +20,7 @@ import { createHeaderOption, createTokenOption } from "../remote-options.js";
 import { toErrorJson } from "../result-writer.js";
 import { addRetrievalOptions, defaultStore, storeHelp } from "../retrieval-options.js";
 import { type IndexRun, runIndex, toSources } from "../run-index.js";
+import { serverGone } from "../server-gone.js";
 
 const help = `
 A model is called by its path below the folder given, a file by its name, a URL by itself
@@ -143,10 +144,7 @@ async function indexFound(targets: readonly IndexTarget[], job: IndexRun, contex
     if (options.quiet !== true && !isDone && !(error instanceof UnavailableError)) {
       context.terminal.remark(`${done}; give the command again to go on`);
     }
-    if (!(error instanceof UnavailableError)) throw error;
-    const server = error.facts["target"] === undefined ? "the server" : `the server ${error.facts["target"]}`;
-    const message = `${server} is gone: ${done}; start it and give the command again`;
-    throw new CommandError(message, exitCodes.unusable, { cause: error });
+    throw error instanceof UnavailableError ? serverGone(error, done) : error;
   } finally {
     await opened.close();
   }

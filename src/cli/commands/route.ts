@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import { toProbestreamError } from "../../errors/plain-error.js";
+import { toModelId, toSentMetadata } from "../../search/plan-request.js";
 import { type AskRoute, type RoutedFile, routeFile } from "../../search/route-file.js";
 import { routeModel } from "../../search/route-model.js";
 import { type ModelFile, openModel } from "../../weights/model-file.js";
@@ -57,8 +58,6 @@ const widths = [0, 16, 16, 9, 9, 22, 9];
 const maxSentBytes = 1_900_000;
 /** Bytes of a layer that are held here at most. */
 const maxHeldBytes = 67_108_864;
-/** Metadata travels for its claims; training logs that some tools store there (up to megabytes) do not. */
-const maxMetadataCharacters = 1024;
 
 /** Adds `route`. */
 export function addRoute(program: Command, context: CommandContext): void {
@@ -159,10 +158,10 @@ async function openRouter(options: RouteOptions, { environment, signal }: Comman
       (prefixes) =>
         client.route(
           {
-            modelId: [...location].slice(-200).join(""),
+            modelId: toModelId(location),
             uploadId: "",
             tensors,
-            metadata: new Map([...metadata].filter(([, value]) => value.length <= maxMetadataCharacters)),
+            metadata: toSentMetadata(metadata),
             ...{ experts: expert, hints, prefixes },
           },
           signal,

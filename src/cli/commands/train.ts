@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { access, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { ProbestreamError } from "../../errors/probestream-error.js";
@@ -14,6 +14,7 @@ import { chooseLayer, type Trainable, toRules } from "../choose-layer.js";
 import type { CommandContext } from "../command-context.js";
 import { addDatasetOptions } from "../dataset-options.js";
 import { formatClock } from "../duration.js";
+import { exists } from "../exists.js";
 import { exitCodes, usageError } from "../exit-codes.js";
 import { assertTextOptions, type EncodedLabels, readLabelTexts } from "../label-texts.js";
 import { readLabelSource } from "../labels-file.js";
@@ -132,11 +133,7 @@ async function train(folder: string, options: TrainOptions, context: CommandCont
   const { signal, terminal } = context;
   const { objective, seed } = options;
   if (objective === "zeroshot") assertTextOptions(options);
-  const exists = await access(options.out).then(
-    () => true,
-    () => false,
-  );
-  if (exists) throw usageError(`--out: ${options.out} exists already; give another name`);
+  if (await exists(options.out)) throw usageError(`--out: ${options.out} exists already; give another name`);
   const { splitKey } = options;
   const source = await readLabelSource(options, signal);
   const dataset = await scanDataset(folder, {

@@ -1,9 +1,8 @@
 import type { Command } from "commander";
 import { type BaseCandidate, type BaseSearch, findBase } from "../../trees/identity/find-base.js";
 import type { CommandContext } from "../command-context.js";
-import { toCount, toFailedLines } from "../embed-report.js";
+import { toCount, toFailedLines, toUnreadableLines } from "../embed-report.js";
 import { exitCodes } from "../exit-codes.js";
-import { toFailureLines } from "../failures.js";
 import { findLocations } from "../find-locations.js";
 import { showProgress } from "../progress.js";
 import { createHeaderOption, createTokenOption, toModelOptions } from "../remote-options.js";
@@ -71,10 +70,7 @@ async function run(model: string, options: BaseOptions, context: CommandContext)
   if (options.quiet !== true) for (const line of toRemarks(found)) terminal.remark(toPlain(line));
   const failures = found.skipped.map(({ location, error }) => ({ file: location, error }));
   for (const line of toFailedLines(failures, context.isDebug)) terminal.remark(line);
-  if (unreadable.length > 0) {
-    terminal.remark(`${toCount(unreadable.length, "path")} could not be read:`);
-    for (const line of toFailureLines(unreadable, context.isDebug)) terminal.remark(line);
-  }
+  for (const line of toUnreadableLines(unreadable, context.isDebug)) terminal.remark(line);
   if (nearest?.isRelative !== true) return exitCodes.unusable;
   return failures.length + unreadable.length > 0 ? exitCodes.someFailed : exitCodes.success;
 }

@@ -2,9 +2,8 @@ import type { Command } from "commander";
 import { type Duplicates, findDuplicates } from "../../trees/identity/find-duplicates.js";
 import type { CommandContext } from "../command-context.js";
 import { toDuplicateJson, toDuplicateLines } from "../duplicates-table.js";
-import { toCount, toFailedLines } from "../embed-report.js";
+import { toCount, toFailedLines, toUnreadableLines } from "../embed-report.js";
 import { exitCodes } from "../exit-codes.js";
-import { toFailureLines } from "../failures.js";
 import { findLocations } from "../find-locations.js";
 import { showProgress } from "../progress.js";
 import { createHeaderOption, createTokenOption, toModelOptions } from "../remote-options.js";
@@ -75,10 +74,7 @@ async function run(paths: readonly string[], options: DuplicatesOptions, context
   }
   const failures = found.skipped.map(({ location, error }) => ({ file: location, error }));
   for (const line of toFailedLines(failures, context.isDebug)) terminal.remark(line);
-  if (unreadable.length > 0) {
-    terminal.remark(`${toCount(unreadable.length, "path")} could not be read:`);
-    for (const line of toFailureLines(unreadable, context.isDebug)) terminal.remark(line);
-  }
+  for (const line of toUnreadableLines(unreadable, context.isDebug)) terminal.remark(line);
   if (found.models === 0) return exitCodes.unusable;
   return failures.length + unreadable.length > 0 ? exitCodes.someFailed : exitCodes.success;
 }

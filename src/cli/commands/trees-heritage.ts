@@ -10,9 +10,8 @@ import { toHeritageDot } from "../../trees/heritage/to-heritage-dot.js";
 import { toHeritageSvg } from "../../trees/heritage/to-heritage-svg.js";
 import { walkHeritage } from "../../trees/heritage/walk-heritage.js";
 import type { CommandContext } from "../command-context.js";
-import { toFailedLines } from "../embed-report.js";
+import { toFailedLines, toUnreadableLines } from "../embed-report.js";
 import { CommandError, exitCodes } from "../exit-codes.js";
-import { toFailureLines } from "../failures.js";
 import { findLocations } from "../find-locations.js";
 import { parseCount } from "../option-values.js";
 import { showProgress } from "../progress.js";
@@ -112,7 +111,7 @@ async function printHeritage(
   }
   const failures = found.skipped.map(({ location, error }) => ({ file: location, error }));
   for (const line of toFailedLines(failures, isDebug)) terminal.remark(line);
-  for (const line of toFailureLines(unreadable, isDebug)) terminal.remark(line);
+  for (const line of toUnreadableLines(unreadable, isDebug)) terminal.remark(line);
   return failures.length + unreadable.length > 0 ? exitCodes.someFailed : exitCodes.success;
 }
 

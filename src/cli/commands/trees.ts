@@ -4,9 +4,9 @@ import { toDot } from "../../trees/discovery/to-dot.js";
 import { toSvg } from "../../trees/discovery/to-svg.js";
 import { toTreeJson } from "../../trees/discovery/to-tree-json.js";
 import type { CommandContext } from "../command-context.js";
-import { toCount, toFailedLines } from "../embed-report.js";
+import { toCount, toFailedLines, toUnreadableLines } from "../embed-report.js";
 import { exitCodes, usageError } from "../exit-codes.js";
-import { type Failure, toFailureLines } from "../failures.js";
+import type { Failure } from "../failures.js";
 import { findLocations } from "../find-locations.js";
 import { parseCount } from "../option-values.js";
 import { showProgress } from "../progress.js";
@@ -118,10 +118,7 @@ async function discover(paths: readonly string[], options: DiscoverOptions, cont
     }
   }
   for (const line of toFailedLines(failures, context.isDebug)) terminal.remark(line);
-  if (unreadable.length > 0) {
-    terminal.remark(`${toCount(unreadable.length, "path")} could not be read:`);
-    for (const line of toFailureLines(unreadable, context.isDebug)) terminal.remark(line);
-  }
+  for (const line of toUnreadableLines(unreadable, context.isDebug)) terminal.remark(line);
   if (discovery.trees.length === 0) return exitCodes.unusable;
   return failures.length + unreadable.length > 0 ? exitCodes.someFailed : exitCodes.success;
 }

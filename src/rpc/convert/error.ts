@@ -1,9 +1,10 @@
 import { create } from "@bufbuild/protobuf";
 import type { ErrorReason as DomainReason } from "../../errors/error-reason.js";
 import { fromPlainError } from "../../errors/plain-error.js";
-import type { ErrorFacts, ErrorKind, ProbestreamError } from "../../errors/probestream-error.js";
+import type { ErrorFacts, ProbestreamError } from "../../errors/probestream-error.js";
 import { ErrorReason } from "../../gen/probestream/v1/error_reason_pb.js";
 import { type ModelError, ModelErrorSchema } from "../../gen/probestream/v1/types_pb.js";
+import { toCode, toKind } from "../status-codes.js";
 
 /** Facts of an error as texts, as maps on the wire want them. */
 export function toFactTexts(facts: ErrorFacts): Record<string, string> {
@@ -20,9 +21,9 @@ function isReason(name: string): name is DomainReason {
 }
 
 /** An error of one model for the wire. */
-export function toModelError(error: ProbestreamError, code: number): ModelError {
+export function toModelError(error: ProbestreamError): ModelError {
   return create(ModelErrorSchema, {
-    code,
+    code: toCode(error),
     reason: ErrorReason[error.reason],
     message: error.message,
     metadata: toFactTexts(error.facts),
@@ -30,9 +31,11 @@ export function toModelError(error: ProbestreamError, code: number): ModelError 
 }
 
 /** An error of one model from the wire. */
-export function fromModelError(
-  { reason, message, metadata }: Pick<ModelError, "reason" | "message" | "metadata">,
-  kind: ErrorKind,
-): ProbestreamError {
-  return fromPlainError({ kind, reason: toReason(ErrorReason[reason] ?? ""), message, facts: metadata });
+export function fromModelError({
+  code,
+  reason,
+  message,
+  metadata,
+}: Pick<ModelError, "code" | "reason" | "message" | "metadata">): ProbestreamError {
+  return fromPlainError({ kind: toKind(code), reason: toReason(ErrorReason[reason] ?? ""), message, facts: metadata });
 }

@@ -19,7 +19,6 @@ import { toResidentBytes } from "../../search/expert-memory.js";
 import type { Tree } from "../../trees/tree.js";
 import { parseTreeName } from "../../trees/tree-file.js";
 import type { LayerSpec } from "../../weights/layer.js";
-import { toKind } from "../from-status.js";
 import { fromModelError } from "./error.js";
 
 /** The layer that an expert reads. "unknown" is what a newer server says and this version has no word for. */
@@ -120,7 +119,7 @@ export function fromWireExpert(expert: WireExpert): ExpertInfo {
 /** A folder without a usable expert, from the wire. */
 export function fromWireUnusable({ name, error }: WireUnusable): ExpertList["unusable"][number] {
   const { code = 0, reason = 0, message = "", metadata = {} } = error ?? {};
-  return { name, error: fromModelError({ reason, message, metadata }, toKind(code)) };
+  return { name, error: fromModelError({ code, reason, message, metadata }) };
 }
 
 /** A layer for the wire, but for its shape. */

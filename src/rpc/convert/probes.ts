@@ -43,7 +43,6 @@ export function* toProbesMessages(probes: ExpertProbes): Generator<MessageInitSh
 
 /** Probes that come from the wire, piece by piece. */
 export interface IncomingProbes {
-  readonly isWhole: boolean;
   /** Takes the next bytes; throws CorruptDataError `CORRUPT` if there are more than was announced. */
   add(data: Uint8Array): void;
   /** Throws CorruptDataError `CORRUPT` if they are not whole, or not what the server read. */
@@ -72,9 +71,6 @@ export function createIncomingProbes(opening: WireProbes): IncomingProbes {
   };
   skipFull();
   return {
-    get isWhole() {
-      return tensor === targets.length;
-    },
     add: (data) => {
       hash.update(data);
       let rest = data;

@@ -1,5 +1,5 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { InvalidInputError, type ProbestreamError } from "../../errors/probestream-error.js";
+import { InvalidInputError } from "../../errors/probestream-error.js";
 import {
   ClassifyMode,
   type ExampleSchema,
@@ -20,6 +20,7 @@ import type {
   QueryHits,
   RetrievalQuery,
 } from "../../retrieval/retrieval-port.js";
+import { fromModelError } from "./error.js";
 import { fromWireFilter, toWireFilter } from "./filter.js";
 import { toFloatBytes } from "./matrix.js";
 import { fromRepresentation, fromWireRecord, toWireRecord } from "./model-record.js";
@@ -106,10 +107,7 @@ export function toWireHits(
 }
 
 /** Hits from the wire. */
-export function fromWireHits(
-  { hits, skipped }: WireHits,
-  fromError: (error: ModelError) => ProbestreamError,
-): QueryHits {
+export function fromWireHits({ hits, skipped }: WireHits): QueryHits {
   return {
     hits: hits.map(
       ({ modelId, spaceId, cosine, score, record }): ModelHit => ({
@@ -121,7 +119,7 @@ export function fromWireHits(
       }),
     ),
     skipped: skipped.flatMap(({ spaceId, expertName, error }) =>
-      error === undefined ? [] : [{ spaceId, expertName, error: fromError(error) }],
+      error === undefined ? [] : [{ spaceId, expertName, error: fromModelError(error) }],
     ),
   };
 }

@@ -27,7 +27,8 @@ import type { ClientStreaming, Incoming, ServerStreaming, Unary } from "../call.
 import { fromWireFilter } from "../convert/filter.js";
 import { fromImportedRecord, fromWireMetadata, toWireRecord } from "../convert/model-record.js";
 import { toWireSpace } from "../convert/space.js";
-import { createIdleTimer, nextUnless, toEndError, unlessAborted } from "../next-message.js";
+import { createIdleTimer, nextUnless, toEndError } from "../next-message.js";
+import { unlessAborted } from "../unless-aborted.js";
 
 /** Handlers of the catalogue service. */
 export interface CatalogueService {
@@ -114,7 +115,7 @@ export function createCatalogueService(
         const selection = { space: space === "" ? undefined : space, filter: fromWireFilter(filter) };
         for await (const records of port.exportModels(selection, stop)) {
           idle.start();
-          await unlessAborted(stop, send({ records: records.map((record) => toWireRecord(record, true)) }));
+          await unlessAborted(send({ records: records.map((record) => toWireRecord(record, true)) }), stop);
           idle.pause();
         }
       } catch (error) {

@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { InvalidInputError, LimitExceededError } from "../../errors/probestream-error.js";
+import { InvalidInputError, LimitExceededError, ProbestreamError } from "../../errors/probestream-error.js";
 import {
   type EmbedModelRequest,
   type EmbedModelRequestSchema,
@@ -22,12 +22,11 @@ import { planModel } from "../../search/plan-model.js";
 import { mapConcurrently } from "../../weights/map-concurrently.js";
 import type { ClientStreaming, Incoming, ServerStreaming, Unary } from "../call.js";
 import { fromHeader, toRefusedHeader } from "../convert/embedding.js";
-import { toModelError } from "../convert/error.js";
 import { toModelResult } from "../convert/model-result.js";
 import { fromManifest, toPlannedModel } from "../convert/plan.js";
 import { toCount } from "../convert/tensor.js";
 import { createIdleTimer, nextUnless, toEndError } from "../next-message.js";
-import { type ReportFault, toCode, toPublicError } from "../to-status.js";
+import { type ReportFault, toPublicModelError } from "../to-status.js";
 import { tryTo } from "../try-to.js";
 import { createProbingHandlers } from "./probing-handlers.js";
 
@@ -78,7 +77,7 @@ export function createEmbeddingService(
   const { limits } = embedder;
   const garbage = createGarbageCounter();
   return {
-    planEmbedding: async ({ manifests }) => {
+    planEmbedding: async ({ manifests }, signal) => {
       if (manifests.length === 0 || manifests.length > limits.maxPlanModels) {
         throw new LimitExceededError(
           "LIMIT_EXCEEDED",
@@ -88,7 +87,11 @@ export function createEmbeddingService(
       }
       const release = embedder.memory.reserve(decodedBytes(manifests), "the manifests of a plan", "plan");
       try {
-        return { plans: await mapConcurrently(manifests, plansAtOnce, plan) };
+        const plans = await mapConcurrently(manifests, plansAtOnce, async (manifest) => {
+          signal.throwIfAborted();
+          return plan(manifest);
+        });
+        return { plans };
       } finally {
         release();
       }
@@ -115,11 +118,7 @@ export function createEmbeddingService(
         outcome: { case: "planned", value: toPlannedModel(planned, answer) },
       });
     } catch (error) {
-      const shown = toPublicError(error, report);
-      return create(ModelPlanSchema, {
-        modelId,
-        outcome: { case: "error", value: toModelError(shown, toCode(shown)) },
-      });
+      return create(ModelPlanSchema, { modelId, outcome: { case: "error", value: toPublicModelError(error, report) } });
     }
   }
 
@@ -156,20 +155,20 @@ export function createEmbeddingService(
     switch (part.case) {
       case "header": {
         const header = tryTo(() => fromHeader(part.value, limits));
-        if ("error" in header) return stream.refuse({ ...toRefusedHeader(part.value), error: header.error });
-        return stream.header(header.value);
+        if (header instanceof ProbestreamError) return stream.refuse({ ...toRefusedHeader(part.value), error: header });
+        return stream.header(header);
       }
       case "chunk": {
         const { tensorIndex, offset, data } = part.value;
         const count = tryTo(() => toCount(offset, "chunk.offset"));
-        if ("error" in count) return stream.fail(count.error);
-        return stream.chunk(tensorIndex, count.value, data);
+        if (count instanceof ProbestreamError) return stream.fail(count);
+        return stream.chunk(tensorIndex, count, data);
       }
       case "footer": {
         const { totalBytes, digest } = part.value;
         const count = tryTo(() => toCount(totalBytes, "total_bytes"));
-        if ("error" in count) await stream.fail(count.error);
-        return stream.footer({ totalBytes: "error" in count ? 0 : count.value, digest });
+        if (count instanceof ProbestreamError) await stream.fail(count);
+        return stream.footer({ totalBytes: count instanceof ProbestreamError ? 0 : count, digest });
       }
       default:
         throw new InvalidInputError("STREAM_ORDER", "a message holds neither header nor chunk nor footer");

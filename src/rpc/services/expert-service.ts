@@ -1,4 +1,3 @@
-import { toProbestreamError } from "../../errors/plain-error.js";
 import { InvalidInputError, LimitExceededError } from "../../errors/probestream-error.js";
 import type {
   GetExpertRequestSchema,
@@ -11,11 +10,10 @@ import type {
 import type { Embedder } from "../../search/embedder.js";
 import { routeModel } from "../../search/route-model.js";
 import type { Unary } from "../call.js";
-import { toModelError } from "../convert/error.js";
 import { toWireExpert } from "../convert/expert.js";
 import { fromRouteRequest, toRouteResponse } from "../convert/route.js";
 import { maxNameLength } from "../convert/tensor.js";
-import { type ReportFault, toCode, toPublicError } from "../to-status.js";
+import { type ReportFault, toPublicModelError } from "../to-status.js";
 
 /** Handlers of the expert service. */
 export interface ExpertService {
@@ -45,10 +43,7 @@ export function createExpertService(
         experts: page.map(toWireExpert),
         nextPageToken:
           last !== undefined && page.length < rest.length ? toPageToken(`${last.name}\0${last.spaceId}`) : "",
-        unusable: unusable.map(({ name, error }) => {
-          const shown = toPublicError(toProbestreamError(error), report);
-          return { name, error: toModelError(shown, toCode(shown)) };
-        }),
+        unusable: unusable.map(({ name, error }) => ({ name, error: toPublicModelError(error, report) })),
       };
     },
     getExpert: async ({ expert }) => {

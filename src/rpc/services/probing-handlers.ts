@@ -1,5 +1,4 @@
-import { toProbestreamError } from "../../errors/plain-error.js";
-import { InvalidInputError, LimitExceededError } from "../../errors/probestream-error.js";
+import { InvalidInputError, LimitExceededError, ProbestreamError } from "../../errors/probestream-error.js";
 import type { ModelOutcome } from "../../search/embed-stream.js";
 import type { Embedder } from "../../search/embedder.js";
 import { maxExpertsPerModel } from "../../search/plan-embedding.js";
@@ -10,9 +9,10 @@ import { toModelResult } from "../convert/model-result.js";
 import { toProbesMessages } from "../convert/probes.js";
 import { fromProjectedModel } from "../convert/projection.js";
 import { maxNameLength } from "../convert/tensor.js";
-import { createIdleTimer, toEndError, unlessAborted } from "../next-message.js";
+import { createIdleTimer, toEndError } from "../next-message.js";
 import type { ReportFault } from "../to-status.js";
 import { tryTo } from "../try-to.js";
+import { unlessAborted } from "../unless-aborted.js";
 import type { EmbeddingService } from "./embedding-service.js";
 
 /**
@@ -39,7 +39,7 @@ export function createProbingHandlers(
           try {
             for (const message of toProbesMessages(probes)) {
               idle.start();
-              await unlessAborted(stop, send(message));
+              await unlessAborted(send(message), stop);
               idle.pause();
             }
           } finally {
@@ -63,11 +63,12 @@ export function createProbingHandlers(
       }
       const texts = textVectors && fromWireTexts(textVectors, limits.maxTextVectors);
       const read = models.map((model) => tryTo(() => fromProjectedModel(model)));
-      const sound = read.flatMap((one): ProjectedModel[] => ("value" in one ? [one.value] : []));
+      const sound = read.flatMap((one): ProjectedModel[] => (one instanceof ProbestreamError ? [] : [one]));
       const outcomes = sound.length === 0 ? [] : await embedder.embedProjections({ models: sound, texts }, signal);
       const answered: ModelOutcome[] = [];
       for (const [index, one] of read.entries()) {
-        const outcome = "error" in one ? toRefusal(models[index]?.modelId ?? "", one.error) : outcomes.shift();
+        const outcome =
+          one instanceof ProbestreamError ? toRefusal(models[index]?.modelId ?? "", one) : outcomes.shift();
         if (outcome === undefined) break;
         answered.push(outcome);
       }
@@ -80,8 +81,8 @@ export function createProbingHandlers(
 }
 
 /** A model that could not be read. Its id goes back with the answer, which must not grow with it. */
-function toRefusal(modelId: string, error: unknown): ModelOutcome {
-  return { modelId: modelId.slice(0, maxNameLength), uploadId: "", outcome: toProbestreamError(error) };
+function toRefusal(modelId: string, outcome: ProbestreamError): ModelOutcome {
+  return { modelId: modelId.slice(0, maxNameLength), uploadId: "", outcome };
 }
 
 function assertSpaceIds(spaceIds: readonly string[]): void {

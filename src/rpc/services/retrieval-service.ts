@@ -1,5 +1,4 @@
 import { create } from "@bufbuild/protobuf";
-import { toProbestreamError } from "../../errors/plain-error.js";
 import { ProbestreamError } from "../../errors/probestream-error.js";
 import {
   type BatchRetrieveRequestSchema,
@@ -18,9 +17,9 @@ import type { RetrievalLimits } from "../../retrieval/limits.js";
 import type { RetrievalPort } from "../../retrieval/retrieval-port.js";
 import { assertAnswerSize, sizeOfHits, sizeOfScores } from "../answer-size.js";
 import type { Unary } from "../call.js";
-import { toModelError } from "../convert/error.js";
 import { fromWireMode, fromWireModel, fromWireQuery, toWireHits, toWireScores } from "../convert/retrieval.js";
-import { type ReportFault, toCode, toPublicError } from "../to-status.js";
+import { type ReportFault, toPublicModelError } from "../to-status.js";
+import { tryTo } from "../try-to.js";
 
 /** Handlers of the retrieval service. */
 export interface RetrievalService {
@@ -39,10 +38,7 @@ export function createRetrievalService(
   limits: RetrievalLimits,
   report: ReportFault,
 ): RetrievalService {
-  const toError = (error: unknown): ModelError => {
-    const shown = toPublicError(toProbestreamError(error), report);
-    return toModelError(shown, toCode(shown));
-  };
+  const toError = (error: unknown): ModelError => toPublicModelError(error, report);
   return {
     batchRetrieve: async ({ queries, withRecords }, signal) => {
       const port = retrieval();
@@ -130,12 +126,4 @@ async function answerSound<A, B>(
   const answers = sound.length === 0 ? [] : await answer(sound);
   let next = 0;
   return items.map((item) => (item instanceof ProbestreamError ? item : (answers[next++] as B | ProbestreamError)));
-}
-
-function tryTo<T>(convert: () => T): T | ProbestreamError {
-  try {
-    return convert();
-  } catch (error) {
-    return toProbestreamError(error);
-  }
 }

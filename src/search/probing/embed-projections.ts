@@ -14,8 +14,6 @@ import { toWorkerTargets } from "../to-worker-targets.js";
 import { openLink, type StreamEvents, type StreamLink, type WorkerPool } from "../worker-pool.js";
 import type { ProjectedModel, ProjectionBatch } from "./projected-model.js";
 
-export type { ProjectionBatch } from "./projected-model.js";
-
 /** What all batches of one embedder share. */
 export interface ProjectionContext {
   readonly pool: WorkerPool;

@@ -83,6 +83,7 @@ function openStream(embedder: Embedder, server: ProbingServer, signal: AbortSign
   const stream = embedder.openStream();
   const abort = (): void => stream.abort();
   signal?.addEventListener("abort", abort, { once: true });
+  const letGo = (): void => signal?.removeEventListener("abort", abort);
   const entries: Entry[] = [];
   let inForce: Matrix | undefined;
   return {
@@ -111,10 +112,13 @@ function openStream(embedder: Embedder, server: ProbingServer, signal: AbortSign
         signal?.throwIfAborted();
         return await embedAll(server, embedder, entries, outcomes, signal);
       } finally {
-        signal?.removeEventListener("abort", abort);
+        letGo();
       }
     },
-    abort,
+    abort: () => {
+      letGo();
+      abort();
+    },
   };
 }
 
