@@ -90,7 +90,7 @@ export function toWireExample(example: Example): MessageInitShape<typeof Example
 
 /** Hits for the wire. `toError` packs the errors of spaces that were skipped. */
 export function toWireHits(
-  { hits, skipped }: QueryHits,
+  { hits, skipped, truncated }: QueryHits,
   toError: (error: unknown) => ModelError,
 ): MessageInitShape<typeof QueryHitsSchema> {
   return {
@@ -102,12 +102,13 @@ export function toWireHits(
       ...(record !== undefined && { record: toWireRecord(record, false) }),
     })),
     skipped: skipped.map(({ spaceId, expertName, error }) => ({ spaceId, expertName, error: toError(error) })),
+    truncated: truncated.map((one) => ({ ...one })),
   };
 }
 
 /** Hits from the wire. */
 export function fromWireHits(
-  { hits, skipped }: WireHits,
+  { hits, skipped, truncated }: WireHits,
   fromError: (error: ModelError) => ProbestreamError,
 ): QueryHits {
   return {
@@ -123,6 +124,9 @@ export function fromWireHits(
     skipped: skipped.flatMap(({ spaceId, expertName, error }) =>
       error === undefined ? [] : [{ spaceId, expertName, error: fromError(error) }],
     ),
+    truncated: truncated.map(({ example, spaceId, tokenCount, maxTokens }) => ({
+      ...{ example, spaceId, tokenCount, maxTokens },
+    })),
   };
 }
 
