@@ -440,6 +440,7 @@ test("a query that is wrong costs the others nothing", async (t) => {
     [{ ...good, minCosine: Number.NaN }, "FIELD_INVALID"],
     [{ ...good, experts: ["none"] }, "EXPERT_NOT_FOUND"],
     [{ ...good, experts: ["plain"] }, "SPACE_NOT_FOUND"],
+    [{ ...good, experts: ["0".repeat(64)] }, "SPACE_NOT_FOUND"],
     [{ ...good, trees: [""] }, "FIELD_INVALID"],
   ];
   const outcomes = await retrieval.retrieve(bad.flatMap(([query]) => [query, good]));
