@@ -107,4 +107,64 @@ export function testVectorChanges(contract: VectorStoreContract): void {
       t.true(hits?.some((hit) => hit.id === id));
     }
   });
+
+  test.serial(`the ${name} store keeps what is known of a model where it is asked to`, async (t) => {
+    const store = await contract.create(t);
+    const [one, two] = [toHash("one"), toHash("two")];
+    for (const space of ["one", "two"]) await store.ensureSpace(createSpace(space));
+    const keepKnown = { maxMetadataBytes: 100 };
+    const claims = { base_model: "claimed" };
+    const first = createRecord("m", 1, { metadata: { a: 1, b: 1 }, claims, base: "said", createdMs: 5, updatedMs: 5 });
+    await store.upsert(one, [first], { keepKnown });
+    t.deepEqual(await store.get(one, ["m"]), [first] as never, "nothing is known of it yet");
+    const later = createRecord("m", 2, { metadata: { b: 2 }, claims, base: "claimed" });
+    const rest = { metadata: { a: 1, b: 2 }, base: "said", createdMs: 5 };
+    await store.upsert(one, [later, createRecord("n", 3)], { keepKnown });
+    const [again, other] = await store.get(one, ["m", "n"]);
+    t.like(again, { ...rest, vector: later.vector });
+    t.true((again?.updatedMs ?? 0) > 5);
+    t.like(other, { metadata: {}, base: "" });
+    await store.upsert(two, [later, createRecord("m", 4, { metadata: { c: 3 }, base: "other" })], { keepKnown });
+    const [elsewhere] = await store.get(two, ["m"]);
+    t.like(elsewhere, { metadata: { a: 1, b: 2, c: 3 }, base: "other", createdMs: 5 }, "also of another space");
+    const long = createRecord("m", 5, { metadata: { long: "x".repeat(90) } });
+    const tooMuch = {
+      kind: "invalid-input",
+      reason: "LIMIT_EXCEEDED",
+      message: /with what the catalogue has/,
+    } as const;
+    await assertRefused(t, () => store.upsert(one, [createRecord("n", 6), long], { keepKnown }), tooMuch);
+    t.deepEqual((await store.get(one, ["n"]))[0], other, "all records or none");
+    await store.upsert(one, [later]);
+    t.like(
+      (await store.get(one, ["m"]))[0],
+      { metadata: { b: 2 }, base: "claimed" },
+      "where it is not asked, none stays",
+    );
+  });
+
+  test.serial(`the ${name} store loses no change of metadata while the model is written again`, async (t) => {
+    const { store, spaceId } = await withSpace(t, contract);
+    const keepKnown = { maxMetadataBytes: 10_000 };
+    const ids = Array.from({ length: 8 }, (_, index) => `model-${index}`);
+    const records = ids.map((id, index) => createRecord(id, index));
+    await store.upsert(spaceId, records);
+    const second = createSpace("two");
+    await store.ensureSpace(second);
+    const rounds = 12;
+    const writes = Array.from({ length: rounds }, async (_, round) => {
+      const mine = records.map((record) => ({ ...record, metadata: { [`w${round}`]: round } }));
+      await Promise.all([
+        store.upsert(round % 2 === 0 ? spaceId : second.spaceId, mine, { keepKnown }),
+        ...ids.map(async (id) => t.true(await store.updateMetadata(id, { [`u${round}`]: round }))),
+      ]);
+    });
+    await Promise.all(writes);
+    for (const space of [spaceId, second.spaceId]) {
+      for (const record of await store.get(space, ids)) {
+        const kept = Object.keys(record?.metadata ?? {}).filter((field) => field.startsWith("u"));
+        t.is(kept.length, rounds, `${record?.id} in ${space === spaceId ? "the first" : "the second"} space`);
+      }
+    }
+  });
 }

@@ -4,10 +4,12 @@ import { assertPatch, assertRecords } from "../assert-records.js";
 import { assertSameWidth, assertSpace, assertSwitch, toSpaceMissing } from "../assert-space.js";
 import { compareSpaces } from "../compare-spaces.js";
 import { compareText } from "../compare-text.js";
+import { copyRecord } from "../copy-record.js";
 import { namedFields, type ScalarType, toScalarType } from "../field-value.js";
 import { matchFilter } from "../match-filter.js";
+import { mergeKnown } from "../merge-known.js";
 import { toRecord } from "../to-record.js";
-import type { VectorRecord } from "../vector-record.js";
+import type { NewRecord, VectorRecord } from "../vector-record.js";
 import type { Hit, SpaceSpec, SpaceState, SpaceStatus, VectorStore } from "../vector-store.js";
 
 interface Space extends SpaceSpec {
@@ -25,6 +27,12 @@ export function createMemoryStore(): VectorStore {
     const space = spaces.get(spaceId);
     if (space === undefined) throw toSpaceMissing(spaceId);
     return space;
+  };
+  /** What is known of models: by the space that they go to, else by the first other one that has them. */
+  const knownOf = (own: Space, wanted: readonly NewRecord[]): Map<string, VectorRecord> => {
+    const order = [own, ...[...spaces.values()].filter((space) => space !== own).sort(compareSpaces)];
+    const found = wanted.flatMap(({ id }) => order.find(({ records }) => records.has(id))?.records.get(id) ?? []);
+    return new Map(found.map((record) => [record.id, record]));
   };
 
   return {
@@ -56,10 +64,12 @@ export function createMemoryStore(): VectorStore {
       find(spaceId);
       spaces.delete(spaceId);
     },
-    upsert: async (spaceId, records) => {
-      const { records: kept, width } = find(spaceId);
-      assertRecords(records, width);
+    upsert: async (spaceId, given, { keepKnown } = {}) => {
+      const space = find(spaceId);
+      const { records: kept } = space;
+      assertRecords(given, space.width);
       const nowMs = Date.now();
+      const records = keepKnown === undefined ? given : mergeKnown(given, knownOf(space, given), keepKnown, nowMs);
       const written = records.map((record) => copyRecord(toRecord(record, kept.get(record.id), nowMs)));
       for (const record of written) kept.set(record.id, record);
     },
@@ -131,12 +141,6 @@ export function createMemoryStore(): VectorStore {
     compact: async () => {},
     close: async () => spaces.clear(),
   };
-}
-
-/** A record that its owner may write to. */
-function copyRecord(record: VectorRecord): VectorRecord {
-  const { vector, metadata, claims } = record;
-  return { ...record, vector: vector.slice(), metadata: { ...metadata }, claims: { ...claims } };
 }
 
 function toStatus({ spaceId, width, expertName, state }: Space): SpaceStatus {

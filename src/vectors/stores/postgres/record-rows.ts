@@ -24,13 +24,6 @@ export interface RecordRow extends Row {
   readonly updated_ms: number;
 }
 
-/** A record as it is sent: a copy of what its caller gave. */
-export interface SentRecord {
-  readonly record: NewRecord;
-  readonly metadata: string;
-  readonly claims: string;
-}
-
 /** Columns of {@link RecordRow}. */
 export function toRecordColumns({ vectorSchema }: Extensions): string {
   return `id, ${vectorSchema}.vector_send(embedding) AS vector, original, weights_hash, file_hash, tree, base, metadata, claims,
@@ -62,18 +55,17 @@ export function toPrefix(id: string): string {
   return id.length <= keyCharacters ? id : [...id].slice(0, keyCharacters).join("");
 }
 
+/** Condition on rows of some ids, whose keys {@link toKeys} gives as the first two values of the statement. */
+export const isOneOf = "id_prefix = ANY($1::text[]) AND id = ANY($2::text[])";
+
+/** Values of {@link isOneOf}. */
+export function toKeys(ids: readonly string[]): readonly [prefixes: readonly string[], ids: readonly string[]] {
+  return [ids.map(toPrefix), ids];
+}
+
 /** The other part of the key: empty where the beginning is the whole. */
 function toIdHash(id: string): Buffer {
   return toPrefix(id) === id ? Buffer.alloc(0) : createHash("sha256").update(id).digest();
-}
-
-/** Takes copies of records: their caller may do with them as it likes meanwhile. */
-export function toSentRecords(records: readonly NewRecord[]): SentRecord[] {
-  return records.map((record) => ({
-    record: { ...record, vector: record.vector.slice() },
-    metadata: JSON.stringify(record.metadata),
-    claims: JSON.stringify(record.claims),
-  }));
 }
 
 /**
@@ -82,17 +74,17 @@ export function toSentRecords(records: readonly NewRecord[]): SentRecord[] {
  */
 export async function writeRows(
   transaction: Transaction,
-  records: readonly SentRecord[],
+  records: readonly NewRecord[],
   space: SpaceTable,
   extensions: Extensions,
 ): Promise<void> {
-  const last = new Map(records.map((one) => [one.record.id, one]));
-  const sorted = [...last.values()].sort((a, b) => (a.record.id < b.record.id ? -1 : 1));
+  const last = new Map(records.map((record) => [record.id, record]));
+  const sorted = [...last.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
   const most = Math.max(1, Math.min(maxStatementRows, Math.floor(maxStatementBytes / (4 * space.width))));
   for (let start = 0; start < sorted.length; start += most) {
     const part = sorted.slice(start, start + most);
     for (const isDated of [false, true]) {
-      const rows = part.filter(({ record }) => (record.createdMs !== undefined) === isDated);
+      const rows = part.filter(({ createdMs }) => (createdMs !== undefined) === isDated);
       if (rows.length > 0) await transaction.query(toInsert(space, extensions, isDated), toValues(rows, extensions));
     }
   }
@@ -115,8 +107,8 @@ function toInsert({ table }: SpaceTable, { vectorSchema }: Extensions, isDated: 
 /** The server's time at the beginning of the transaction, in milliseconds since 1970. */
 export const nowMs = "floor(extract(epoch FROM now()) * 1000)::bigint";
 
-function toValues(rows: readonly SentRecord[], { vectorTypeId }: Extensions): SqlValue[] {
-  const column = <T>(pick: (record: NewRecord) => T): T[] => rows.map(({ record }) => pick(record));
+function toValues(rows: readonly NewRecord[], { vectorTypeId }: Extensions): SqlValue[] {
+  const column = <T>(pick: (record: NewRecord) => T): T[] => rows.map(pick);
   const comparable = column(({ vector }) => toComparable(vector));
   return [
     column(({ id }) => toPrefix(id)),
@@ -128,8 +120,8 @@ function toValues(rows: readonly SentRecord[], { vectorTypeId }: Extensions): Sq
     column(({ fileHash }) => fileHash),
     column(({ tree }) => tree),
     column(({ base }) => base),
-    rows.map(({ metadata }) => metadata),
-    rows.map(({ claims }) => claims),
+    column(({ metadata }) => JSON.stringify(metadata)),
+    column(({ claims }) => JSON.stringify(claims)),
     column(({ createdMs = null }) => createdMs),
     column(({ updatedMs = null }) => updatedMs),
   ];
