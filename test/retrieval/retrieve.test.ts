@@ -292,7 +292,7 @@ test("many queries with a bound per base are widened a few at a time, with memor
   ]);
   t.is(hitsOf(t, refused).length, 1);
   t.is(hitsOf(t, other).length, 20);
-  room = 1_000_000;
+  room = 500_000;
   const [wide, narrow] = await retrieval.retrieve([
     queries[0] as RetrievalQuery,
     { ...queries[1], maxPerBase: 0 } as RetrievalQuery,
