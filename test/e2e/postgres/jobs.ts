@@ -107,7 +107,7 @@ export function testPostgresJobs(postgres: TestPostgres): void {
 
   test("a job that was taken for its worker's death is no more that worker's to fail, release or keep", async (t) => {
     const schema = await postgres.schema(t);
-    const options = { leaseMs: 1000, retryDelayMs: 0 };
+    const options = { leaseMs: 3000, retryDelayMs: 0 };
     const [slow, quick] = [await open(t, schema, options), await open(t, schema, options)];
     await slow.add(toJobs(1));
     const [before] = await slow.take(1);
