@@ -2,12 +2,9 @@ import { setTimeout as delay } from "node:timers/promises";
 import test, { type ExecutionContext } from "ava";
 import { InvalidInputError, UnavailableError } from "../../../src/errors/probestream-error.js";
 import type { JobQueue, TakenJob } from "../../../src/retrieval/job-queue.js";
-import {
-  openPostgresJobQueue,
-  type PostgresJobQueueOptions,
-  toJobSchema,
-} from "../../../src/retrieval/postgres-job-queue.js";
+import { openPostgresJobQueue, type PostgresJobQueueOptions } from "../../../src/retrieval/postgres-job-queue.js";
 import { runJobs } from "../../../src/retrieval/run-jobs.js";
+import { toJobSchema } from "../../../src/retrieval/start-boss.js";
 import { assertRefused } from "../../helpers/assert-refused.js";
 import type { TestPostgres } from "../../helpers/postgres-server.js";
 import { until } from "../../helpers/until.js";
