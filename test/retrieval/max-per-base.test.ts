@@ -1,14 +1,14 @@
-import anyTest, { type ExecutionContext, type TestFn } from "ava";
-import { ProbestreamError } from "../../src/errors/probestream-error.js";
-import type { ModelHit, QueryHits } from "../../src/retrieval/retrieval-port.js";
+import anyTest, { type TestFn } from "ava";
 import { createMemoryStore } from "../../src/vectors/stores/memory.js";
 import type { VectorStore } from "../../src/vectors/vector-store.js";
+import { hitsOf } from "../helpers/hits-of.js";
 import { createRandom, randomValues } from "../helpers/random.js";
 import {
   createRetrievalZoo,
   fillSpace,
   openZooRetrieval,
   type RetrievalZoo,
+  seededRecords,
   toNewRecord,
   width,
 } from "../helpers/retrieval-zoo.js";
@@ -22,10 +22,27 @@ test.after.always(async (t) => {
   await t.context.zoo.close();
 });
 
-function hitsOf(t: ExecutionContext<unknown>, outcome: QueryHits | ProbestreamError | undefined): readonly ModelHit[] {
-  if (outcome === undefined || outcome instanceof ProbestreamError) throw t.fail(String(outcome));
-  return outcome.hits;
-}
+test("a bound per base is filled up from further down, as far as there is anything", async (t) => {
+  const { zoo } = t.context;
+  const { store, retrieval } = openZooRetrieval(zoo);
+  const query = randomValues(width, 9);
+  // Three hundred near ones of one base, and five far ones of others.
+  const near = Array.from({ length: 300 }, (_, i) =>
+    toNewRecord(`near ${i}`, 0, { base: "b", vector: query.map((x, j) => x + (j === 0 ? i * 1e-4 : 0)) }),
+  );
+  const far = seededRecords(5).map((record, i) => ({ ...record, base: i < 2 ? `c${i}` : "" }));
+  await fillSpace(store, zoo.experts.plain, [...near, ...far]);
+  const [outcome] = await retrieval.retrieve([
+    {
+      positives: [{ representation: query, spaceId: zoo.experts.plain.spaceId }],
+      k: 7,
+      maxPerBase: 2,
+    },
+  ]);
+  const ids = hitsOf(t, outcome).map(({ modelId }) => modelId);
+  t.deepEqual(ids.slice(0, 2), ["near 0", "near 1"]);
+  t.deepEqual(ids.slice(2).sort(), far.map(({ id }) => id).sort());
+});
 
 test("more models of one base than a store gives at once hide none of another, and are not all looked at", async (t) => {
   const { zoo } = t.context;

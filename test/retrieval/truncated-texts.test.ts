@@ -1,16 +1,10 @@
 import { cp, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test from "ava";
-import { ProbestreamError } from "../../src/errors/probestream-error.js";
-import type { QueryHits } from "../../src/retrieval/retrieval-port.js";
 import { openTextEncoder } from "../../src/text/open-text-encoder.js";
+import { foundBy } from "../helpers/hits-of.js";
 import { createRetrievalZoo, fillSpace, openZooRetrieval, toNewRecord } from "../helpers/retrieval-zoo.js";
 import { createTemporaryFolder } from "../helpers/temporary-folder.js";
-
-const orThrow = (outcome: QueryHits | ProbestreamError | undefined): QueryHits => {
-  if (outcome === undefined || outcome instanceof ProbestreamError) throw outcome ?? new Error("no answer");
-  return outcome;
-};
 
 test("texts that an encoder cuts are told in each space, and those that it does not are not", async (t) => {
   const zoo = await createRetrievalZoo();
@@ -32,7 +26,7 @@ test("texts that an encoder cuts are told in each space, and those that it does 
     { positives: [short], experts: ["one"] },
     { positives: [short, long], negatives: [{ text: "blue green cats of" }] },
   ]);
-  const [first, second, third] = answers.map(orThrow);
+  const [first, second, third] = answers.map((answer) => foundBy(t, answer));
   t.deepEqual(first?.truncated, [{ example: 0, spaceId: one.spaceId, ...cut }]);
   t.deepEqual(second?.truncated, []);
   t.deepEqual(first?.hits, second?.hits, "what was cut has no say");
@@ -42,5 +36,5 @@ test("texts that an encoder cuts are told in each space, and those that it does 
   ]);
   t.deepEqual(third?.truncated, both);
   const [again] = await retrieval.retrieve([{ positives: [long], experts: ["one"] }]);
-  t.deepEqual(orThrow(again).truncated, first?.truncated, "also where the text is remembered");
+  t.deepEqual(foundBy(t, again).truncated, first?.truncated, "also where the text is remembered");
 });
