@@ -95,7 +95,7 @@ export function modelNotFound(id: string, asked: readonly KnownSpace[]): NotFoun
 }
 
 /** The space of a representation. */
-export function spaceOf(
+function spaceOf(
   { spaceId, representation }: { readonly spaceId: string; readonly representation: Float32Array },
   asked: readonly KnownSpace[],
 ): KnownSpace {
