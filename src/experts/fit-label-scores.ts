@@ -1,6 +1,7 @@
 import { dot } from "../linalg/dot.js";
 import { fitLogistic } from "../linalg/fit-logistic.js";
 import type { Rows } from "../linalg/rows.js";
+import { lengthOf } from "../linalg/unit.js";
 import { applyLinear } from "./apply-linear.js";
 import type { Linear } from "./checkpoint.js";
 import type { ScoreModel } from "./score-calibration-model.js";
@@ -48,7 +49,7 @@ export function fitSoftmax({ labels, queries, models }: Candidates, head?: Linea
   if (single.length < fewestModels || labels.length < 2) return undefined;
   const scores = new Float32Array(single.length * labels.length);
   for (const [row, { representation }] of single.entries()) {
-    const norm = Math.sqrt(dot(representation, representation)) || 1;
+    const norm = lengthOf(representation);
     const own =
       head === undefined
         ? labels.map((_, label) => dot(representation, queries.values, label * queries.width) / norm)

@@ -1,3 +1,5 @@
+import { dot } from "../../linalg/dot.js";
+import { lengthOf } from "../../linalg/unit.js";
 import { applyPatch } from "../apply-patch.js";
 import { assertQueries, assertRange } from "../assert-queries.js";
 import { assertPatch, assertRecords } from "../assert-records.js";
@@ -159,12 +161,5 @@ function toFields({ records }: Space): Map<string, ScalarType[]> {
 
 /** Cosine of two vectors, neither all zeros, in float64. */
 function toCosine(a: Float32Array, b: Float32Array): number {
-  let [dot, squareA, squareB] = [0, 0, 0];
-  for (let i = 0; i < a.length; i++) {
-    const [x, y] = [a[i] as number, b[i] as number];
-    dot += x * y;
-    squareA += x * x;
-    squareB += y * y;
-  }
-  return Math.min(1, Math.max(-1, dot / (Math.sqrt(squareA) * Math.sqrt(squareB))));
+  return Math.min(1, Math.max(-1, dot(a, b) / (lengthOf(a) * lengthOf(b))));
 }
