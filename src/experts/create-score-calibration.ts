@@ -45,6 +45,7 @@ export function createScoreCalibration(model: ScoreModel): ScoreCalibration {
   };
 
   return {
+    byteLength: [background, queries, texts].reduce((sum, { values }) => sum + values.byteLength, 0),
     fitted: {
       text: text.seen !== undefined || text.unseen !== undefined,
       example: example !== undefined,
