@@ -162,8 +162,13 @@ export function testVectorChanges(contract: VectorStoreContract): void {
     await Promise.all(writes);
     for (const space of [spaceId, second.spaceId]) {
       for (const record of await store.get(space, ids)) {
-        const kept = Object.keys(record?.metadata ?? {}).filter((field) => field.startsWith("u"));
-        t.is(kept.length, rounds, `${record?.id} in ${space === spaceId ? "the first" : "the second"} space`);
+        const place = `${record?.id} in ${space === spaceId ? "the first" : "the second"} space`;
+        const fields = Object.keys(record?.metadata ?? {});
+        t.is(fields.filter((field) => field.startsWith("u")).length, rounds, place);
+        const own = Array.from({ length: rounds }, (_, round) => round).filter(
+          (round) => (round % 2 === 0) === (space === spaceId),
+        );
+        for (const round of own) t.true(fields.includes(`w${round}`), `w${round}, ${place}`);
       }
     }
   });

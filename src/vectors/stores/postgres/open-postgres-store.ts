@@ -102,7 +102,7 @@ function createStore(
         if (given.length === 0) return;
         await database.transaction(async (transaction) => {
           const written = keepKnown === undefined ? given : await withKnown(transaction, space, given, keepKnown);
-          await writeRows(transaction, written, space, extensions);
+          await writeRows(transaction, written, space, extensions, keepKnown !== undefined);
         });
         fields.forget(space);
         indexes.onWritten(space, given.length);

@@ -71,12 +71,15 @@ function toIdHash(id: string): Buffer {
 /**
  * Writes records, of those with one id the last, in the order of their ids, so that two servers never wait for each other's
  * rows.
+ *
+ * @param keepsMetadata whether fields of a row that came to be there meanwhile stay, where the record has none of that name.
  */
 export async function writeRows(
   transaction: Transaction,
   records: readonly NewRecord[],
   space: SpaceTable,
   extensions: Extensions,
+  keepsMetadata: boolean,
 ): Promise<void> {
   const last = new Map(records.map((record) => [record.id, record]));
   const sorted = [...last.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
@@ -85,23 +88,31 @@ export async function writeRows(
     const part = sorted.slice(start, start + most);
     for (const isDated of [false, true]) {
       const rows = part.filter(({ createdMs }) => (createdMs !== undefined) === isDated);
-      if (rows.length > 0) await transaction.query(toInsert(space, extensions, isDated), toValues(rows, extensions));
+      if (rows.length > 0)
+        await transaction.query(toInsert(space, extensions, isDated, keepsMetadata), toValues(rows, extensions));
     }
   }
 }
 
 /** @param isDated whether the time of first writing is given; else a row that is there keeps its own. */
-function toInsert({ table }: SpaceTable, { vectorSchema }: Extensions, isDated: boolean): string {
+function toInsert(
+  { table }: SpaceTable,
+  { vectorSchema }: Extensions,
+  isDated: boolean,
+  keepsMetadata: boolean,
+): string {
   const changed = ["embedding", "original", "weights_hash", "file_hash", "tree", "base", "metadata", "claims"];
   const replaced = [...changed, "updated_ms", ...(isDated ? ["created_ms"] : [])];
-  return `INSERT INTO ${table} (id_prefix, id_hash, id, ${changed.join(", ")}, created_ms, updated_ms)
+  const toReplacement = (column: string): string =>
+    keepsMetadata && column === "metadata" ? "there.metadata || excluded.metadata" : `excluded.${column}`;
+  return `INSERT INTO ${table} AS there (id_prefix, id_hash, id, ${changed.join(", ")}, created_ms, updated_ms)
     SELECT r.id_prefix, r.id_hash, r.id, r.embedding, r.original, r.weights_hash, r.file_hash, r.tree, r.base,
            r.metadata::jsonb, r.claims::jsonb, COALESCE(r.created_ms, ${nowMs}), COALESCE(r.updated_ms, ${nowMs})
     FROM unnest($1::text[], $2::bytea[], $3::text[], $4::${vectorSchema}.vector[], $5::bytea[], $6::text[], $7::text[],
                 $8::text[], $9::text[], $10::text[], $11::text[], $12::bigint[], $13::bigint[])
       AS r (id_prefix, id_hash, id, embedding, original, weights_hash, file_hash, tree, base, metadata, claims,
             created_ms, updated_ms)
-    ON CONFLICT (id_prefix, id_hash) DO UPDATE SET ${replaced.map((column) => `${column} = excluded.${column}`).join(", ")}`;
+    ON CONFLICT (id_prefix, id_hash) DO UPDATE SET ${replaced.map((column) => `${column} = ${toReplacement(column)}`).join(", ")}`;
 }
 
 /** The server's time at the beginning of the transaction, in milliseconds since 1970. */
