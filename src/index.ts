@@ -49,6 +49,7 @@ export type {
   RetrievalPort,
   RetrievalQuery,
   SkippedSpace,
+  TruncatedExample,
 } from "./retrieval/retrieval-port.js";
 export { type ClientOptions, connect, type ProbestreamClient } from "./rpc/client.js";
 export type { ExpertInfo, ExpertList, LayerInfo } from "./rpc/convert/expert.js";

@@ -59,7 +59,9 @@ type Answer struct {
 	Hits []Hit
 	// Skipped are spaces that had no say though the query did not exclude them, and why.
 	Skipped []SkippedSpace
-	Err     *Error
+	// Truncated are texts of the query that a text encoder cut.
+	Truncated []TruncatedExample
+	Err       *Error
 }
 
 // Hit is a model that fits a query.
@@ -77,6 +79,15 @@ type Hit struct {
 type SkippedSpace struct {
 	SpaceID, ExpertName string
 	Err                 *Error
+}
+
+// TruncatedExample is a text of a query that was cut in one space: what lies beyond had no say there.
+type TruncatedExample struct {
+	// Example is its place among the query's examples, positives before negatives, from 0.
+	Example int
+	SpaceID string
+	// TokenCount is how many tokens it has with the expert's prompt, MaxTokens how many the text encoder takes.
+	TokenCount, MaxTokens int
 }
 
 // Retrieve answers many queries at once, in their order. One that is refused costs the others nothing.
@@ -143,6 +154,9 @@ func toAnswer(from *pb.QueryAnswer) Answer {
 	}
 	for _, space := range from.GetHits().GetSkipped() {
 		answer.Skipped = append(answer.Skipped, SkippedSpace{space.GetSpaceId(), space.GetExpertName(), fromModelError(space.GetError())})
+	}
+	for _, text := range from.GetHits().GetTruncated() {
+		answer.Truncated = append(answer.Truncated, TruncatedExample{int(text.GetExample()), text.GetSpaceId(), int(text.GetTokenCount()), int(text.GetMaxTokens())})
 	}
 	return answer
 }

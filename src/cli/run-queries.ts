@@ -5,6 +5,7 @@ import { CommandError, exitCodes, toExitCode } from "./exit-codes.js";
 import type { QueryOptions } from "./query-options.js";
 import { toErrorFields } from "./result-writer.js";
 import { toHitJson, toHitLines, toHitRemarks } from "./search-table.js";
+import { readSpaceNames } from "./space-names.js";
 import { toPlain } from "./table.js";
 
 /** A query, and what it is called. */
@@ -28,8 +29,7 @@ export async function runQueries(
   { terminal, signal }: CommandContext,
 ): Promise<number> {
   const remarks = new Set<string>();
-  const { spaces } = await port.listSpaces();
-  const names = new Map(spaces.map(({ spaceId, expertName }) => [spaceId, expertName]));
+  let names: ((spaceId: string) => string) | undefined;
   let failed = 0;
   for (let at = 0; at < queries.length; at += queriesAtOnce) {
     const some = queries.slice(at, at + queriesAtOnce);
@@ -55,9 +55,11 @@ export async function runQueries(
         : toLines(name, answer, fields, isHeaded ? at + index : undefined)) {
         await terminal.print(line);
       }
-      for (const remark of toHitRemarks(answer, (spaceId) => names.get(spaceId) ?? spaceId.slice(0, 12))) {
-        remarks.add(remark);
+      // Remarks on these name a space.
+      if (answer.truncated.length > 0 || answer.hits.some(({ score }) => score === undefined)) {
+        names ??= await readSpaceNames(port);
       }
+      for (const remark of toHitRemarks(answer, names ?? String)) remarks.add(remark);
     }
   }
   for (const remark of remarks) terminal.remark(remark);

@@ -66,13 +66,27 @@ export function toHitJson({ modelId, spaceId, cosine, score, record }: ModelHit)
   };
 }
 
-/** What to say of hits without scores, and of spaces that had no say. */
-export function toHitRemarks({ hits, skipped }: QueryHits, nameOf: (spaceId: string) => string): string[] {
+/** What to say of hits without scores, of spaces that had no say, and of texts that were cut. */
+export function toHitRemarks({ hits, skipped, truncated }: QueryHits, nameOf: (spaceId: string) => string): string[] {
   const uncalibrated = [...new Set(hits.flatMap(({ score, spaceId }) => (score === undefined ? [spaceId] : [])))];
   return [
     ...(uncalibrated.length === 0 ? [] : [toCalibrationRemark(uncalibrated.map(nameOf))]),
     ...skipped.map(({ expertName, error }) => toPlain(`not searched: ${expertName}: ${error.message}`)),
+    ...toCutRemarks(truncated, nameOf),
   ];
+}
+
+/** One line for each space in which texts were cut. */
+function toCutRemarks(truncated: QueryHits["truncated"], nameOf: (spaceId: string) => string): string[] {
+  return [...new Set(truncated.map(({ spaceId }) => spaceId))].map((spaceId) => {
+    const own = truncated.filter((one) => one.spaceId === spaceId);
+    const longest = own.reduce((most, one) => (one.tokenCount > most.tokenCount ? one : most));
+    const which = own.length === 1 ? "a text of the query was" : `${own.length} texts of the query were`;
+    const { tokenCount, maxTokens } = longest;
+    return toPlain(
+      `${which} cut for ${nameOf(spaceId)}: its text encoder takes ${maxTokens} tokens, and there are ${tokenCount}${own.length === 1 ? "" : " in the longest"}`,
+    );
+  });
 }
 
 /** How experts get scores. */

@@ -1,5 +1,6 @@
 import { access, readdir, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
+import { listSome } from "../errors/list-some.js";
 import { NotFoundError, PreconditionError } from "../errors/probestream-error.js";
 import { describeExpert, type Expert, manifestName, readExpertManifest } from "./expert.js";
 
@@ -95,10 +96,9 @@ export function expertNotFound(
   where: string,
   experts: readonly Pick<Expert, "name">[],
 ): NotFoundError {
-  const names = experts.slice(0, maxListed).map(({ name }) => name);
-  const more = experts.length > maxListed ? ` and ${experts.length - maxListed} more` : "";
-  const listed = names.length === 0 ? "none" : `${names.join(", ")}${more}`;
-  return new NotFoundError("EXPERT_NOT_FOUND", `no expert "${reference}" ${where} ${listed}`, { expert: reference });
+  const names = experts.map(({ name }) => name);
+  const message = `no expert "${reference}" ${where} ${listSome(names, maxListed)}`;
+  return new NotFoundError("EXPERT_NOT_FOUND", message, { expert: reference });
 }
 
 /**
@@ -110,7 +110,7 @@ export function findExpert<E extends Pick<Expert, "name" | "spaceId">>(
   experts: readonly E[],
   reference: string,
 ): E | undefined {
-  const isPrefix = /^[0-9a-f]{8,64}$/.test(reference);
+  const isPrefix = isSpaceIdPrefix(reference);
   const found = experts.filter(
     ({ name, spaceId }) => name === reference || (isPrefix && spaceId.startsWith(reference)),
   );
@@ -121,6 +121,11 @@ export function findExpert<E extends Pick<Expert, "name" | "spaceId">>(
     `"${reference}" fits ${found.length} experts: ${found.map(toLabel).join(", ")}; name one by its space id`,
     { expert: reference, candidates: found.map(({ spaceId }) => spaceId).join(" ") },
   );
+}
+
+/** Whether a word may stand for a space id: 8 of its digits or more. */
+export function isSpaceIdPrefix(reference: string): boolean {
+  return /^[0-9a-f]{8,64}$/.test(reference);
 }
 
 /** Name and short space id, for messages. */

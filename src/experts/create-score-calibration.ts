@@ -1,5 +1,6 @@
 import { InvalidInputError } from "../errors/probestream-error.js";
 import { softmax } from "../linalg/softmax.js";
+import { toUnit } from "../linalg/unit.js";
 import type { ScoreCalibration } from "./score-calibration.js";
 import { type QueryBackground, toNearestCosine, toQueryBackground } from "./score-calibration-background.js";
 import {
@@ -45,6 +46,7 @@ export function createScoreCalibration(model: ScoreModel): ScoreCalibration {
   };
 
   return {
+    byteLength: [background, queries, texts].reduce((sum, { values }) => sum + values.byteLength, 0),
     fitted: {
       text: text.seen !== undefined || text.unseen !== undefined,
       example: example !== undefined,
@@ -82,10 +84,9 @@ export function createScoreCalibration(model: ScoreModel): ScoreCalibration {
         });
     },
     judgeText: (vector) => {
-      const norm = Math.sqrt(vector.reduce((sum, value) => sum + value * value, 0));
-      if (!(norm > 0) || texts.values.length === 0) return { distance: farthest, radius };
-      const unit = vector.map((value) => value / norm);
-      return { distance: Math.max(0, 1 - toNearestCosine(unit, texts)), radius };
+      const isNothing = vector.every((value) => value === 0);
+      if (isNothing || texts.values.length === 0) return { distance: farthest, radius };
+      return { distance: Math.max(0, 1 - toNearestCosine(toUnit(vector), texts)), radius };
     },
   };
 }

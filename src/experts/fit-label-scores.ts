@@ -1,6 +1,7 @@
 import { dot } from "../linalg/dot.js";
 import { fitLogistic } from "../linalg/fit-logistic.js";
 import type { Rows } from "../linalg/rows.js";
+import { lengthOf } from "../linalg/unit.js";
 import { applyLinear } from "./apply-linear.js";
 import type { Linear } from "./checkpoint.js";
 import type { BySight, ScoreModel } from "./score-calibration-model.js";
@@ -100,7 +101,7 @@ function toMostModels(labels: number): number {
 
 /** Cosines of queries at unit length with a representation of any length. */
 function toCosines({ width, values }: Rows, representation: Float32Array): Float64Array {
-  const norm = Math.sqrt(dot(representation, representation)) || 1;
+  const norm = lengthOf(representation);
   return Float64Array.from(
     { length: values.length / width },
     (_, row) => dot(representation, values, row * width) / norm,

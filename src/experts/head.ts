@@ -4,7 +4,7 @@ import { allFinite } from "../linalg/all-finite.js";
 import { dot } from "../linalg/dot.js";
 import { rowOf } from "../linalg/rows.js";
 import { transpose } from "../linalg/transpose.js";
-import { scaleToUnit } from "../linalg/unit.js";
+import { lengthOf, scaleToUnit } from "../linalg/unit.js";
 import { applyLinear } from "./apply-linear.js";
 import type { Checkpoint } from "./checkpoint.js";
 
@@ -67,7 +67,7 @@ export async function createHead(
     },
     cosines: (representation, images) => {
       // A representation of all zeros points nowhere: it is at right angles to every text.
-      const norm = Math.sqrt(dot(representation, representation)) || 1;
+      const norm = lengthOf(representation);
       return Float32Array.from(
         { length: images.rows },
         (_, row) => dot(representation, images.values, row * images.columns) / norm,

@@ -8,6 +8,8 @@ export type LabelMode = "one-of-many" | "any-of-many";
 
 /** Says what cosines of one expert's space mean; stored with the expert. */
 export interface ScoreCalibration {
+  /** Bytes that it keeps in memory, about. */
+  readonly byteLength: number;
   /**
    * Which scales were fitted to models whose labels were known: those of text queries, of examples, and of labels to
    * choose from. The others are the usual ones of other experts: scores rank and compare, but are no probabilities.

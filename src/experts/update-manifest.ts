@@ -1,6 +1,6 @@
-import { randomUUID } from "node:crypto";
-import { readFile, rename, rm, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { replaceFile } from "../weights/replace-file.js";
 import { manifestName } from "./expert.js";
 
 /**
@@ -19,15 +19,4 @@ export async function updateManifest(
   const text = `${JSON.stringify(change(manifest), undefined, 2)}\n`;
   for (const [name, bytes] of Object.entries(files)) await replaceFile(join(folder, name), bytes);
   await replaceFile(path, text);
-}
-
-async function replaceFile(path: string, content: string | Uint8Array): Promise<void> {
-  const unfinished = `${path}.${randomUUID()}`;
-  try {
-    await writeFile(unfinished, content);
-    await rename(unfinished, path);
-  } catch (error) {
-    await rm(unfinished, { force: true }).catch(() => {});
-    throw error;
-  }
 }

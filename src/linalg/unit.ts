@@ -11,12 +11,20 @@ export function toUnit(vector: Float32Array): Float32Array {
 /** A copy of rows at unit length; those of zeros stay as they are. */
 export function toUnitRows({ width, values }: Rows): Rows {
   const units = values.slice();
-  for (let at = 0; at < units.length; at += width) scaleToUnit(units.subarray(at, at + width));
+  for (let at = 0; at < units.length; at += width) scaleToUnit(units, at, at + width);
   return { width, values: units };
 }
 
-/** Brings a vector to unit length where it is; one of all zeros stays as it is. */
-export function scaleToUnit(vector: Float32Array): void {
-  const norm = Math.sqrt(dot(vector, vector)) || 1;
-  for (let i = 0; i < vector.length; i++) vector[i] = (vector[i] as number) / norm;
+/**
+ * Brings a vector, or some numbers of an array, to unit length where it is; one of all zeros stays as it is. Its length is
+ * taken in float64, which float32 numbers neither over- nor underflow.
+ */
+export function scaleToUnit(values: Float32Array, begin = 0, end = values.length): void {
+  const length = Math.sqrt(dot(values, values, begin, begin, end)) || 1;
+  for (let i = begin; i < end; i++) values[i] = (values[i] as number) / length;
+}
+
+/** Length of a vector; 1 of one of all zeros, which can be divided by. */
+export function lengthOf(vector: Float32Array): number {
+  return Math.sqrt(dot(vector, vector)) || 1;
 }

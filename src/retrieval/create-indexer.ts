@@ -1,14 +1,13 @@
 import { InvalidInputError } from "../errors/probestream-error.js";
 import { assertFields, assertId } from "../vectors/assert-records.js";
 import { assertText, quoteText } from "../vectors/assert-text.js";
+import { toClaimedBase } from "../vectors/claimed-base.js";
 import type { IndexFacts } from "../vectors/index-facts.js";
 import type { NewRecord } from "../vectors/vector-record.js";
 import type { SpaceSpec, VectorStore } from "../vectors/vector-store.js";
 import { createGroupCommit, type GroupCommit } from "./group-commit.js";
 import { toKeptClaims } from "./kept-claims.js";
-import { mergeKnown, readKnownModels } from "./known-facts.js";
 import { defaultRetrievalLimits, type RetrievalLimits } from "./limits.js";
-import { toClaimedBase } from "./model-base.js";
 
 /** A model that was embedded: what its representations are of, and how they came about. */
 export interface Embedded {
@@ -69,15 +68,8 @@ export function createIndexer(
     if (first === undefined) return;
     // Each time, for another process may have dropped it; where it is there that costs a look.
     await store.ensureSpace(first.space, { fill: first.fill });
-    const { spaceId } = first.space;
-    const known = await readKnownModels(store, spaceId, new Set(entries.map(({ record }) => record.id)));
-    // An id twice: what the first says is known when the second is written.
-    const records = entries.map(({ record }) => {
-      const merged = mergeKnown(record, known.get(record.id), limits.maxMetadataBytes);
-      known.set(record.id, { ...merged, createdMs: merged.createdMs ?? Date.now() });
-      return merged;
-    });
-    await store.upsert(spaceId, records);
+    const records = entries.map(({ record }) => record);
+    await store.upsert(first.space.spaceId, records, { keepKnown: { maxMetadataBytes: limits.maxMetadataBytes } });
   };
 
   return {

@@ -32,7 +32,8 @@ export interface RetrievalOptions {
 /**
  * Searches and keeps a catalogue of models in this process: what a server does for its clients.
  *
- * Memory: heads of experts, 64 MiB at most, and 32 MiB of remembered texts, besides what `admit` is asked for.
+ * Memory: heads of experts and their calibrations, 64 MiB of each at most, and 32 MiB of remembered texts, besides what
+ * `admit` is asked for.
  */
 export function createRetrieval(options: RetrievalOptions): RetrievalPort {
   const { store, catalogue, encoders = [], admit = () => () => {} } = options;

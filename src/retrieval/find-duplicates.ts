@@ -114,6 +114,7 @@ function toQuery({ space, record }: Place, k: number, minCosine: number): Prepar
     excluded: new Set([record.id]),
     spaces: [{ spaceId, expertName, vector: record.vector, filter: undefined, scorer: undefined }],
     skipped: [],
+    truncated: [],
   };
 }
 

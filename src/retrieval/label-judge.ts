@@ -1,3 +1,4 @@
+import { listSome } from "../errors/list-some.js";
 import { InvalidInputError, PreconditionError } from "../errors/probestream-error.js";
 import { applyLinear } from "../experts/apply-linear.js";
 import type { Expert } from "../experts/expert.js";
@@ -168,6 +169,5 @@ function assertOfBank({ name }: Expert, unknown: readonly string[]): void {
 }
 
 function listed(labels: readonly string[]): string {
-  const shown = labels.slice(0, maxListed).map(quoteText).join(", ");
-  return labels.length > maxListed ? `${shown} and ${labels.length - maxListed} more` : shown;
+  return listSome(labels.map(quoteText), maxListed);
 }

@@ -42,7 +42,7 @@ export function createManageModels({ store, catalogue, limits, gate, admit }: Re
     const spaces = await spacesOf([]);
     const records = await Promise.all(
       spaces.map(async ({ info }): Promise<ModelRecord[]> => {
-        const [record] = await store.get(info.spaceId, [modelId]);
+        const [record] = await store.get(info.spaceId, [modelId], { vectors: false });
         return record === undefined ? [] : [toModelRecord(info.spaceId, record)];
       }),
     );

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import PgBoss from "pg-boss";
+import type PgBoss from "pg-boss";
 import { InvalidInputError } from "../errors/probestream-error.js";
 import {
   type Database,
@@ -10,6 +10,7 @@ import {
 } from "../vectors/stores/postgres/database.js";
 import { toStoreError } from "../vectors/stores/postgres/to-store-error.js";
 import type { FailedJob, JobCounts, JobQueue, NewJob, TakenJob } from "./job-queue.js";
+import { startBoss, toBossDatabase, toJobSchema } from "./start-boss.js";
 
 /** How a queue on PostgreSQL is set up. */
 export interface PostgresJobQueueOptions extends DatabaseOptions {
@@ -27,8 +28,6 @@ export interface PostgresJobQueueOptions extends DatabaseOptions {
 const defaultConnections = 4;
 /** Jobs in one statement. */
 const jobsPerStatement = 5000;
-/** Characters that pg-boss takes for a schema's name. */
-const maxSchemaCharacters = 50;
 /** Characters of a message that are kept. */
 const maxMessageCharacters = 2000;
 
@@ -36,14 +35,6 @@ interface JobRow {
   readonly id: string;
   readonly data: { readonly location: string; readonly options: TakenJob["options"] };
   readonly retryCount: number;
-}
-
-/** The schema that pg-boss has for itself beside a store's: `probestream` has `probestream_jobs`. */
-export function toJobSchema(schema = "probestream"): string {
-  const name = `${schema.replace(/\W/g, "_")}_jobs`;
-  if (name.length <= maxSchemaCharacters && !/^\d/.test(name)) return name;
-  const message = `the schema of the job queue would be ${name}; it takes at most ${maxSchemaCharacters} characters and no digit first: choose a shorter schema`;
-  throw new InvalidInputError("FIELD_INVALID", message, { name });
 }
 
 /**
@@ -71,34 +62,12 @@ export async function openPostgresJobQueue(options: PostgresJobQueueOptions): Pr
   };
   let boss: PgBoss;
   try {
-    // pg-boss makes its tables under a lock of its own, yet of two that start together the second fails half-way, to find
-    // all there the next time. Where the connection is a session of the server's, ours keeps that from happening.
-    boss = await startBoss(database, schema, queue).catch(() => startBoss(database, schema, queue));
+    boss = await startBoss(database, schema, queue);
   } catch (error) {
     await database.close();
     throw toStoreError(error, database.place);
   }
   return createQueue(boss, database, `${quoteSqlName(schema)}.job`, { name, leaseMs, retryLimit });
-}
-
-async function startBoss(database: Database, schema: string, queue: PgBoss.Queue): Promise<PgBoss> {
-  let execute: Database["execute"] = database.execute;
-  const boss = new PgBoss({
-    schema,
-    db: { executeSql: (sql: string, values: unknown[]) => execute(sql, values) },
-    supervise: false,
-    schedule: false,
-  });
-  // What its calls throw is enough to hear of.
-  boss.on("error", () => {});
-  await database.session(async ({ query }) => {
-    await query("SELECT pg_advisory_lock(hashtextextended('probestream ' || $1::text, 0))", [schema]);
-    execute = async (sql, values) => ({ rows: [...(await query(sql, values as readonly SqlValue[]))] });
-    await boss.start();
-    await boss.createQueue(queue.name, queue);
-  });
-  execute = database.execute;
-  return boss;
 }
 
 function createQueue(
@@ -130,7 +99,8 @@ function createQueue(
       );
       const ids = [...rows.keys()];
       return database.transaction(
-        async ({ query }) => {
+        async (transaction) => {
+          const { query } = transaction;
           let added = 0;
           for (let start = 0; start < ids.length; start += jobsPerStatement) {
             const part = ids.slice(start, start + jobsPerStatement);
@@ -141,7 +111,7 @@ function createQueue(
             const before = await count();
             await boss.insert(
               part.map((id) => ({ id, name, data: rows.get(id) ?? {} })),
-              { db: { executeSql: async (sql, values) => ({ rows: [...(await query(sql, values))] }) } },
+              { db: toBossDatabase(transaction) },
             );
             added += (await count()) - before;
             // Taken before, they are told from earlier tries by their number, which goes on.
@@ -188,17 +158,15 @@ function createQueue(
     },
     fail: (job, message, isFinal) =>
       database.transaction(
-        async ({ query }) => {
-          const [mine] = await query<{ is_last: boolean }>(
+        async (transaction) => {
+          const [mine] = await transaction.query<{ is_last: boolean }>(
             `UPDATE ${table} SET retry_limit = CASE WHEN $4::boolean THEN retry_count ELSE retry_limit END
              WHERE ${isMine} AND state < 'completed' RETURNING retry_count >= retry_limit AS is_last`,
             [...toMine([job]), isFinal],
           );
           if (mine === undefined) return false;
           const output = { message: message.slice(0, maxMessageCharacters) };
-          await boss.fail(name, job.jobId, output, {
-            db: { executeSql: async (sql, values) => ({ rows: [...(await query(sql, values))] }) },
-          });
+          await boss.fail(name, job.jobId, output, { db: toBossDatabase(transaction) });
           return mine.is_last;
         },
         { isRepeatable: true },

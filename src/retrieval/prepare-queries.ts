@@ -6,7 +6,7 @@ import { mapSound, outcomeOf } from "./map-sound.js";
 import { createPacer } from "./pacer.js";
 import type { PreparedQuery, SpaceQuery } from "./prepared-query.js";
 import type { RetrievalContext } from "./retrieval-context.js";
-import type { RetrievalQuery, SkippedSpace } from "./retrieval-port.js";
+import type { RetrievalQuery, SkippedSpace, TruncatedExample } from "./retrieval-port.js";
 import { type KnownSpace, readSpaceDirectory } from "./space-directory.js";
 import { fieldsOf, toSpaceFilter, withTrees } from "./space-filter.js";
 import {
@@ -16,6 +16,7 @@ import {
   textsOf,
   toMostTelling,
   toSpaceVector,
+  toTruncated,
 } from "./space-vector.js";
 import { readStoredModels, type StoredModels, toCommonSpaces } from "./stored-models.js";
 
@@ -73,6 +74,7 @@ function toPrepared({ query, spaces }: Placed, shared: Shared, context: Retrieva
   const filled = spaces.filter(({ info }) => !info.isEmpty);
   const found: SpaceQuery[] = [];
   const skipped: SkippedSpace[] = [];
+  const truncated: TruncatedExample[] = [];
   // A space without a model has nothing to say, and must not keep others from being merged.
   const searched = filled.length > 0 ? filled : spaces;
   const elsewhere = new Set(searched.flatMap(({ info }) => [...(shared.fields.get(info.spaceId) ?? [])]));
@@ -80,6 +82,7 @@ function toPrepared({ query, spaces }: Placed, shared: Shared, context: Retrieva
     const { spaceId, expertName } = space.info;
     try {
       found.push(toSpaceQuery(query, space, shared, elsewhere, context));
+      truncated.push(...toTruncated(query, space, shared.images));
     } catch (error) {
       if (!(error instanceof ProbestreamError) || error.kind === "internal") throw error;
       const isOfSpace = error === shared.images.get(spaceId) || error === shared.calibrations.get(spaceId);
@@ -92,7 +95,8 @@ function toPrepared({ query, spaces }: Placed, shared: Shared, context: Retrieva
   if (nothing !== undefined) throw nothing;
   assertCalibrated(found, minScore);
   const excluded = examplesOf(query).flatMap((example) => ("modelId" in example ? [example.modelId] : []));
-  return { k, minScore, minCosine, maxPerBase, exact, excluded: new Set(excluded), spaces: found, skipped };
+  const rest = { minScore, minCosine, maxPerBase, exact, skipped, truncated };
+  return { k, excluded: new Set(excluded), spaces: found, ...rest };
 }
 
 function toSpaceQuery(

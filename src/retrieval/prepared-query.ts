@@ -1,5 +1,5 @@
 import type { Filter } from "../vectors/filter.js";
-import type { SkippedSpace } from "./retrieval-port.js";
+import type { SkippedSpace, TruncatedExample } from "./retrieval-port.js";
 
 /** A query in one space. */
 export interface SpaceQuery {
@@ -24,4 +24,5 @@ export interface PreparedQuery {
   /** One at least. */
   readonly spaces: readonly SpaceQuery[];
   readonly skipped: readonly SkippedSpace[];
+  readonly truncated: readonly TruncatedExample[];
 }

@@ -51,10 +51,23 @@ export interface SkippedSpace {
   readonly error: ProbestreamError;
 }
 
+/** A text of a query that was cut in one space, for the expert's text encoder takes fewer tokens. */
+export interface TruncatedExample {
+  /** Its place among the query's examples, positives before negatives, from 0. */
+  readonly example: number;
+  readonly spaceId: string;
+  /** Tokens that it has with the expert's prompt, those that mark begin and end included. */
+  readonly tokenCount: number;
+  /** Tokens that the encoder takes. */
+  readonly maxTokens: number;
+}
+
 /** Models found, the best first. */
 export interface QueryHits {
   readonly hits: readonly ModelHit[];
   readonly skipped: readonly SkippedSpace[];
+  /** Texts of which the end, or the begin, had no say in a space. */
+  readonly truncated: readonly TruncatedExample[];
 }
 
 /** What labels are asked about; described at `ClassifyRequest` in the contract. */

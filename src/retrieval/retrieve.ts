@@ -49,7 +49,8 @@ export async function retrieve(
         if (query instanceof ProbestreamError) return query;
         const hits = found[next++] ?? [];
         if (hits instanceof ProbestreamError) return hits;
-        return { hits: hits.flatMap((hit) => toModelHit(hit, records)), skipped: query.skipped };
+        const { skipped, truncated } = query;
+        return { hits: hits.flatMap((hit) => toModelHit(hit, records)), skipped, truncated };
       });
     } finally {
       for (const release of releases) release();

@@ -1,5 +1,6 @@
 import { ProbestreamError } from "../errors/probestream-error.js";
 import type { VectorStore } from "../vectors/vector-store.js";
+import { leaveOut, toFullBases, withKept } from "./full-bases.js";
 import { maxHits } from "./limits.js";
 import { outcomeOf } from "./map-sound.js";
 import { mergeHits, type SpaceHit, type SpaceHits } from "./merge-hits.js";
@@ -15,6 +16,10 @@ interface Running {
   k: number;
   /** Of this round, by space id. */
   readonly found: Map<string, SpaceHits>;
+  /** Bases of which it has as many as it may; their other models are not asked for any more. */
+  full: ReadonlySet<string>;
+  /** Its models of these bases. */
+  kept: readonly SpaceHit[];
   outcome: readonly SpaceHit[] | ProbestreamError | undefined;
 }
 
@@ -36,6 +41,9 @@ const hitsAtOnce = 20_000;
 /** Bytes of one hit of a query that asks for more, with its model's base. */
 const bytesPerWideHit = 600;
 
+/** Hits that are asked for without a filter on bases, which costs a store a look at all of them. */
+const mostPlainHits = 1000;
+
 /** Models whose bases are remembered from one group of queries to the next. */
 const maxKnownBases = 65_536;
 
@@ -44,9 +52,9 @@ export type SearchContext = Pick<RetrievalContext, "store" | "admit">;
 
 /**
  * Searches prepared queries, those with the same space, filter, k and bounds in calls of up to 256. Where models of one
- * base are bounded, more and more are asked for, twice as many each time, until k are found or a space has no more. The
- * caller has memory reserved for the hits that queries ask for; more are taken for few queries at a time, with memory that
- * is reserved for them here.
+ * base are bounded, more and more are asked for, twice as many each time, until k are found or a space has no more; beyond
+ * 1,000 without models of bases that are full, so that thousands of one base hide no other. The caller has memory reserved
+ * for the hits that queries ask for; more are taken for few queries at a time, with memory that is reserved for them here.
  *
  * @returns per query; what the store refuses of one group stands in the place of its queries, as does a memory plan without
  * room for what they need more.
@@ -58,7 +66,7 @@ export async function searchQueries(
 ): Promise<readonly (readonly SpaceHit[] | ProbestreamError)[]> {
   const all = queries.map((query): Running => {
     const k = Math.min(maxHits, query.k + query.excluded.size);
-    return { query, k, found: new Map(), outcome: undefined };
+    return { query, k, found: new Map(), full: new Set(), kept: [], outcome: undefined };
   });
   const bases = new Map<string, string>();
   const pace = createPacer(signal);
@@ -119,7 +127,8 @@ async function runRound(store: VectorStore, open: readonly Running[], signal: Ab
   const groups = new Map<string, Job[]>();
   for (const running of open) {
     const { minCosine, exact, spaces } = running.query;
-    for (const space of spaces) {
+    for (const asked of spaces) {
+      const space = { ...asked, filter: leaveOut(running.full, asked.filter) };
       const key = JSON.stringify([space.spaceId, running.k, minCosine ?? null, exact, space.filter ?? null]);
       const group = groups.get(key);
       if (group === undefined) groups.set(key, [{ running, space }]);
@@ -154,7 +163,7 @@ async function searchGroup(store: VectorStore, group: readonly Job[], signal: Ab
   const hits = await store.search(spaceId, { vectors, k, filter, minCosine, exact, signal });
   for (const [index, { running, space }] of group.entries()) {
     const own = hits[index] ?? [];
-    running.found.set(space.spaceId, { space, hits: own, isExhausted: own.length < k || k === maxHits });
+    running.found.set(space.spaceId, { space, hits: own, isExhausted: own.length < k });
   }
 }
 
@@ -166,8 +175,11 @@ async function readBases(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const wanted = new Map<string, Set<string>>();
-  for (const { query, found } of open) {
+  for (const { query, found, kept } of open) {
     if (query.maxPerBase === 0) continue;
+    for (const { spaceId, modelId } of kept) {
+      if (!bases.has(toKey(spaceId, modelId))) wanted.set(spaceId, (wanted.get(spaceId) ?? new Set()).add(modelId));
+    }
     for (const [spaceId, { hits }] of found) {
       const ids = wanted.get(spaceId) ?? new Set();
       for (const { id } of hits) if (!bases.has(toKey(spaceId, id))) ids.add(id);
@@ -179,12 +191,24 @@ async function readBases(
 
 function conclude(running: Running, bases: ReadonlyMap<string, string>): void {
   if (running.outcome !== undefined) return;
-  const found = [...running.found.values()];
+  const { query, k, full, kept } = running;
+  const found = [...running.found.values()].map((one) => withKept(one, kept));
   running.found.clear();
   const baseOf = ({ spaceId, modelId }: SpaceHit): string => bases.get(toKey(spaceId, modelId)) ?? "";
-  const { hits, isOpen } = mergeHits(running.query, found, baseOf);
-  if (isOpen) running.k = Math.min(maxHits, 2 * running.k);
-  else running.outcome = hits;
+  const { hits, isOpen } = mergeHits(query, found, baseOf);
+  if (!isOpen) {
+    running.outcome = hits;
+    return;
+  }
+  running.k = Math.min(maxHits, 2 * k);
+  if (query.maxPerBase > 0 && running.k > mostPlainHits) {
+    running.full = toFullBases(hits, baseOf, query.maxPerBase);
+    running.kept = hits.filter((hit) => running.full.has(baseOf(hit)));
+  }
+  if (k < maxHits || running.full.size > full.size) return;
+  // A store gives no more, and what it gives would be the same again.
+  const last = found.map((one) => ({ ...one, isExhausted: true }));
+  running.outcome = mergeHits(query, last, baseOf).hits;
 }
 
 function toKey(spaceId: string, id: string): string {

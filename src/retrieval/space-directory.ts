@@ -1,6 +1,14 @@
+import { listSome } from "../errors/list-some.js";
 import { NotFoundError, PreconditionError } from "../errors/probestream-error.js";
-import { type Catalogue, expertNotFound, findExpert } from "../experts/catalogue.js";
+import {
+  type Catalogue,
+  expertNotFound,
+  findExpert,
+  isSpaceIdPrefix,
+  toLabel as toExpertLabel,
+} from "../experts/catalogue.js";
 import type { Expert } from "../experts/expert.js";
+import { quoteText } from "../vectors/assert-text.js";
 import type { SpaceInfo, VectorStore } from "../vectors/vector-store.js";
 
 /** A space of the store, with its expert where it is at hand. */
@@ -24,7 +32,8 @@ export interface SpaceDirectory {
    * The space that a reference means, in whatever state; of several of an expert's name the one that serves. Without a
    * reference the only one that serves.
    *
-   * @throws NotFoundError `SPACE_NOT_FOUND`, `EXPERT_NOT_FOUND`; PreconditionError `EXPERT_AMBIGUOUS`.
+   * @throws NotFoundError `SPACE_NOT_FOUND` for a space id, or its beginning, that no space has, and for an expert under which
+   * nothing was indexed, `EXPERT_NOT_FOUND` for another word; PreconditionError `EXPERT_AMBIGUOUS`.
    */
   find(reference: string | undefined): KnownSpace;
 }
@@ -66,9 +75,12 @@ export async function readSpaceDirectory(store: VectorStore, catalogue: Catalogu
   };
 }
 
+/** Most spaces that an error lists. */
+const maxListed = 10;
+
 /** Name and short id of a space, for messages. */
 export function toLabel({ info }: KnownSpace): string {
-  return `${info.expertName} (${info.spaceId.slice(0, 12)})`;
+  return toExpertLabel({ name: info.expertName, spaceId: info.spaceId });
 }
 
 /** A space may go by the name that its expert had when it was made, and by the one it has now. */
@@ -92,6 +104,10 @@ function refuse(reference: string, all: readonly KnownSpace[], experts: readonly
       `the store has no space of the expert "${expert.name}": nothing was indexed under it yet`,
       { expert: reference, spaceId: expert.spaceId },
     );
+  }
+  if (isSpaceIdPrefix(reference)) {
+    const message = `the store has no space ${quoteText(reference)}; it has ${listSome(all.map(toLabel), maxListed)}`;
+    throw new NotFoundError("SPACE_NOT_FOUND", message, { spaceId: reference });
   }
   const names = all.map(({ info }) => ({ name: info.expertName }));
   throw expertNotFound(reference, "among the spaces of the store; it has", names);

@@ -2,7 +2,7 @@ import type { ErrorReason } from "../errors/error-reason.js";
 import { NotFoundError, PreconditionError, ProbestreamError } from "../errors/probestream-error.js";
 import { quoteText } from "../vectors/assert-text.js";
 import type { SoundQuery } from "./assert-query.js";
-import type { Example, SkippedSpace } from "./retrieval-port.js";
+import type { Example, SkippedSpace, TruncatedExample } from "./retrieval-port.js";
 import { type KnownSpace, toLabel } from "./space-directory.js";
 import { modelNotFound, type StoredModels } from "./stored-models.js";
 import type { TextImage, TextImages } from "./text-images.js";
@@ -72,6 +72,14 @@ export function toImage(text: string, space: KnownSpace, images: ImagesBySpace):
   if (image instanceof ProbestreamError) throw image;
   if (image === undefined) throw expertMissing(space);
   return image;
+}
+
+/** Texts of a query that the text encoder of a space's expert cut. */
+export function toTruncated(query: SoundQuery, space: KnownSpace, images: ImagesBySpace): readonly TruncatedExample[] {
+  return [...examplesOf(query).entries()].flatMap(([example, one]) => {
+    const truncation = "text" in one ? toImage(one.text, space, images).truncation : undefined;
+    return truncation === undefined ? [] : [{ example, spaceId: space.info.spaceId, ...truncation }];
+  });
 }
 
 /** The error for texts in a space whose expert is not at hand. */

@@ -1,3 +1,4 @@
+import { listSome } from "../errors/list-some.js";
 import { InvalidInputError, NotFoundError } from "../errors/probestream-error.js";
 import { quoteText } from "../vectors/assert-text.js";
 import type { VectorRecord } from "../vectors/vector-record.js";
@@ -87,14 +88,14 @@ function spacesOfModel(id: string, asked: readonly KnownSpace[], stored: StoredM
 
 /** The error for a model that none of the spaces asked for has. */
 export function modelNotFound(id: string, asked: readonly KnownSpace[]): NotFoundError {
-  const shown = asked.slice(0, 5).map(toLabel).join(", ") + (asked.length > 5 ? ` and ${asked.length - 5} more` : "");
+  const shown = listSome(asked.map(toLabel), 5);
   return new NotFoundError("MODEL_NOT_FOUND", `the catalogue has no model ${quoteText(id)} in ${shown}`, {
     modelId: id,
   });
 }
 
 /** The space of a representation. */
-export function spaceOf(
+function spaceOf(
   { spaceId, representation }: { readonly spaceId: string; readonly representation: Float32Array },
   asked: readonly KnownSpace[],
 ): KnownSpace {

@@ -21,6 +21,8 @@ export interface TextImage {
   readonly isKnown: boolean;
   /** How far it lies from what the expert was trained on, and how far it may; absent where the expert cannot tell. */
   readonly reach: { readonly distance: number; readonly radius: number } | undefined;
+  /** Tokens of the text in its prompt, and those that the encoder takes; absent where it was not cut. */
+  readonly truncation: EncodedText["truncation"] | undefined;
 }
 
 /** Texts in the spaces of experts. */
@@ -120,8 +122,9 @@ export function createTextImages({ encoders, heads, calibrations }: TextImagesOp
           const isKnown = !encoded.isUnknown && vector.some((x) => x !== 0) && !isSame(vector, bare);
           const image = toUnit(applyLinear(head, vector));
           const reach = isKnown ? calibration?.judgeText(vector) : undefined;
-          answer.set(text, { image, isKnown, reach });
-          known.set(toKey(expert, text), { image, isKnown, reach, calibration }, imageBytes(image, text));
+          const found = { image, isKnown, reach, truncation: encoded.truncation };
+          answer.set(text, found);
+          known.set(toKey(expert, text), { ...found, calibration }, imageBytes(image, text));
           await pace();
         }
       }
@@ -191,7 +194,7 @@ function toLabelImage(
   calibration: ScoreCalibration | undefined,
 ): TextImage | ProbestreamError {
   const image = calibration?.labelQuery(text);
-  if (image !== undefined) return { image, isKnown: true, reach: undefined };
+  if (image !== undefined) return { image, isKnown: true, reach: undefined, truncation: undefined };
   const why =
     calibration === undefined
       ? "it is to be calibrated before it answers to them in words"

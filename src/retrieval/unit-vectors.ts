@@ -1,6 +1,6 @@
 import { InvalidInputError } from "../errors/probestream-error.js";
 import { dot } from "../linalg/dot.js";
-import { toUnit } from "../linalg/unit.js";
+import { lengthOf, toUnit } from "../linalg/unit.js";
 
 /** Share of the mean of negative examples that is taken from a query. */
 const negativeShare = 0.5;
@@ -33,7 +33,7 @@ function meanOfUnits(vectors: readonly Float32Array[]): Float32Array {
   if (vectors.length === 1 && vectors[0] !== undefined) return toUnit(vectors[0]);
   const sums = new Float64Array(vectors[0]?.length ?? 0);
   for (const vector of vectors) {
-    const norm = Math.sqrt(dot(vector, vector)) || 1;
+    const norm = lengthOf(vector);
     for (let i = 0; i < sums.length; i++) sums[i] = (sums[i] as number) + (vector[i] as number) / norm;
   }
   const mean = new Float32Array(sums.length);

@@ -11,11 +11,11 @@ const hitBytes = 32;
 const recordBytes = 300;
 
 /** Bytes of hits on the wire, about. */
-export function sizeOfHits({ hits, skipped }: QueryHits): number {
+export function sizeOfHits({ hits, skipped, truncated }: QueryHits): number {
   return hits.reduce(
     (sum, { modelId, spaceId, record }) =>
       sum + hitBytes + Buffer.byteLength(modelId) + spaceId.length + (record === undefined ? 0 : sizeOfRecord(record)),
-    skipped.length * 512,
+    skipped.length * 512 + truncated.length * 96,
   );
 }
 

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { InvalidInputError } from "../errors/probestream-error.js";
 import { allFinite } from "../linalg/all-finite.js";
-import { scaleRows } from "../linalg/scale-rows.js";
+import { scaleToUnit } from "../linalg/unit.js";
 import { assertTexts } from "./assert-texts.js";
 import type { Tokenizer, Tokens } from "./create-tokenizer.js";
 import type { Pooling } from "./encoder-settings.js";
@@ -24,9 +24,6 @@ export interface TextPipeline {
 
 /** After so many milliseconds of tokenizing, other work of the thread has its turn, and signals are seen. */
 const turnMs = 20;
-
-/** Norms below it are no direction: such a vector stays as it is. */
-const minNorm = 1e-12;
 
 /** Encodes texts batch by batch, the shortest first; throws as `TextEncoder.encode` does. */
 export async function encodeTexts(
@@ -95,17 +92,10 @@ async function encodeBatch(
   const values = await model.run(tokens);
   const pooled = output.isPerToken ? poolTokens(values, tokens, pooling, endId) : values;
   const own = pooled.subarray(0, (pooled.length / batchSize) * sequences.length);
-  if (isNormalized) toUnitLength(own, own.length / sequences.length);
+  if (!isNormalized) return own;
+  const width = own.length / sequences.length;
+  for (let at = 0; at < own.length; at += width) scaleToUnit(own, at, at + width);
   return own;
-}
-
-function toUnitLength(values: Float32Array, width: number): void {
-  const factors = new Float32Array(values.length / width);
-  for (const row of factors.keys()) {
-    const norm = Math.hypot(...values.subarray(row * width, (row + 1) * width));
-    factors[row] = norm > minNorm ? 1 / norm : 1;
-  }
-  scaleRows(values, width, factors);
 }
 
 /** Tokens of a text that is filled up alone; one at least, for models stumble over none. */

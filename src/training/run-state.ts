@@ -1,6 +1,5 @@
-import { randomUUID } from "node:crypto";
-import { rename, rm, writeFile } from "node:fs/promises";
 import { CorruptDataError, InvalidInputError, NotFoundError } from "../errors/probestream-error.js";
+import { replaceFile } from "../weights/replace-file.js";
 import { readTensors } from "../weights/safetensors-file.js";
 import { encodeSafetensors, float32Bytes, type TensorData } from "../weights/safetensors-writer.js";
 import { toWriteError } from "./to-write-error.js";
@@ -26,14 +25,10 @@ export async function writeRunState(path: string, { fingerprint, facts, arrays }
   const tensors = [...arrays].map(
     ([name, values]): TensorData => ({ name, dtype: "F32", shape: [values.length], bytes: float32Bytes(values) }),
   );
-  const temporary = `${path}.${randomUUID()}`;
-  try {
-    await writeFile(temporary, encodeSafetensors(tensors, { format, fingerprint, facts: JSON.stringify(facts) }));
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true }).catch(() => {});
+  const bytes = encodeSafetensors(tensors, { format, fingerprint, facts: JSON.stringify(facts) });
+  await replaceFile(path, bytes).catch((error: unknown) => {
     throw toWriteError(error, path);
-  }
+  });
 }
 
 /**

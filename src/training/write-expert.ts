@@ -38,8 +38,11 @@ export async function writeExpert(folder: string, { manifest, shapes, parameters
   try {
     await mkdir(parent, { recursive: true });
     await mkdir(unfinished);
-    await writeFile(join(unfinished, weightsName), encodeSafetensors(tensors));
-    await writeFile(join(unfinished, "expert.json"), `${JSON.stringify(toJson(manifest), undefined, 2)}\n`);
+    // On the disk before it has its name: a power cut must not leave an expert of nothing.
+    await writeFile(join(unfinished, weightsName), encodeSafetensors(tensors), { flush: true });
+    await writeFile(join(unfinished, "expert.json"), `${JSON.stringify(toJson(manifest), undefined, 2)}\n`, {
+      flush: true,
+    });
     await rename(unfinished, folder);
   } catch (error) {
     await rm(unfinished, { recursive: true, force: true }).catch(() => {});

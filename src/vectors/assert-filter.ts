@@ -1,3 +1,4 @@
+import { listSome } from "../errors/list-some.js";
 import { InvalidInputError, LimitExceededError } from "../errors/probestream-error.js";
 import { assertText, quoteText } from "./assert-text.js";
 import { isRecordField, type KnownFields } from "./field-value.js";
@@ -13,8 +14,8 @@ export const maxFilterValues = 10_000;
 const maxValueUnits = 65_536;
 /** UTF-16 units of a field's name at most. */
 const maxFieldUnits = 512;
-/** Known fields that a message lists. */
-const maxListed = 40;
+/** Fields that a message lists. */
+const maxListed = 48;
 
 const comparisons: ReadonlySet<Comparison> = new Set(["eq", "ne", "in", "lt", "lte", "gt", "gte"]);
 const orders: ReadonlySet<Comparison> = new Set(["lt", "lte", "gt", "gte"]);
@@ -69,9 +70,8 @@ export function assertFilter(filter: Filter, known: KnownFields): void {
 function assertField(field: string, known: KnownFields): void {
   assertText(field, "a field of the filter", maxFieldUnits);
   if (isRecordField(field) || known.has(field)) return;
-  const names = [...Object.keys(recordFields), ...[...known.keys()].slice(0, maxListed)];
-  const more = known.size > maxListed ? `, and ${known.size - maxListed} more` : "";
-  const message = `no model of the space has the field ${quoteText(field)}; there are ${names.join(", ")}${more}`;
+  const names = listSome([...Object.keys(recordFields), ...known.keys()], maxListed);
+  const message = `no model of the space has the field ${quoteText(field)}; there are ${names}`;
   throw new InvalidInputError("FIELD_INVALID", message, { field });
 }
 

@@ -68,6 +68,12 @@ export interface RecordRange {
 /** A change of what the user said of a model; null takes a field away. */
 export type MetadataPatch = Readonly<Record<string, Scalar | null>>;
 
+/** How what is known of models stays when they are written again. */
+export interface KeepKnown {
+  /** Most bytes of one record's metadata with what stays of it, names and values, in UTF-8. */
+  readonly maxMetadataBytes: number;
+}
+
 /**
  * Keeps representations with what is known of their models, and finds the nearest.
  *
@@ -99,9 +105,18 @@ export interface VectorStore {
   /**
    * Writes records, all or none; one whose id is there is replaced. An id twice in one call: the last one stays.
    *
-   * @throws InvalidInputError `SHAPE_MISMATCH` for a vector of another width, `NON_FINITE` for NaN, infinity and zeros.
+   * With `keepKnown` what is known of a model stays where its record does not say it anew: see `mergeKnown`. It is taken
+   * from the space itself, else from the first of the others, by {@link listSpaces}, that has the model; and no change of
+   * metadata comes between that and the write.
+   *
+   * @throws InvalidInputError `SHAPE_MISMATCH` for a vector of another width, `NON_FINITE` for NaN, infinity and zeros;
+   * `LIMIT_EXCEEDED` if a record's metadata is too much with what stays.
    */
-  upsert(spaceId: string, records: readonly NewRecord[]): Promise<void>;
+  upsert(
+    spaceId: string,
+    records: readonly NewRecord[],
+    options?: { readonly keepKnown?: KeepKnown | undefined },
+  ): Promise<void>;
   /** Changes the metadata of a model in all its spaces at once; false if there is no such model. */
   updateMetadata(id: string, patch: MetadataPatch): Promise<boolean>;
   /** Removes models from one space, or without one from all; tells how many models were there. */

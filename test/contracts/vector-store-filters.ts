@@ -5,7 +5,7 @@ import { createMemoryStore } from "../../src/vectors/stores/memory.js";
 import { assertRefused } from "../helpers/assert-refused.js";
 import { randomFilter, randomRecords } from "../helpers/random-filters.js";
 import { createRecord, createRecords, createSpace } from "../helpers/vector-records.js";
-import type { VectorStoreContract } from "./vector-store.js";
+import type { VectorStoreContract } from "./vector-store-contract.js";
 
 /** Registers the tests of filters. */
 export function testVectorFilters({ name, create, filterCount = 300 }: VectorStoreContract): void {

@@ -4,7 +4,7 @@ import { assertSameHits } from "../helpers/assert-hits.js";
 import { assertRefused } from "../helpers/assert-refused.js";
 import { createRandom, randomValues } from "../helpers/random.js";
 import { createRecord, createRecords, createSpace } from "../helpers/vector-records.js";
-import type { VectorStoreContract } from "./vector-store.js";
+import type { VectorStoreContract } from "./vector-store-contract.js";
 
 /** Registers the tests of what a store finds. */
 export function testVectorSearch({ name, create, tolerance }: VectorStoreContract): void {

@@ -3,12 +3,8 @@ import { truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import type { ErrorReason } from "../../src/errors/error-reason.js";
-import {
-  describeCheckpoint,
-  maxCheckpointBytes,
-  type Objective,
-  readCheckpoint,
-} from "../../src/experts/checkpoint.js";
+import { describeCheckpoint, type Objective, readCheckpoint } from "../../src/experts/checkpoint.js";
+import { maxCheckpointBytes } from "../../src/experts/stream-parameters.js";
 import { type Dtype, dtypeBytes } from "../../src/linalg/dtype.js";
 import { widen } from "../../src/linalg/widen.js";
 import { encodeSafetensors, type TensorData } from "../../src/weights/safetensors-writer.js";

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import test from "ava";
-import { toJobSchema } from "../../src/retrieval/postgres-job-queue.js";
+import { toJobSchema } from "../../src/retrieval/start-boss.js";
 import { openDatabase } from "../../src/vectors/stores/postgres/database.js";
 import { type PGliteServer, startPGliteServer } from "./pglite-server.js";
 import type { Teardown } from "./temporary-folder.js";

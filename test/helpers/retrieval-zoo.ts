@@ -140,3 +140,8 @@ export function openZooRetrieval(
   const store = options.store ?? createMemoryStore();
   return { store, retrieval: createRetrieval({ store, catalogue, encoders: [encoder], ...options }) };
 }
+
+/** Records `model 0`, `model 1` and so on, with seeded representations. */
+export function seededRecords(count: number, from = 1000): NewRecord[] {
+  return Array.from({ length: count }, (_, index) => toNewRecord(`model ${index}`, from + index));
+}

@@ -1,6 +1,7 @@
 import test from "ava";
 import { createIndexer } from "../../src/retrieval/create-indexer.js";
 import { createMemoryStore } from "../../src/vectors/stores/memory.js";
+import type { VectorStore } from "../../src/vectors/vector-store.js";
 import { assertRefused } from "../helpers/assert-refused.js";
 import { randomValues } from "../helpers/random.js";
 
@@ -64,6 +65,24 @@ test("a model that is embedded again keeps what is not said anew, in its own spa
   ]);
   t.like(refused, { status: "rejected", reason: { reason: "LIMIT_EXCEEDED" } });
   t.is(sound.status, "fulfilled");
+});
+
+test("a change of metadata that comes while a model is embedded again is kept", async (t) => {
+  const inner = createMemoryStore();
+  const store: VectorStore = {
+    ...inner,
+    upsert: async (...args) => {
+      // As another client's, acknowledged before this write begins.
+      await inner.updateMetadata("m", { rating: 5 });
+      await inner.upsert(...args);
+    },
+  };
+  const first = { ...embedded, embeddings: embedded.embeddings.slice(0, 1) };
+  await createIndexer(inner).index({ modelId: "m", metadata: { rank: 4, rating: 1 } }, first);
+  await createIndexer(store).index({ modelId: "m", metadata: { rank: 5 } }, embedded);
+  for (const spaceId of [expert.spaceId, "c".repeat(64)]) {
+    t.deepEqual((await inner.get(spaceId, ["m"]))[0]?.metadata, { rank: 5, rating: 5 });
+  }
 });
 
 test("models that come together are written together, and one that is refused alone hears of it", async (t) => {

@@ -39,6 +39,9 @@ test("spaces tell their fields, and whether their expert is at hand and calibrat
   await retrieval.dropSpace("gone");
   t.is((await retrieval.listSpaces()).spaces.length, 2);
   await assertRefused(t, () => retrieval.dropSpace("gone"), { reason: "EXPERT_NOT_FOUND", message: /gone/ });
+  const none = { reason: "SPACE_NOT_FOUND", message: /no space "eeee.*; it has one \([0-9a-f]{12}\), plain / } as const;
+  await assertRefused(t, () => retrieval.dropSpace("e".repeat(64)), none);
+  await assertRefused(t, () => retrieval.listModels({ space: "e".repeat(8) }), none);
 });
 
 test("models are got by id and by hash, in the order asked for, then by space", async (t) => {

@@ -31,6 +31,7 @@ from probestream.results import (
     Space,
     Spaces,
     TreeMatch,
+    TruncatedExample,
     unit,
 )
 from probestream.upload.progress import Progress
@@ -65,6 +66,7 @@ __all__ = [
     "Texts",
     "Tls",
     "TreeMatch",
+    "TruncatedExample",
     "__version__",
     "connect",
     "field",

@@ -37,6 +37,7 @@ from probestream.results import (
     SkippedSpace,
     Space,
     TreeMatch,
+    TruncatedExample,
 )
 
 
@@ -176,7 +177,10 @@ def to_answer(wire: retrieval_service_pb2.QueryAnswer) -> Answer:
         for hit in wire.hits.hits
     ]
     skipped = [SkippedSpace(one.space_id, one.expert_name, from_model_error(one.error)) for one in wire.hits.skipped]
-    return Answer(hits, skipped)
+    truncated = [
+        TruncatedExample(one.example, one.space_id, one.token_count, one.max_tokens) for one in wire.hits.truncated
+    ]
+    return Answer(hits, skipped, truncated)
 
 
 def to_classification(wire: retrieval_service_pb2.ClassifyAnswer) -> Classification:

@@ -134,11 +134,24 @@ class SkippedSpace:
 
 
 @dataclass
+class TruncatedExample:
+    """A text of a query that was cut in one space: what lies beyond had no say there."""
+
+    #: Its place among the query's examples, positives before negatives.
+    example: int
+    space_id: str
+    #: Tokens that it has with the expert's prompt, and those that the space's text encoder takes.
+    token_count: int
+    max_tokens: int
+
+
+@dataclass
 class Answer:
     """The answer to one query: hits, the best first, or an error."""
 
     hits: List[Hit] = field(default_factory=list)
     skipped: List[SkippedSpace] = field(default_factory=list)
+    truncated: List[TruncatedExample] = field(default_factory=list)
     error: Optional[ProbestreamError] = None
 
 

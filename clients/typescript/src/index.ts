@@ -27,6 +27,7 @@ export type {
   LabelScore,
   LabelScores,
   SkippedSpace,
+  TruncatedExample,
 } from "../../../src/retrieval/retrieval-port.js";
 export type { ExpertInfo, ExpertList, LayerInfo } from "../../../src/rpc/convert/expert.js";
 export type { ServerBackend, ServerInfo, ServerLimits, ServerMemory } from "../../../src/rpc/convert/server-info.js";

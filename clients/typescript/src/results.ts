@@ -5,6 +5,7 @@ import type {
   QueryHits,
   SkippedSpace,
   ModelRecord as StoredRecord,
+  TruncatedExample,
 } from "../../../src/retrieval/retrieval-port.js";
 import type { PortResult } from "../../../src/search/embed-port.js";
 import type { TreeMatch } from "../../../src/trees/tree-match.js";
@@ -148,9 +149,11 @@ export interface Answer {
   readonly hits: readonly Hit[];
   /** Spaces that were not searched, and why. */
   readonly skipped: readonly SkippedSpace[];
+  /** Texts of the query that were cut for a space, for its text encoder takes fewer tokens. */
+  readonly truncated: readonly TruncatedExample[];
 }
 
 /** An answer for the caller. */
-export function toAnswer({ hits, skipped }: QueryHits): Answer {
-  return { hits: hits.map(({ record, ...hit }) => ({ ...hit, record: record && toRecord(record) })), skipped };
+export function toAnswer({ hits, ...rest }: QueryHits): Answer {
+  return { hits: hits.map(({ record, ...hit }) => ({ ...hit, record: record && toRecord(record) })), ...rest };
 }

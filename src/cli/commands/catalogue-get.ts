@@ -6,6 +6,7 @@ import { openCatalogueOf } from "../open-retrieval.js";
 import { collectWord } from "../option-values.js";
 import { toRecordJson, toRecordLines } from "../record-text.js";
 import { addRetrievalOptions, type RetrievalOptions, storeHelp } from "../retrieval-options.js";
+import { readSpaceNames } from "../space-names.js";
 
 interface GetOptions extends RetrievalOptions {
   readonly hash?: readonly string[];
@@ -55,8 +56,7 @@ async function get(ids: readonly string[], options: GetOptions, context: Command
   if (ids.length + hashes.length === 0) throw usageError("nothing is asked for; give ids of models, or --hash");
   const opened = await openCatalogueOf(options, context);
   try {
-    const { spaces: all } = await opened.catalogue.listSpaces();
-    const names = new Map(all.map(({ spaceId, expertName }) => [spaceId, expertName]));
+    const nameOf = options.json === true ? undefined : await readSpaceNames(opened.catalogue);
     const spaces = options.space ?? [];
     const seen = new Set<string>();
     for (let at = 0; at < Math.max(ids.length, hashes.length); at += idsAtOnce) {
@@ -66,9 +66,9 @@ async function get(ids: readonly string[], options: GetOptions, context: Command
       for (const record of await opened.catalogue.getModels(wanted)) {
         seen.add(record.id).add(record.weightsHash);
         const lines =
-          options.json === true
+          nameOf === undefined
             ? [JSON.stringify(toRecordJson(record, options.representation === true))]
-            : toRecordLines(record, names.get(record.spaceId) ?? "");
+            : toRecordLines(record, nameOf(record.spaceId));
         for (const line of lines) await terminal.print(line);
       }
     }

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { type Command, Option } from "commander";
 import { ProbestreamError } from "../../errors/probestream-error.js";
-import type { ClassifyQuestion, Example } from "../../retrieval/retrieval-port.js";
+import type { ClassifyQuestion, Example, RetrievalPort } from "../../retrieval/retrieval-port.js";
 import { type ClassifiedModel, hasProbability, toLabelLines, toLabelsJson } from "../classify-table.js";
 import type { CommandContext } from "../command-context.js";
 import { toCount } from "../embed-report.js";
@@ -13,6 +13,7 @@ import { createHeaderOption, createTokenOption, toModelOptions } from "../remote
 import { toErrorFields } from "../result-writer.js";
 import { addRetrievalOptions, type RetrievalOptions, storeHelp } from "../retrieval-options.js";
 import { toCalibrationRemark } from "../search-table.js";
+import { readSpaceNames } from "../space-names.js";
 import { toPlain } from "../table.js";
 
 const modes = ["one-of-many", "any-of-many"] as const;
@@ -114,7 +115,7 @@ interface Answer {
 async function print(
   answers: readonly Answer[],
   isJson: boolean,
-  catalogue: { listSpaces(): Promise<{ readonly spaces: readonly { spaceId: string; expertName: string }[] }> },
+  catalogue: Pick<RetrievalPort, "listSpaces">,
   { terminal }: CommandContext,
 ): Promise<number> {
   const judged: ClassifiedModel[] = [];
@@ -134,9 +135,7 @@ async function print(
   if (!isJson && judged.length > 0) for (const line of toLabelLines(judged)) await terminal.print(line);
   const uncalibrated = new Set(judged.flatMap(({ scores }) => (scores.isCalibrated ? [] : [scores.spaceId])));
   if (uncalibrated.size > 0) {
-    const { spaces } = await catalogue.listSpaces();
-    const names = new Map(spaces.map(({ spaceId, expertName }) => [spaceId, expertName]));
-    const unchecked = [...uncalibrated].map((id) => names.get(id) ?? id.slice(0, 12));
+    const unchecked = [...uncalibrated].map(await readSpaceNames(catalogue));
     const haveProbabilities = judged.every(({ scores }) => scores.labels.every(hasProbability));
     terminal.remark(
       haveProbabilities

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { CorruptDataError, InvalidInputError, LimitExceededError } from "../../errors/probestream-error.js";
-import { maxCheckpointBytes } from "../../experts/checkpoint.js";
 import type { ExpertProbes, ProbeTensor } from "../../experts/expert-probes.js";
+import { maxCheckpointBytes } from "../../experts/stream-parameters.js";
 import type {
   GetProbesResponseSchema,
   ExpertProbes as WireProbes,

@@ -91,7 +91,7 @@ export function toWireExample(example: Example): MessageInitShape<typeof Example
 
 /** Hits for the wire. `toError` packs the errors of spaces that were skipped. */
 export function toWireHits(
-  { hits, skipped }: QueryHits,
+  { hits, skipped, truncated }: QueryHits,
   toError: (error: unknown) => ModelError,
 ): MessageInitShape<typeof QueryHitsSchema> {
   return {
@@ -103,11 +103,12 @@ export function toWireHits(
       ...(record !== undefined && { record: toWireRecord(record, false) }),
     })),
     skipped: skipped.map(({ spaceId, expertName, error }) => ({ spaceId, expertName, error: toError(error) })),
+    truncated: truncated.map((one) => ({ ...one })),
   };
 }
 
 /** Hits from the wire. */
-export function fromWireHits({ hits, skipped }: WireHits): QueryHits {
+export function fromWireHits({ hits, skipped, truncated }: WireHits): QueryHits {
   return {
     hits: hits.map(
       ({ modelId, spaceId, cosine, score, record }): ModelHit => ({
@@ -121,6 +122,9 @@ export function fromWireHits({ hits, skipped }: WireHits): QueryHits {
     skipped: skipped.flatMap(({ spaceId, expertName, error }) =>
       error === undefined ? [] : [{ spaceId, expertName, error: fromModelError(error) }],
     ),
+    truncated: truncated.map(({ example, spaceId, tokenCount, maxTokens }) => ({
+      ...{ example, spaceId, tokenCount, maxTokens },
+    })),
   };
 }
 

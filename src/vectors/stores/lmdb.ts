@@ -73,9 +73,9 @@ export async function openLmdbStore(folder: string, options: LmdbStoreOptions = 
     countSpaces: () => log.call("countSpaces", null),
     switchSpaces: async ({ serve, retire }) => void (await log.call("switchSpaces", { serve, retire })),
     dropSpace: async (spaceId) => void (await log.call("dropSpace", spaceId)),
-    upsert: async (spaceId, records) => {
+    upsert: async (spaceId, records, { keepKnown } = {}) => {
       const packed = packRecords(records);
-      await log.call("upsert", { spaceId, records: packed }, [packed.vectors.buffer]);
+      await log.call("upsert", { spaceId, records: packed, keepKnown }, [packed.vectors.buffer]);
     },
     updateMetadata: (id, patch) => log.call("updateMetadata", { id, patch }),
     delete: (ids, spaceId) => log.call("delete", { ids, spaceId }),

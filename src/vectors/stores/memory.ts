@@ -1,13 +1,17 @@
+import { dot } from "../../linalg/dot.js";
+import { lengthOf } from "../../linalg/unit.js";
 import { applyPatch } from "../apply-patch.js";
 import { assertQueries, assertRange } from "../assert-queries.js";
 import { assertPatch, assertRecords } from "../assert-records.js";
 import { assertSameWidth, assertSpace, assertSwitch, toSpaceMissing } from "../assert-space.js";
 import { compareSpaces } from "../compare-spaces.js";
 import { compareText } from "../compare-text.js";
+import { copyRecord } from "../copy-record.js";
 import { namedFields, type ScalarType, toScalarType } from "../field-value.js";
 import { matchFilter } from "../match-filter.js";
+import { mergeKnown } from "../merge-known.js";
 import { toRecord } from "../to-record.js";
-import type { VectorRecord } from "../vector-record.js";
+import type { NewRecord, VectorRecord } from "../vector-record.js";
 import type { Hit, SpaceSpec, SpaceState, SpaceStatus, VectorStore } from "../vector-store.js";
 
 interface Space extends SpaceSpec {
@@ -25,6 +29,12 @@ export function createMemoryStore(): VectorStore {
     const space = spaces.get(spaceId);
     if (space === undefined) throw toSpaceMissing(spaceId);
     return space;
+  };
+  /** What is known of models: by the space that they go to, else by the first other one that has them. */
+  const knownOf = (own: Space, wanted: readonly NewRecord[]): Map<string, VectorRecord> => {
+    const order = [own, ...[...spaces.values()].filter((space) => space !== own).sort(compareSpaces)];
+    const found = wanted.flatMap(({ id }) => order.find(({ records }) => records.has(id))?.records.get(id) ?? []);
+    return new Map(found.map((record) => [record.id, record]));
   };
 
   return {
@@ -56,10 +66,12 @@ export function createMemoryStore(): VectorStore {
       find(spaceId);
       spaces.delete(spaceId);
     },
-    upsert: async (spaceId, records) => {
-      const { records: kept, width } = find(spaceId);
-      assertRecords(records, width);
+    upsert: async (spaceId, given, { keepKnown } = {}) => {
+      const space = find(spaceId);
+      const { records: kept } = space;
+      assertRecords(given, space.width);
       const nowMs = Date.now();
+      const records = keepKnown === undefined ? given : mergeKnown(given, knownOf(space, given), keepKnown, nowMs);
       const written = records.map((record) => copyRecord(toRecord(record, kept.get(record.id), nowMs)));
       for (const record of written) kept.set(record.id, record);
     },
@@ -133,12 +145,6 @@ export function createMemoryStore(): VectorStore {
   };
 }
 
-/** A record that its owner may write to. */
-function copyRecord(record: VectorRecord): VectorRecord {
-  const { vector, metadata, claims } = record;
-  return { ...record, vector: vector.slice(), metadata: { ...metadata }, claims: { ...claims } };
-}
-
 function toStatus({ spaceId, width, expertName, state }: Space): SpaceStatus {
   return { spaceId, width, expertName, state };
 }
@@ -155,12 +161,5 @@ function toFields({ records }: Space): Map<string, ScalarType[]> {
 
 /** Cosine of two vectors, neither all zeros, in float64. */
 function toCosine(a: Float32Array, b: Float32Array): number {
-  let [dot, squareA, squareB] = [0, 0, 0];
-  for (let i = 0; i < a.length; i++) {
-    const [x, y] = [a[i] as number, b[i] as number];
-    dot += x * y;
-    squareA += x * x;
-    squareB += y * y;
-  }
-  return Math.min(1, Math.max(-1, dot / (Math.sqrt(squareA) * Math.sqrt(squareB))));
+  return Math.min(1, Math.max(-1, dot(a, b) / (lengthOf(a) * lengthOf(b))));
 }

@@ -2,12 +2,9 @@ import { setTimeout as delay } from "node:timers/promises";
 import test, { type ExecutionContext } from "ava";
 import { InvalidInputError, UnavailableError } from "../../../src/errors/probestream-error.js";
 import type { JobQueue, TakenJob } from "../../../src/retrieval/job-queue.js";
-import {
-  openPostgresJobQueue,
-  type PostgresJobQueueOptions,
-  toJobSchema,
-} from "../../../src/retrieval/postgres-job-queue.js";
+import { openPostgresJobQueue, type PostgresJobQueueOptions } from "../../../src/retrieval/postgres-job-queue.js";
 import { runJobs } from "../../../src/retrieval/run-jobs.js";
+import { toJobSchema } from "../../../src/retrieval/start-boss.js";
 import { assertRefused } from "../../helpers/assert-refused.js";
 import type { TestPostgres } from "../../helpers/postgres-server.js";
 import { until } from "../../helpers/until.js";
@@ -107,7 +104,7 @@ export function testPostgresJobs(postgres: TestPostgres): void {
 
   test("a job that was taken for its worker's death is no more that worker's to fail, release or keep", async (t) => {
     const schema = await postgres.schema(t);
-    const options = { leaseMs: 1000, retryDelayMs: 0 };
+    const options = { leaseMs: 3000, retryDelayMs: 0 };
     const [slow, quick] = [await open(t, schema, options), await open(t, schema, options)];
     await slow.add(toJobs(1));
     const [before] = await slow.take(1);

@@ -75,7 +75,8 @@ test("a catalogue is there again when its folder is opened again", async (t) => 
 
 test("what was begun before a store is closed is finished", async (t) => {
   const folder = await createTemporaryFolder(t);
-  const first = await openLmdbStore(folder, { threads: 1 });
+  // Its search has yet to load the runtime, which takes seconds on a busy machine.
+  const first = await openLmdbStore(folder, { threads: 1, drainMs: 60_000 });
   await first.ensureSpace(space);
   const writes = createRecords(20).map((record) => first.upsert(spaceId, [record]));
   const found = first.search(spaceId, { vectors: createRecord("q", 1).vector, k: 1 });

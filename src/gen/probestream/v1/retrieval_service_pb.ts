@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file probestream/v1/retrieval_service.proto.
  */
 export const file_probestream_v1_retrieval_service: GenFile = /*@__PURE__*/
-  fileDesc("CiZwcm9iZXN0cmVhbS92MS9yZXRyaWV2YWxfc2VydmljZS5wcm90bxIOcHJvYmVzdHJlYW0udjEiXQoUQmF0Y2hSZXRyaWV2ZVJlcXVlc3QSLwoHcXVlcmllcxgBIAMoCzIeLnByb2Jlc3RyZWFtLnYxLlJldHJpZXZhbFF1ZXJ5EhQKDHdpdGhfcmVjb3JkcxgCIAEoCCK+AgoOUmV0cmlldmFsUXVlcnkSKgoJcG9zaXRpdmVzGAEgAygLMhcucHJvYmVzdHJlYW0udjEuRXhhbXBsZRIqCgluZWdhdGl2ZXMYAiADKAsyFy5wcm9iZXN0cmVhbS52MS5FeGFtcGxlEgkKAWsYAyABKA0SKwoGZmlsdGVyGAQgASgLMhYucHJvYmVzdHJlYW0udjEuRmlsdGVySACIAQESDwoHZXhwZXJ0cxgFIAMoCRINCgV0cmVlcxgGIAMoCRIWCgltaW5fc2NvcmUYByABKAFIAYgBARIXCgptaW5fY29zaW5lGAggASgBSAKIAQESFAoMbWF4X3Blcl9iYXNlGAkgASgNEg0KBWV4YWN0GAogASgIQgkKB19maWx0ZXJCDAoKX21pbl9zY29yZUINCgtfbWluX2Nvc2luZSJvCgdFeGFtcGxlEg4KBHRleHQYASABKAlIABISCghtb2RlbF9pZBgCIAEoCUgAEjgKDnJlcHJlc2VudGF0aW9uGAMgASgLMh4ucHJvYmVzdHJlYW0udjEuUmVwcmVzZW50YXRpb25IAEIGCgRraW5kIjIKDlJlcHJlc2VudGF0aW9uEhAKCHNwYWNlX2lkGAEgASgJEg4KBnZhbHVlcxgCIAEoDCJFChVCYXRjaFJldHJpZXZlUmVzcG9uc2USLAoHYW5zd2VycxgBIAMoCzIbLnByb2Jlc3RyZWFtLnYxLlF1ZXJ5QW5zd2VyInAKC1F1ZXJ5QW5zd2VyEikKBGhpdHMYASABKAsyGS5wcm9iZXN0cmVhbS52MS5RdWVyeUhpdHNIABIrCgVlcnJvchgCIAEoCzIaLnByb2Jlc3RyZWFtLnYxLk1vZGVsRXJyb3JIAEIJCgdvdXRjb21lIl0KCVF1ZXJ5SGl0cxIhCgRoaXRzGAEgAygLMhMucHJvYmVzdHJlYW0udjEuSGl0Ei0KB3NraXBwZWQYAiADKAsyHC5wcm9iZXN0cmVhbS52MS5Ta2lwcGVkU3BhY2UiYAoMU2tpcHBlZFNwYWNlEhAKCHNwYWNlX2lkGAEgASgJEhMKC2V4cGVydF9uYW1lGAIgASgJEikKBWVycm9yGAMgASgLMhoucHJvYmVzdHJlYW0udjEuTW9kZWxFcnJvciKUAQoDSGl0EhAKCG1vZGVsX2lkGAEgASgJEhAKCHNwYWNlX2lkGAIgASgJEg4KBmNvc2luZRgDIAEoARISCgVzY29yZRgEIAEoAUgAiAEBEjAKBnJlY29yZBgFIAEoCzIbLnByb2Jlc3RyZWFtLnYxLk1vZGVsUmVjb3JkSAGIAQFCCAoGX3Njb3JlQgkKB19yZWNvcmQilAEKD0NsYXNzaWZ5UmVxdWVzdBInCgZtb2RlbHMYASADKAsyFy5wcm9iZXN0cmVhbS52MS5FeGFtcGxlEg4KBmxhYmVscxgCIAMoCRIPCgdleHBlcnRzGAMgAygJEioKBG1vZGUYBCABKA4yHC5wcm9iZXN0cmVhbS52MS5DbGFzc2lmeU1vZGUSCwoDdG9wGAUgASgNIkMKEENsYXNzaWZ5UmVzcG9uc2USLwoHYW5zd2VycxgBIAMoCzIeLnByb2Jlc3RyZWFtLnYxLkNsYXNzaWZ5QW5zd2VyIncKDkNsYXNzaWZ5QW5zd2VyEi0KBnNjb3JlcxgBIAEoCzIbLnByb2Jlc3RyZWFtLnYxLkxhYmVsU2NvcmVzSAASKwoFZXJyb3IYAiABKAsyGi5wcm9iZXN0cmVhbS52MS5Nb2RlbEVycm9ySABCCQoHb3V0Y29tZSJfCgtMYWJlbFNjb3JlcxIQCghzcGFjZV9pZBgBIAEoCRIqCgZsYWJlbHMYAiADKAsyGi5wcm9iZXN0cmVhbS52MS5MYWJlbFNjb3JlEhIKCmNhbGlicmF0ZWQYAyABKAgiZQoKTGFiZWxTY29yZRINCgVsYWJlbBgBIAEoCRIYCgtwcm9iYWJpbGl0eRgCIAEoAUgAiAEBEhMKBmNvc2luZRgDIAEoAUgBiAEBQg4KDF9wcm9iYWJpbGl0eUIJCgdfY29zaW5lIm4KFUZpbmREdXBsaWNhdGVzUmVxdWVzdBIRCgltb2RlbF9pZHMYASADKAkSFwoKbWluX2Nvc2luZRgCIAEoAUgAiAEBEgkKAWsYAyABKA0SDwoHZXhwZXJ0cxgEIAMoCUINCgtfbWluX2Nvc2luZSJLChZGaW5kRHVwbGljYXRlc1Jlc3BvbnNlEjEKB2Fuc3dlcnMYASADKAsyIC5wcm9iZXN0cmVhbS52MS5EdXBsaWNhdGVzQW5zd2VyInwKEER1cGxpY2F0ZXNBbnN3ZXISMAoKZHVwbGljYXRlcxgBIAEoCzIaLnByb2Jlc3RyZWFtLnYxLkR1cGxpY2F0ZXNIABIrCgVlcnJvchgCIAEoCzIaLnByb2Jlc3RyZWFtLnYxLk1vZGVsRXJyb3JIAEIJCgdvdXRjb21lIjsKCkR1cGxpY2F0ZXMSLQoKZHVwbGljYXRlcxgBIAMoCzIZLnByb2Jlc3RyZWFtLnYxLkR1cGxpY2F0ZSJVCglEdXBsaWNhdGUSEAoIbW9kZWxfaWQYASABKAkSEAoIc3BhY2VfaWQYAiABKAkSDgoGY29zaW5lGAMgASgBEhQKDHNhbWVfd2VpZ2h0cxgEIAEoCCprCgxDbGFzc2lmeU1vZGUSHQoZQ0xBU1NJRllfTU9ERV9VTlNQRUNJRklFRBAAEh0KGUNMQVNTSUZZX01PREVfT05FX09GX01BTlkQARIdChlDTEFTU0lGWV9NT0RFX0FOWV9PRl9NQU5ZEAIyoAIKEFJldHJpZXZhbFNlcnZpY2USXAoNQmF0Y2hSZXRyaWV2ZRIkLnByb2Jlc3RyZWFtLnYxLkJhdGNoUmV0cmlldmVSZXF1ZXN0GiUucHJvYmVzdHJlYW0udjEuQmF0Y2hSZXRyaWV2ZVJlc3BvbnNlEk0KCENsYXNzaWZ5Eh8ucHJvYmVzdHJlYW0udjEuQ2xhc3NpZnlSZXF1ZXN0GiAucHJvYmVzdHJlYW0udjEuQ2xhc3NpZnlSZXNwb25zZRJfCg5GaW5kRHVwbGljYXRlcxIlLnByb2Jlc3RyZWFtLnYxLkZpbmREdXBsaWNhdGVzUmVxdWVzdBomLnByb2Jlc3RyZWFtLnYxLkZpbmREdXBsaWNhdGVzUmVzcG9uc2ViBnByb3RvMw", [file_probestream_v1_catalogue_service, file_probestream_v1_types]);
+  fileDesc("CiZwcm9iZXN0cmVhbS92MS9yZXRyaWV2YWxfc2VydmljZS5wcm90bxIOcHJvYmVzdHJlYW0udjEiXQoUQmF0Y2hSZXRyaWV2ZVJlcXVlc3QSLwoHcXVlcmllcxgBIAMoCzIeLnByb2Jlc3RyZWFtLnYxLlJldHJpZXZhbFF1ZXJ5EhQKDHdpdGhfcmVjb3JkcxgCIAEoCCK+AgoOUmV0cmlldmFsUXVlcnkSKgoJcG9zaXRpdmVzGAEgAygLMhcucHJvYmVzdHJlYW0udjEuRXhhbXBsZRIqCgluZWdhdGl2ZXMYAiADKAsyFy5wcm9iZXN0cmVhbS52MS5FeGFtcGxlEgkKAWsYAyABKA0SKwoGZmlsdGVyGAQgASgLMhYucHJvYmVzdHJlYW0udjEuRmlsdGVySACIAQESDwoHZXhwZXJ0cxgFIAMoCRINCgV0cmVlcxgGIAMoCRIWCgltaW5fc2NvcmUYByABKAFIAYgBARIXCgptaW5fY29zaW5lGAggASgBSAKIAQESFAoMbWF4X3Blcl9iYXNlGAkgASgNEg0KBWV4YWN0GAogASgIQgkKB19maWx0ZXJCDAoKX21pbl9zY29yZUINCgtfbWluX2Nvc2luZSJvCgdFeGFtcGxlEg4KBHRleHQYASABKAlIABISCghtb2RlbF9pZBgCIAEoCUgAEjgKDnJlcHJlc2VudGF0aW9uGAMgASgLMh4ucHJvYmVzdHJlYW0udjEuUmVwcmVzZW50YXRpb25IAEIGCgRraW5kIjIKDlJlcHJlc2VudGF0aW9uEhAKCHNwYWNlX2lkGAEgASgJEg4KBnZhbHVlcxgCIAEoDCJFChVCYXRjaFJldHJpZXZlUmVzcG9uc2USLAoHYW5zd2VycxgBIAMoCzIbLnByb2Jlc3RyZWFtLnYxLlF1ZXJ5QW5zd2VyInAKC1F1ZXJ5QW5zd2VyEikKBGhpdHMYASABKAsyGS5wcm9iZXN0cmVhbS52MS5RdWVyeUhpdHNIABIrCgVlcnJvchgCIAEoCzIaLnByb2Jlc3RyZWFtLnYxLk1vZGVsRXJyb3JIAEIJCgdvdXRjb21lIpIBCglRdWVyeUhpdHMSIQoEaGl0cxgBIAMoCzITLnByb2Jlc3RyZWFtLnYxLkhpdBItCgdza2lwcGVkGAIgAygLMhwucHJvYmVzdHJlYW0udjEuU2tpcHBlZFNwYWNlEjMKCXRydW5jYXRlZBgDIAMoCzIgLnByb2Jlc3RyZWFtLnYxLlRydW5jYXRlZEV4YW1wbGUiXgoQVHJ1bmNhdGVkRXhhbXBsZRIPCgdleGFtcGxlGAEgASgNEhAKCHNwYWNlX2lkGAIgASgJEhMKC3Rva2VuX2NvdW50GAMgASgNEhIKCm1heF90b2tlbnMYBCABKA0iYAoMU2tpcHBlZFNwYWNlEhAKCHNwYWNlX2lkGAEgASgJEhMKC2V4cGVydF9uYW1lGAIgASgJEikKBWVycm9yGAMgASgLMhoucHJvYmVzdHJlYW0udjEuTW9kZWxFcnJvciKUAQoDSGl0EhAKCG1vZGVsX2lkGAEgASgJEhAKCHNwYWNlX2lkGAIgASgJEg4KBmNvc2luZRgDIAEoARISCgVzY29yZRgEIAEoAUgAiAEBEjAKBnJlY29yZBgFIAEoCzIbLnByb2Jlc3RyZWFtLnYxLk1vZGVsUmVjb3JkSAGIAQFCCAoGX3Njb3JlQgkKB19yZWNvcmQilAEKD0NsYXNzaWZ5UmVxdWVzdBInCgZtb2RlbHMYASADKAsyFy5wcm9iZXN0cmVhbS52MS5FeGFtcGxlEg4KBmxhYmVscxgCIAMoCRIPCgdleHBlcnRzGAMgAygJEioKBG1vZGUYBCABKA4yHC5wcm9iZXN0cmVhbS52MS5DbGFzc2lmeU1vZGUSCwoDdG9wGAUgASgNIkMKEENsYXNzaWZ5UmVzcG9uc2USLwoHYW5zd2VycxgBIAMoCzIeLnByb2Jlc3RyZWFtLnYxLkNsYXNzaWZ5QW5zd2VyIncKDkNsYXNzaWZ5QW5zd2VyEi0KBnNjb3JlcxgBIAEoCzIbLnByb2Jlc3RyZWFtLnYxLkxhYmVsU2NvcmVzSAASKwoFZXJyb3IYAiABKAsyGi5wcm9iZXN0cmVhbS52MS5Nb2RlbEVycm9ySABCCQoHb3V0Y29tZSJfCgtMYWJlbFNjb3JlcxIQCghzcGFjZV9pZBgBIAEoCRIqCgZsYWJlbHMYAiADKAsyGi5wcm9iZXN0cmVhbS52MS5MYWJlbFNjb3JlEhIKCmNhbGlicmF0ZWQYAyABKAgiZQoKTGFiZWxTY29yZRINCgVsYWJlbBgBIAEoCRIYCgtwcm9iYWJpbGl0eRgCIAEoAUgAiAEBEhMKBmNvc2luZRgDIAEoAUgBiAEBQg4KDF9wcm9iYWJpbGl0eUIJCgdfY29zaW5lIm4KFUZpbmREdXBsaWNhdGVzUmVxdWVzdBIRCgltb2RlbF9pZHMYASADKAkSFwoKbWluX2Nvc2luZRgCIAEoAUgAiAEBEgkKAWsYAyABKA0SDwoHZXhwZXJ0cxgEIAMoCUINCgtfbWluX2Nvc2luZSJLChZGaW5kRHVwbGljYXRlc1Jlc3BvbnNlEjEKB2Fuc3dlcnMYASADKAsyIC5wcm9iZXN0cmVhbS52MS5EdXBsaWNhdGVzQW5zd2VyInwKEER1cGxpY2F0ZXNBbnN3ZXISMAoKZHVwbGljYXRlcxgBIAEoCzIaLnByb2Jlc3RyZWFtLnYxLkR1cGxpY2F0ZXNIABIrCgVlcnJvchgCIAEoCzIaLnByb2Jlc3RyZWFtLnYxLk1vZGVsRXJyb3JIAEIJCgdvdXRjb21lIjsKCkR1cGxpY2F0ZXMSLQoKZHVwbGljYXRlcxgBIAMoCzIZLnByb2Jlc3RyZWFtLnYxLkR1cGxpY2F0ZSJVCglEdXBsaWNhdGUSEAoIbW9kZWxfaWQYASABKAkSEAoIc3BhY2VfaWQYAiABKAkSDgoGY29zaW5lGAMgASgBEhQKDHNhbWVfd2VpZ2h0cxgEIAEoCCprCgxDbGFzc2lmeU1vZGUSHQoZQ0xBU1NJRllfTU9ERV9VTlNQRUNJRklFRBAAEh0KGUNMQVNTSUZZX01PREVfT05FX09GX01BTlkQARIdChlDTEFTU0lGWV9NT0RFX0FOWV9PRl9NQU5ZEAIyoAIKEFJldHJpZXZhbFNlcnZpY2USXAoNQmF0Y2hSZXRyaWV2ZRIkLnByb2Jlc3RyZWFtLnYxLkJhdGNoUmV0cmlldmVSZXF1ZXN0GiUucHJvYmVzdHJlYW0udjEuQmF0Y2hSZXRyaWV2ZVJlc3BvbnNlEk0KCENsYXNzaWZ5Eh8ucHJvYmVzdHJlYW0udjEuQ2xhc3NpZnlSZXF1ZXN0GiAucHJvYmVzdHJlYW0udjEuQ2xhc3NpZnlSZXNwb25zZRJfCg5GaW5kRHVwbGljYXRlcxIlLnByb2Jlc3RyZWFtLnYxLkZpbmREdXBsaWNhdGVzUmVxdWVzdBomLnByb2Jlc3RyZWFtLnYxLkZpbmREdXBsaWNhdGVzUmVzcG9uc2ViBnByb3RvMw", [file_probestream_v1_catalogue_service, file_probestream_v1_types]);
 
 /**
  * Queries, and what they have in common.
@@ -275,6 +275,13 @@ export type QueryHits = Message<"probestream.v1.QueryHits"> & {
    * @generated from field: repeated probestream.v1.SkippedSpace skipped = 2;
    */
   skipped: SkippedSpace[];
+
+  /**
+   * Texts of the query that were longer than a text encoder takes. They were cut: what lies beyond had no say in that space.
+   *
+   * @generated from field: repeated probestream.v1.TruncatedExample truncated = 3;
+   */
+  truncated: TruncatedExample[];
 };
 
 /**
@@ -283,6 +290,48 @@ export type QueryHits = Message<"probestream.v1.QueryHits"> & {
  */
 export const QueryHitsSchema: GenMessage<QueryHits> = /*@__PURE__*/
   messageDesc(file_probestream_v1_retrieval_service, 6);
+
+/**
+ * A text of a query that was cut in one space.
+ *
+ * @generated from message probestream.v1.TruncatedExample
+ */
+export type TruncatedExample = Message<"probestream.v1.TruncatedExample"> & {
+  /**
+   * Its place among the query's examples, positives before negatives, from 0.
+   *
+   * @generated from field: uint32 example = 1;
+   */
+  example: number;
+
+  /**
+   * The space whose expert's text encoder takes fewer tokens.
+   *
+   * @generated from field: string space_id = 2;
+   */
+  spaceId: string;
+
+  /**
+   * Tokens that it has with the expert's prompt, those that mark begin and end included.
+   *
+   * @generated from field: uint32 token_count = 3;
+   */
+  tokenCount: number;
+
+  /**
+   * Tokens that the encoder takes.
+   *
+   * @generated from field: uint32 max_tokens = 4;
+   */
+  maxTokens: number;
+};
+
+/**
+ * Describes the message probestream.v1.TruncatedExample.
+ * Use `create(TruncatedExampleSchema)` to create a new message.
+ */
+export const TruncatedExampleSchema: GenMessage<TruncatedExample> = /*@__PURE__*/
+  messageDesc(file_probestream_v1_retrieval_service, 7);
 
 /**
  * A space that had no say.
@@ -317,7 +366,7 @@ export type SkippedSpace = Message<"probestream.v1.SkippedSpace"> & {
  * Use `create(SkippedSpaceSchema)` to create a new message.
  */
 export const SkippedSpaceSchema: GenMessage<SkippedSpace> = /*@__PURE__*/
-  messageDesc(file_probestream_v1_retrieval_service, 7);
+  messageDesc(file_probestream_v1_retrieval_service, 8);
 
 /**
  * A model that fits.
@@ -367,7 +416,7 @@ export type Hit = Message<"probestream.v1.Hit"> & {
  * Use `create(HitSchema)` to create a new message.
  */
 export const HitSchema: GenMessage<Hit> = /*@__PURE__*/
-  messageDesc(file_probestream_v1_retrieval_service, 8);
+  messageDesc(file_probestream_v1_retrieval_service, 9);
 
 /**
  * Models and labels.
@@ -416,7 +465,7 @@ export type ClassifyRequest = Message<"probestream.v1.ClassifyRequest"> & {
  * Use `create(ClassifyRequestSchema)` to create a new message.
  */
 export const ClassifyRequestSchema: GenMessage<ClassifyRequest> = /*@__PURE__*/
-  messageDesc(file_probestream_v1_retrieval_service, 9);
+  messageDesc(file_probestream_v1_retrieval_service, 10);
 
 /**
  * Answers in the order of the models.
@@ -437,7 +486,7 @@ export type ClassifyResponse = Message<"probestream.v1.ClassifyResponse"> & {
  * Use `create(ClassifyResponseSchema)` to create a new message.
  */
 export const ClassifyResponseSchema: GenMessage<ClassifyResponse> = /*@__PURE__*/
-  messageDesc(file_probestream_v1_retrieval_service, 10);
+  messageDesc(file_probestream_v1_retrieval_service, 11);
 
 /**
  * What labels fit one model.
@@ -472,7 +521,7 @@ export type ClassifyAnswer = Message<"probestream.v1.ClassifyAnswer"> & {
  * Use `create(ClassifyAnswerSchema)` to create a new message.
  */
 export const ClassifyAnswerSchema: GenMessage<ClassifyAnswer> = /*@__PURE__*/
-  messageDesc(file_probestream_v1_retrieval_service, 11);
+  messageDesc(file_probestream_v1_retrieval_service, 12);
 
 /**
  * Labels of one model.
@@ -507,7 +556,7 @@ export type LabelScores = Message<"probestream.v1.LabelScores"> & {
  * Use `create(LabelScoresSchema)` to create a new message.
  */
 export const LabelScoresSchema: GenMessage<LabelScores> = /*@__PURE__*/
-  messageDesc(file_probestream_v1_retrieval_service, 12);
+  messageDesc(file_probestream_v1_retrieval_service, 13);
 
 /**
  * One label.
@@ -542,7 +591,7 @@ export type LabelScore = Message<"probestream.v1.LabelScore"> & {
  * Use `create(LabelScoreSchema)` to create a new message.
  */
 export const LabelScoreSchema: GenMessage<LabelScore> = /*@__PURE__*/
-  messageDesc(file_probestream_v1_retrieval_service, 13);
+  messageDesc(file_probestream_v1_retrieval_service, 14);
 
 /**
  * Models whose copies are wanted.
@@ -584,7 +633,7 @@ export type FindDuplicatesRequest = Message<"probestream.v1.FindDuplicatesReques
  * Use `create(FindDuplicatesRequestSchema)` to create a new message.
  */
 export const FindDuplicatesRequestSchema: GenMessage<FindDuplicatesRequest> = /*@__PURE__*/
-  messageDesc(file_probestream_v1_retrieval_service, 14);
+  messageDesc(file_probestream_v1_retrieval_service, 15);
 
 /**
  * Answers in the order of the models.
@@ -605,7 +654,7 @@ export type FindDuplicatesResponse = Message<"probestream.v1.FindDuplicatesRespo
  * Use `create(FindDuplicatesResponseSchema)` to create a new message.
  */
 export const FindDuplicatesResponseSchema: GenMessage<FindDuplicatesResponse> = /*@__PURE__*/
-  messageDesc(file_probestream_v1_retrieval_service, 15);
+  messageDesc(file_probestream_v1_retrieval_service, 16);
 
 /**
  * Copies of one model.
@@ -640,7 +689,7 @@ export type DuplicatesAnswer = Message<"probestream.v1.DuplicatesAnswer"> & {
  * Use `create(DuplicatesAnswerSchema)` to create a new message.
  */
 export const DuplicatesAnswerSchema: GenMessage<DuplicatesAnswer> = /*@__PURE__*/
-  messageDesc(file_probestream_v1_retrieval_service, 16);
+  messageDesc(file_probestream_v1_retrieval_service, 17);
 
 /**
  * Copies of one model, the nearest first, without itself.
@@ -661,7 +710,7 @@ export type Duplicates = Message<"probestream.v1.Duplicates"> & {
  * Use `create(DuplicatesSchema)` to create a new message.
  */
 export const DuplicatesSchema: GenMessage<Duplicates> = /*@__PURE__*/
-  messageDesc(file_probestream_v1_retrieval_service, 17);
+  messageDesc(file_probestream_v1_retrieval_service, 18);
 
 /**
  * A model that is nearly the same as another.
@@ -703,7 +752,7 @@ export type Duplicate = Message<"probestream.v1.Duplicate"> & {
  * Use `create(DuplicateSchema)` to create a new message.
  */
 export const DuplicateSchema: GenMessage<Duplicate> = /*@__PURE__*/
-  messageDesc(file_probestream_v1_retrieval_service, 18);
+  messageDesc(file_probestream_v1_retrieval_service, 19);
 
 /**
  * How labels exclude one another.

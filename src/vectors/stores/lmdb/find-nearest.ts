@@ -1,8 +1,8 @@
+import { toUnitRows } from "../../../linalg/unit.js";
 import { compareText } from "../../compare-text.js";
 import type { Hit } from "../../vector-store.js";
 import { type BestRows, leastCosine, type NearestGraph } from "./nearest-graph.js";
 import type { Candidates, ResidentSpace } from "./resident-space.js";
-import { scaleToUnit } from "./segments.js";
 
 /** Queries of one product, at most: with the rows of a segment at a width of 512 it takes 128 MiB. */
 const queriesPerProduct = 256;
@@ -34,8 +34,7 @@ export async function findNearest(
 ): Promise<Hit[][] | undefined> {
   const { vectors, isGone } = question;
   const { width } = space;
-  const units = vectors.slice();
-  for (let at = 0; at < units.length; at += width) scaleToUnit(units.subarray(at, at + width));
+  const { values: units } = toUnitRows({ width, values: vectors });
   const hits: Hit[][] = [];
   const rowsPerQuery = candidates.reduce((sum, { count }) => sum + Math.min(count, question.k + spareRows), 1);
   const step = width * Math.max(1, Math.min(queriesPerProduct, Math.floor(rowsPerProduct / rowsPerQuery)));

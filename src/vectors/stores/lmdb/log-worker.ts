@@ -85,9 +85,9 @@ await serveCalls(async (): Promise<CallServer> => {
     countSpaces: () => read(() => [...readSpaces(tables)].sort(compareSpaces).map(toCountedSpace)),
     switchSpaces: (change) => write(() => switchSpaces(tables, change)).then(() => null),
     dropSpace: drop,
-    upsert: ({ spaceId, records }) => {
+    upsert: ({ spaceId, records, keepKnown }) => {
       const unpacked = unpackRecords(records);
-      return write(() => upsertRecords(tables, spaceId, unpacked), unpacked.length).then(() => null);
+      return write(() => upsertRecords(tables, spaceId, unpacked, keepKnown), unpacked.length).then(() => null);
     },
     updateMetadata: ({ id, patch }) => {
       assertPatch(id, patch);

@@ -2,7 +2,14 @@ import type { PlainError } from "../../../errors/plain-error.js";
 import type { KnownFields } from "../../field-value.js";
 import type { Filter } from "../../filter.js";
 import type { NewRecord, VectorRecord } from "../../vector-record.js";
-import type { CountedSpace, MetadataPatch, RecordRange, SpaceSpec, SpaceStatus } from "../../vector-store.js";
+import type {
+  CountedSpace,
+  KeepKnown,
+  MetadataPatch,
+  RecordRange,
+  SpaceSpec,
+  SpaceStatus,
+} from "../../vector-store.js";
 
 /** Calls that a worker answers: by name, what goes and what comes. */
 export type Calls = Readonly<Record<string, { readonly request: unknown; readonly response: unknown }>>;
@@ -23,7 +30,14 @@ export interface LogCalls {
     response: null;
   };
   readonly dropSpace: { request: string; response: null };
-  readonly upsert: { request: { readonly spaceId: string; readonly records: PackedRecords }; response: null };
+  readonly upsert: {
+    request: {
+      readonly spaceId: string;
+      readonly records: PackedRecords;
+      readonly keepKnown: KeepKnown | undefined;
+    };
+    response: null;
+  };
   readonly updateMetadata: { request: { readonly id: string; readonly patch: MetadataPatch }; response: boolean };
   readonly delete: {
     request: { readonly ids: readonly string[]; readonly spaceId: string | undefined };

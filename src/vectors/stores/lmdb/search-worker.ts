@@ -149,8 +149,9 @@ function takeAlike(waiting: Waiting[]): Waiting[] {
   let numbers = 0;
   const key = toKey(first);
   for (const one of here) {
-    numbers += one.request.vectors.length;
-    const fits = one === first || (toKey(one) === key && numbers <= numbersTogether);
+    const { length } = one.request.vectors;
+    const fits = one === first || (toKey(one) === key && numbers + length <= numbersTogether);
+    if (fits) numbers += length;
     (fits ? alike : waiting).push(one);
   }
   return alike;

@@ -1,6 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { fromPlainError } from "../../../errors/plain-error.js";
-import { AbortedError, UnavailableError } from "../../../errors/probestream-error.js";
+import { AbortedError, InvalidInputError, UnavailableError } from "../../../errors/probestream-error.js";
 import type { Calls, FromWorker, ToWorker } from "./messages.js";
 
 /** A line to a worker thread that answers calls. */
@@ -10,7 +10,8 @@ export interface WorkerLink<C extends { [Name in keyof C]: Calls[string] }> {
   /**
    * Asks the worker, which is started if it does not run.
    *
-   * @throws AbortedError `WORKER_LOST` if its thread dies; the next call starts another.
+   * @throws AbortedError `WORKER_LOST` if its thread dies; the next call starts another. InvalidInputError `FIELD_INVALID` for
+   * what no thread can be given.
    */
   call<Name extends keyof C & string>(
     name: Name,
@@ -60,10 +61,16 @@ export function createWorkerLink<C extends { [Name in keyof C]: Calls[string] }>
       const { worker, pending } = await start();
       const call = serial++;
       return new Promise((resolve, reject) => {
+        const message: ToWorker = { call, name, request };
+        try {
+          worker.postMessage(message, [...transfer]);
+        } catch (cause) {
+          // A function, say: nothing was sent, and nobody will answer.
+          const why = cause instanceof Error ? cause.message : String(cause);
+          throw new InvalidInputError("FIELD_INVALID", `a value is none that can be kept: ${why}`, {}, { cause });
+        }
         pending.set(call, { resolve, reject });
         worker.ref();
-        const message: ToWorker = { call, name, request };
-        worker.postMessage(message, [...transfer]);
       });
     },
     close: async () => {

@@ -1,9 +1,11 @@
 import { applyPatch } from "../../apply-patch.js";
 import { assertRecords, maxIdUnits } from "../../assert-records.js";
 import { isStorableText } from "../../assert-text.js";
+import { compareSpaces } from "../../compare-spaces.js";
+import { type KnownFacts, mergeKnown } from "../../merge-known.js";
 import { toRecord } from "../../to-record.js";
 import type { NewRecord } from "../../vector-record.js";
-import type { MetadataPatch } from "../../vector-store.js";
+import type { KeepKnown, MetadataPatch } from "../../vector-store.js";
 import { type Change, logChanges } from "./change-log.js";
 import type { Tables } from "./database.js";
 import { openFieldCounts } from "./field-counts.js";
@@ -15,12 +17,22 @@ import { decodeRecord, encodeRecord, encodeVector, type StoredRecord } from "./s
 /** What the table `weights` keeps of a record: something. */
 const mark = Buffer.of(1);
 
-/** Writes records. In a transaction; throws before it writes anything. */
-export function upsertRecords(tables: Tables, spaceId: string, records: readonly NewRecord[]): void {
+/**
+ * Writes records, with what is known of their models where that is to be kept. In a transaction; throws before it writes
+ * anything.
+ */
+export function upsertRecords(
+  tables: Tables,
+  spaceId: string,
+  given: readonly NewRecord[],
+  keepKnown?: KeepKnown,
+): void {
   const space = requireSpace(tables, spaceId);
-  assertRecords(records, space.width);
-  if (records.length === 0) return;
+  assertRecords(given, space.width);
+  if (given.length === 0) return;
   const nowMs = Date.now();
+  const records =
+    keepKnown === undefined ? given : mergeKnown(given, readKnown(tables, space, given), keepKnown, nowMs);
   // Of records with one id only the last is written, but each counts on what was there before the call.
   const last = new Map(records.map((record) => [record.id, record]));
   const counts = openFieldCounts(tables, space.number);
@@ -41,6 +53,22 @@ export function upsertRecords(tables: Tables, spaceId: string, records: readonly
   counts.write();
   writeSpace(tables, { ...space, count: space.count + added, slotEnd: slots.end });
   logChanges(tables, [{ space: space.number, slots: changed }]);
+}
+
+/** What is known of models: by the space that they go to, else by the first other one that has them. */
+function readKnown(tables: Tables, own: StoredSpace, wanted: readonly NewRecord[]): Map<string, KnownFacts> {
+  const others = readSpaces(tables).filter(({ number, count }) => number !== own.number && count > 0);
+  const order = [own, ...others.sort(compareSpaces)];
+  const known = new Map<string, KnownFacts>();
+  for (const { id } of wanted) {
+    for (const space of order) {
+      const found = readRecord(tables, space, id);
+      if (found === undefined) continue;
+      known.set(id, found.record);
+      break;
+    }
+  }
+  return known;
 }
 
 /** Changes a model's metadata in all spaces; tells whether it is in one. In a transaction; throws before it writes. */

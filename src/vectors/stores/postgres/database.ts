@@ -159,7 +159,8 @@ export function openDatabase(options: DatabaseOptions): Database {
       } catch (error) {
         signal?.throwIfAborted();
         if (attempt === maxTries || !isWorthIt(error)) throw toStoreError(error, place);
-        await delay(firstPauseMs * 2 ** (attempt - 1), undefined, signal === undefined ? {} : { signal });
+        const pauseMs = firstPauseMs * 2 ** (attempt - 1);
+        await delay(pauseMs, undefined, signal && { signal }).catch(() => signal?.throwIfAborted());
       }
     }
   };

@@ -1,21 +1,24 @@
-import { applyPatch } from "../../apply-patch.js";
 import { assertQueries, assertRange } from "../../assert-queries.js";
 import { assertPatch, assertRecords } from "../../assert-records.js";
 import { assertSwitch } from "../../assert-space.js";
 import { isStorableText } from "../../assert-text.js";
-import type { Scalar } from "../../filter.js";
-import type { VectorStore } from "../../vector-store.js";
+import { copyRecord } from "../../copy-record.js";
+import { mergeKnown } from "../../merge-known.js";
+import type { NewRecord } from "../../vector-record.js";
+import type { KeepKnown, VectorStore } from "../../vector-store.js";
 import { type DatabaseOptions, openDatabase, type Transaction } from "./database.js";
 import { findExtensions } from "./find-extensions.js";
+import { lockModels, readKnown } from "./known-models.js";
 import { migrate } from "./migrate.js";
+import { patchMetadata } from "./patch-metadata.js";
 import {
   fromRow,
-  nowMs,
+  isOneOf,
   plainColumns,
   type RecordRow,
+  toKeys,
   toPrefix,
   toRecordColumns,
-  toSentRecords,
   writeRows,
 } from "./record-rows.js";
 import { searchSpace } from "./search-space.js";
@@ -65,7 +68,19 @@ function createStore(
   const fields = createSpaceFields(database);
   const indexes = createSpaceIndexes(database, extensions, options);
   const columns = toRecordColumns(extensions);
-  const isOneOf = "id_prefix = ANY($1::text[]) AND id = ANY($2::text[])";
+
+  /** Records with what is known of their models, which nobody changes before the transaction's end. */
+  const withKnown = async (
+    transaction: Transaction,
+    space: SpaceTable,
+    records: readonly NewRecord[],
+    keepKnown: KeepKnown,
+  ): Promise<readonly NewRecord[]> => {
+    const ids = records.map(({ id }) => id);
+    await lockModels(transaction, database, ids, "shared");
+    const known = await readKnown(transaction, space, await spaces.readAll(transaction), ids, extensions);
+    return mergeKnown(records, known, keepKnown, Date.now());
+  };
 
   return {
     description: `postgres at ${database.place}`,
@@ -79,64 +94,51 @@ function createStore(
       await spaces.switch(change);
     },
     dropSpace: (spaceId) => spaces.drop(spaceId),
-    upsert: async (spaceId, records) => {
-      const sent = toSentRecords(records);
+    upsert: async (spaceId, records, { keepKnown } = {}) => {
+      // Copies: their caller may do with its own as it likes meanwhile.
+      const given = records.map(copyRecord);
       await spaces.with(spaceId, async (space) => {
-        assertRecords(
-          sent.map(({ record }) => record),
-          space.width,
-        );
-        if (sent.length === 0) return;
-        await database.transaction((transaction) => writeRows(transaction, sent, space, extensions));
+        assertRecords(given, space.width);
+        if (given.length === 0) return;
+        await database.transaction(async (transaction) => {
+          const written = keepKnown === undefined ? given : await withKnown(transaction, space, given, keepKnown);
+          await writeRows(transaction, written, space, extensions, keepKnown !== undefined);
+        });
         fields.forget(space);
-        indexes.onWritten(space, sent.length);
+        indexes.onWritten(space, given.length);
       });
     },
     updateMetadata: async (id, patch) => {
       assertPatch(id, patch);
-      const changed = await spaces.withAll(async (all, { query }) => {
-        const there: SpaceTable[] = [];
-        for (const space of all) {
-          const [row] = await query<{ metadata: Readonly<Record<string, Scalar>> }>(
-            `SELECT metadata FROM ${space.table} WHERE ${isOneOf} FOR UPDATE`,
-            [[toPrefix(id)], [id]],
-          );
-          if (row === undefined) continue;
-          const metadata = JSON.stringify(applyPatch({ id, metadata: row.metadata }, patch));
-          await query(`UPDATE ${space.table} SET metadata = $3::jsonb, updated_ms = ${nowMs} WHERE ${isOneOf}`, [
-            [toPrefix(id)],
-            [id],
-            metadata,
-          ]);
-          there.push(space);
-        }
-        return there;
-      });
+      const changed = await spaces.withAll(
+        (all, transaction) => patchMetadata(transaction, all, id, patch),
+        (transaction) => lockModels(transaction, database, [id], "exclusive"),
+      );
       for (const space of changed) fields.forget(space);
       return changed.length > 0;
     },
     delete: async (ids, spaceId) => {
       const wanted = ids.filter(isStorableText);
-      const deleteFrom = async (from: readonly SpaceTable[], { query }: Transaction): Promise<number> => {
+      const deleteFrom = async (from: readonly SpaceTable[], { query }: Transaction) => {
         const gone = new Set<string>();
-        for (const space of from) {
-          fields.forget(space);
-          const rows = await query<{ id: string }>(`DELETE FROM ${space.table} WHERE ${isOneOf} RETURNING id`, [
-            wanted.map(toPrefix),
-            wanted,
-          ]);
-          for (const { id } of rows) gone.add(id);
+        for (const { table } of from) {
+          const sql = `DELETE FROM ${table} WHERE ${isOneOf} RETURNING id`;
+          for (const { id } of await query<{ id: string }>(sql, toKeys(wanted))) gone.add(id);
         }
-        return gone.size;
+        return { from, count: gone.size };
       };
-      if (spaceId === undefined) return spaces.withAll(deleteFrom);
-      return spaces.with(spaceId, (space) => database.transaction((transaction) => deleteFrom([space], transaction)));
+      const { from, count } =
+        spaceId === undefined
+          ? await spaces.withAll(deleteFrom)
+          : await spaces.with(spaceId, (space) => database.transaction((own) => deleteFrom([space], own)));
+      for (const space of from) fields.forget(space);
+      return count;
     },
     get: (spaceId, ids, { vectors = true } = {}) =>
       spaces.with(spaceId, async ({ table }) => {
         const wanted = ids.filter(isStorableText);
         const sql = `SELECT ${vectors ? columns : plainColumns} FROM ${table} WHERE ${isOneOf}`;
-        const rows = await database.read<RecordRow>(sql, [wanted.map(toPrefix), wanted]);
+        const rows = await database.read<RecordRow>(sql, toKeys(wanted));
         const found = new Map(rows.map((row) => [row.id, row]));
         return ids.map((id) => {
           const row = found.get(id);

@@ -24,13 +24,6 @@ export interface RecordRow extends Row {
   readonly updated_ms: number;
 }
 
-/** A record as it is sent: a copy of what its caller gave. */
-export interface SentRecord {
-  readonly record: NewRecord;
-  readonly metadata: string;
-  readonly claims: string;
-}
-
 /** Columns of {@link RecordRow}. */
 export function toRecordColumns({ vectorSchema }: Extensions): string {
   return `id, ${vectorSchema}.vector_send(embedding) AS vector, original, weights_hash, file_hash, tree, base, metadata, claims,
@@ -62,61 +55,71 @@ export function toPrefix(id: string): string {
   return id.length <= keyCharacters ? id : [...id].slice(0, keyCharacters).join("");
 }
 
+/** Condition on rows of some ids, whose keys {@link toKeys} gives as the first two values of the statement. */
+export const isOneOf = "id_prefix = ANY($1::text[]) AND id = ANY($2::text[])";
+
+/** Values of {@link isOneOf}. */
+export function toKeys(ids: readonly string[]): readonly [prefixes: readonly string[], ids: readonly string[]] {
+  return [ids.map(toPrefix), ids];
+}
+
 /** The other part of the key: empty where the beginning is the whole. */
 function toIdHash(id: string): Buffer {
   return toPrefix(id) === id ? Buffer.alloc(0) : createHash("sha256").update(id).digest();
 }
 
-/** Takes copies of records: their caller may do with them as it likes meanwhile. */
-export function toSentRecords(records: readonly NewRecord[]): SentRecord[] {
-  return records.map((record) => ({
-    record: { ...record, vector: record.vector.slice() },
-    metadata: JSON.stringify(record.metadata),
-    claims: JSON.stringify(record.claims),
-  }));
-}
-
 /**
  * Writes records, of those with one id the last, in the order of their ids, so that two servers never wait for each other's
  * rows.
+ *
+ * @param keepsMetadata whether fields of a row that came to be there meanwhile stay, where the record has none of that name.
  */
 export async function writeRows(
   transaction: Transaction,
-  records: readonly SentRecord[],
+  records: readonly NewRecord[],
   space: SpaceTable,
   extensions: Extensions,
+  keepsMetadata: boolean,
 ): Promise<void> {
-  const last = new Map(records.map((one) => [one.record.id, one]));
-  const sorted = [...last.values()].sort((a, b) => (a.record.id < b.record.id ? -1 : 1));
+  const last = new Map(records.map((record) => [record.id, record]));
+  const sorted = [...last.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
   const most = Math.max(1, Math.min(maxStatementRows, Math.floor(maxStatementBytes / (4 * space.width))));
   for (let start = 0; start < sorted.length; start += most) {
     const part = sorted.slice(start, start + most);
     for (const isDated of [false, true]) {
-      const rows = part.filter(({ record }) => (record.createdMs !== undefined) === isDated);
-      if (rows.length > 0) await transaction.query(toInsert(space, extensions, isDated), toValues(rows, extensions));
+      const rows = part.filter(({ createdMs }) => (createdMs !== undefined) === isDated);
+      if (rows.length > 0)
+        await transaction.query(toInsert(space, extensions, isDated, keepsMetadata), toValues(rows, extensions));
     }
   }
 }
 
 /** @param isDated whether the time of first writing is given; else a row that is there keeps its own. */
-function toInsert({ table }: SpaceTable, { vectorSchema }: Extensions, isDated: boolean): string {
+function toInsert(
+  { table }: SpaceTable,
+  { vectorSchema }: Extensions,
+  isDated: boolean,
+  keepsMetadata: boolean,
+): string {
   const changed = ["embedding", "original", "weights_hash", "file_hash", "tree", "base", "metadata", "claims"];
   const replaced = [...changed, "updated_ms", ...(isDated ? ["created_ms"] : [])];
-  return `INSERT INTO ${table} (id_prefix, id_hash, id, ${changed.join(", ")}, created_ms, updated_ms)
+  const toReplacement = (column: string): string =>
+    keepsMetadata && column === "metadata" ? "there.metadata || excluded.metadata" : `excluded.${column}`;
+  return `INSERT INTO ${table} AS there (id_prefix, id_hash, id, ${changed.join(", ")}, created_ms, updated_ms)
     SELECT r.id_prefix, r.id_hash, r.id, r.embedding, r.original, r.weights_hash, r.file_hash, r.tree, r.base,
            r.metadata::jsonb, r.claims::jsonb, COALESCE(r.created_ms, ${nowMs}), COALESCE(r.updated_ms, ${nowMs})
     FROM unnest($1::text[], $2::bytea[], $3::text[], $4::${vectorSchema}.vector[], $5::bytea[], $6::text[], $7::text[],
                 $8::text[], $9::text[], $10::text[], $11::text[], $12::bigint[], $13::bigint[])
       AS r (id_prefix, id_hash, id, embedding, original, weights_hash, file_hash, tree, base, metadata, claims,
             created_ms, updated_ms)
-    ON CONFLICT (id_prefix, id_hash) DO UPDATE SET ${replaced.map((column) => `${column} = excluded.${column}`).join(", ")}`;
+    ON CONFLICT (id_prefix, id_hash) DO UPDATE SET ${replaced.map((column) => `${column} = ${toReplacement(column)}`).join(", ")}`;
 }
 
 /** The server's time at the beginning of the transaction, in milliseconds since 1970. */
 export const nowMs = "floor(extract(epoch FROM now()) * 1000)::bigint";
 
-function toValues(rows: readonly SentRecord[], { vectorTypeId }: Extensions): SqlValue[] {
-  const column = <T>(pick: (record: NewRecord) => T): T[] => rows.map(({ record }) => pick(record));
+function toValues(rows: readonly NewRecord[], { vectorTypeId }: Extensions): SqlValue[] {
+  const column = <T>(pick: (record: NewRecord) => T): T[] => rows.map(pick);
   const comparable = column(({ vector }) => toComparable(vector));
   return [
     column(({ id }) => toPrefix(id)),
@@ -128,8 +131,8 @@ function toValues(rows: readonly SentRecord[], { vectorTypeId }: Extensions): Sq
     column(({ fileHash }) => fileHash),
     column(({ tree }) => tree),
     column(({ base }) => base),
-    rows.map(({ metadata }) => metadata),
-    rows.map(({ claims }) => claims),
+    column(({ metadata }) => JSON.stringify(metadata)),
+    column(({ claims }) => JSON.stringify(claims)),
     column(({ createdMs = null }) => createdMs),
     column(({ updatedMs = null }) => updatedMs),
   ];

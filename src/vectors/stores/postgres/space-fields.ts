@@ -78,11 +78,12 @@ export function createSpaceFields(database: Database): SpaceFields {
   const having = async (space: SpaceTable, fields: readonly string[]): Promise<ReadonlySet<string>> => {
     const now = Date.now();
     const believed = seen.get(space.number) ?? new Map<string, number>();
+    // Kept now, and not after the look: what is forgotten meanwhile stays forgotten.
+    seen.set(space.number, believed);
     const isBelieved = (field: string): boolean => now - (believed.get(field) ?? 0) <= trustMs;
     const asked = fields.filter((field) => !isBelieved(field) && isStorableText(field));
     const found = asked.length === 0 ? [] : await look(space, asked);
     for (const field of found) believed.set(field, now);
-    seen.set(space.number, believed);
     return new Set(fields.filter(isBelieved));
   };
 

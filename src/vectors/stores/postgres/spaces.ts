@@ -29,10 +29,17 @@ export interface Spaces {
    * meanwhile, or made it anew, the work is run again on what there is now.
    */
   with<T>(spaceId: string, work: (space: SpaceTable) => Promise<T>): Promise<T>;
+  /** All spaces, in the order of their making. */
+  readAll(transaction: Transaction): Promise<readonly SpaceTable[]>;
   /**
    * Runs work on all spaces in one transaction, in the order of their making; once more if one was dropped meanwhile.
+   *
+   * @param first what is done before it is known which spaces there are.
    */
-  withAll<T>(work: (spaces: readonly SpaceTable[], transaction: Transaction) => Promise<T>): Promise<T>;
+  withAll<T>(
+    work: (spaces: readonly SpaceTable[], transaction: Transaction) => Promise<T>,
+    first?: (transaction: Transaction) => Promise<void>,
+  ): Promise<T>;
 }
 
 const columns = "number, space_id, width, expert_name, state";
@@ -63,6 +70,11 @@ export function createSpaces(database: Database, extensions: Extensions): Spaces
     const space = toSpaceTable(row, schema);
     known.set(spaceId, space);
     return space;
+  };
+
+  const readAll = async ({ query }: Transaction): Promise<readonly SpaceTable[]> => {
+    const rows = await query<SpaceRow>(`SELECT ${columns} FROM ${schema}.spaces ORDER BY number`);
+    return rows.map((row) => toSpaceTable(row, schema));
   };
 
   const readRow = async ({ query }: Transaction, spaceId: string): Promise<SpaceRow | undefined> => {
@@ -172,14 +184,12 @@ export function createSpaces(database: Database, extensions: Extensions): Spaces
         return work(await find(spaceId));
       }
     },
-    withAll: async (work) => {
+    readAll,
+    withAll: async (work, first = async () => {}) => {
       const run = () =>
         database.transaction(async (transaction) => {
-          const rows = await transaction.query<SpaceRow>(`SELECT ${columns} FROM ${schema}.spaces ORDER BY number`);
-          return work(
-            rows.map((row) => toSpaceTable(row, schema)),
-            transaction,
-          );
+          await first(transaction);
+          return work(await readAll(transaction), transaction);
         });
       try {
         return await run();

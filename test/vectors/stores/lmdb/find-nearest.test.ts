@@ -1,8 +1,8 @@
 import test from "ava";
+import { scaleToUnit } from "../../../../src/linalg/unit.js";
 import { findNearest } from "../../../../src/vectors/stores/lmdb/find-nearest.js";
 import { maskedBias, openNearestGraph } from "../../../../src/vectors/stores/lmdb/nearest-graph.js";
 import type { Candidates } from "../../../../src/vectors/stores/lmdb/resident-space.js";
-import { scaleToUnit } from "../../../../src/vectors/stores/lmdb/segments.js";
 import { createRandom, randomValues } from "../../../helpers/random.js";
 
 const width = 12;

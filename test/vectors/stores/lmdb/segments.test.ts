@@ -1,5 +1,6 @@
 import test from "ava";
-import { createSegments, scaleToUnit } from "../../../../src/vectors/stores/lmdb/segments.js";
+import { scaleToUnit } from "../../../../src/linalg/unit.js";
+import { createSegments } from "../../../../src/vectors/stores/lmdb/segments.js";
 import { randomValues } from "../../../helpers/random.js";
 
 test("rows stay as they are while their matrix grows, and go where it shrinks", (t) => {
@@ -25,12 +26,4 @@ test("rows stay as they are while their matrix grows, and go where it shrinks", 
     [rowsPerSegment, rowsPerSegment, 512],
   );
   t.is(createSegments(width, 2 * rowsPerSegment + 1, 2_000_000).list.length, 3);
-});
-
-test("a row of any length is scaled to unit length", (t) => {
-  for (const scale of [1e-38, 1, 3e38]) {
-    const row = Float32Array.of(3 * (scale / 5), 4 * (scale / 5), 0);
-    scaleToUnit(row);
-    t.true(Math.abs(Math.hypot(...row) - 1) < 1e-6);
-  }
 });

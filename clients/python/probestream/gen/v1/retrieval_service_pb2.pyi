@@ -150,12 +150,14 @@ class QueryAnswer(_message.Message):
     def __init__(self, hits: _Optional[_Union[QueryHits, _Mapping]] = ..., error: _Optional[_Union[_types_pb2.ModelError, _Mapping]] = ...) -> None: ...
 
 class QueryHits(_message.Message):
-    __slots__ = ["hits", "skipped"]
+    __slots__ = ["hits", "skipped", "truncated"]
     HITS_FIELD_NUMBER: _ClassVar[int]
     SKIPPED_FIELD_NUMBER: _ClassVar[int]
+    TRUNCATED_FIELD_NUMBER: _ClassVar[int]
     hits: _containers.RepeatedCompositeFieldContainer[Hit]
     skipped: _containers.RepeatedCompositeFieldContainer[SkippedSpace]
-    def __init__(self, hits: _Optional[_Iterable[_Union[Hit, _Mapping]]] = ..., skipped: _Optional[_Iterable[_Union[SkippedSpace, _Mapping]]] = ...) -> None: ...
+    truncated: _containers.RepeatedCompositeFieldContainer[TruncatedExample]
+    def __init__(self, hits: _Optional[_Iterable[_Union[Hit, _Mapping]]] = ..., skipped: _Optional[_Iterable[_Union[SkippedSpace, _Mapping]]] = ..., truncated: _Optional[_Iterable[_Union[TruncatedExample, _Mapping]]] = ...) -> None: ...
 
 class Representation(_message.Message):
     __slots__ = ["space_id", "values"]
@@ -198,6 +200,18 @@ class SkippedSpace(_message.Message):
     expert_name: str
     space_id: str
     def __init__(self, space_id: _Optional[str] = ..., expert_name: _Optional[str] = ..., error: _Optional[_Union[_types_pb2.ModelError, _Mapping]] = ...) -> None: ...
+
+class TruncatedExample(_message.Message):
+    __slots__ = ["example", "max_tokens", "space_id", "token_count"]
+    EXAMPLE_FIELD_NUMBER: _ClassVar[int]
+    MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    SPACE_ID_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_COUNT_FIELD_NUMBER: _ClassVar[int]
+    example: int
+    max_tokens: int
+    space_id: str
+    token_count: int
+    def __init__(self, example: _Optional[int] = ..., space_id: _Optional[str] = ..., token_count: _Optional[int] = ..., max_tokens: _Optional[int] = ...) -> None: ...
 
 class ClassifyMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = []
