@@ -7,11 +7,6 @@ export interface ExactMatrix {
   readonly values: Float64Array;
 }
 
-/** A matrix as float64. */
-export function toExact({ rows, columns, values }: Matrix | ExactMatrix): ExactMatrix {
-  return { rows, columns, values: Float64Array.from(values) };
-}
-
 /** a · b by the definition, in float64. */
 export function multiply(a: Matrix | ExactMatrix, b: Matrix | ExactMatrix): ExactMatrix {
   if (a.columns !== b.rows) throw new Error(`${a.columns} columns times ${b.rows} rows`);

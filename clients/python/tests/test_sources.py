@@ -84,6 +84,8 @@ class FileTest(unittest.TestCase):
             {"a": entry, "__metadata__": {"x": 1}},
             b'{"a": ' + json.dumps(entry).encode() + b', "a": ' + json.dumps(entry).encode() + b"}",
             {"a\ud800": entry},
+            {"a": {**entry, "shape": [2**53 - 1] * 20}},
+            {"a": {**entry, "shape": [1] * 16 + [2]}},
             b"[" * 100_000,
         ):
             self.assert_refused("HEADER_MALFORMED", with_header(header))
@@ -98,6 +100,10 @@ class FileTest(unittest.TestCase):
         model = open_model(path, "", {}, Stop())
         self.addCleanup(model.close)
         self.assertEqual(model.metadata["peft.adapter_config"], '{"r": 8}')
+
+    def test_an_index_that_is_no_text_is_refused(self):
+        for index in ({"weight_map": {"a": "\ud800"}}, {"weight_map": {"a": "b"}, "metadata": {"a": "\ud800"}}):
+            self.assert_refused("HEADER_MALFORMED", self.write("m.safetensors.index.json", json.dumps(index).encode()))
 
     def test_a_folder_of_several_models_names_them(self):
         for name in ("x.safetensors", "y.safetensors"):
@@ -142,6 +148,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     cut = 0
     etag = '"1"'
     let_go = threading.Event()
+    odd = {}
 
     def do_GET(self):
         Handler.seen.append((self.path, self.headers.get("authorization")))
@@ -152,6 +159,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_response(302)
             self.send_header("location", f"http://localhost:{self.server.server_port}/file")
             self.end_headers()
+            return
+        if Handler.odd:
+            self.send_response(Handler.odd.pop("status"))
+            for name, value in Handler.odd.items():
+                self.send_header(name, value)
+            self.end_headers()
+            Handler.odd = {}
+            self.close_connection = True
             return
         begin, last = map(int, self.headers["range"][len("bytes=") :].split("-"))
         part = self.data[begin : last + 1]
@@ -218,6 +233,19 @@ class UrlTest(unittest.TestCase):
                 open_model(url, "", headers, Stop())
             self.assertEqual(caught.exception.reason, "FIELD_INVALID")
             self.assertNotIn("secret", str(caught.exception))
+
+    def test_answers_that_make_no_sense_stop_nothing_but_themselves(self):
+        for odd in (
+            {"status": 200, "content-length": "many"},
+            {"status": 206, "content-range": "bytes 0-1/" + "9" * 5000},
+            {"status": 503, "retry-after": "²"},
+        ):
+            Handler.odd = dict(odd)
+            with self.subTest(odd["status"]):
+                try:
+                    self.open("/file")
+                except ProbestreamError as error:
+                    self.assertIn(error.reason, ("HEADER_MALFORMED", "SOURCE_UNAVAILABLE"))
 
     def test_a_token_is_not_sent_on_to_another_server(self):
         self.open("/moved", {"Authorization": "Bearer secret"})

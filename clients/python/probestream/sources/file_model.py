@@ -170,6 +170,8 @@ def _parse_index(text: bytes, name: str) -> Tuple[Dict[str, str], Dict[str, str]
     """Shards by tensor, and the index's own metadata. Shard names are plain: none leads out of the folder."""
     try:
         root = json.loads(text.decode("utf-8"))
+        # Halves of surrogate pairs, which JSON can spell, are no names and no text that can be sent.
+        json.dumps(root, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError) as error:
         raise ProbestreamError("HEADER_MALFORMED", f'the index "{name}" is no JSON in UTF-8: {error}') from error
     weights = root.get("weight_map") if isinstance(root, dict) else None

@@ -35,6 +35,9 @@ _CONNECT_SECONDS = 15.0
 _MAX_REDIRECTS = 5
 _PROGRESS_BYTES = 64 * 1024
 
+# A number in a header, as far as anything is so large.
+_COUNT = "[0-9]{1,18}"
+
 
 def is_url(location: str) -> bool:
     """Whether a model's location is a URL rather than a path."""
@@ -147,23 +150,23 @@ class HttpSource(ByteSource):
     def _read_prefix(self, stop: Stop) -> bytes:
         with self._get(0, PREFIX_BYTES, stop) as answer:
             whole = answer.status == 200
-            length = answer.headers.get("content-length")
+            length = _to_count(answer.headers.get("content-length"))
             most = MAX_WHOLE_BYTES if whole else PREFIX_BYTES
-            if whole and length is not None and int(length) > most:
-                raise self._no_ranges(length)
+            if whole and length is not None and length > most:
+                raise self._no_ranges(str(length))
             data = bytearray(most + 1)
             filled = 0
             while filled < len(data):
                 try:
                     count = self._read_into(answer, memoryview(data)[filled:], stop)
                 except _Transient:
-                    if length is not None and filled < int(length):
+                    if length is not None and filled < length:
                         raise
                     break
                 filled += count
             if whole:
                 if filled > most:
-                    raise self._no_ranges(length or "an unknown number of")
+                    raise self._no_ranges("an unknown number of" if length is None else str(length))
                 self.size = filled
             return bytes(data[:filled])
 
@@ -234,7 +237,7 @@ class HttpSource(ByteSource):
             return
         if status != 206:
             raise self._status_error(status, headers)
-        found = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", headers.get("content-range") or "")
+        found = re.fullmatch(rf"bytes ({_COUNT})-({_COUNT})/({_COUNT})", headers.get("content-range") or "")
         if found is None or int(found[1]) != begin:
             raise ProbestreamError(
                 "SOURCE_UNAVAILABLE", f"{self.name} answered with another range than was asked for; download the file"
@@ -261,8 +264,8 @@ class HttpSource(ByteSource):
             message = f"{self.name} may not be read (HTTP {status}): set HF_TOKEN for Hugging Face, or give headers="
             return ProbestreamError("ACCESS_DENIED", message, facts)
         if status in (408, 425, 429) or status >= 500:
-            after = headers.get("retry-after") or ""
-            return _Transient(f"HTTP {status}", min(float(after), _LONGEST_RETRY_AFTER) if after.isdigit() else None)
+            after = _to_count(headers.get("retry-after"))
+            return _Transient(f"HTTP {status}", None if after is None else min(after, _LONGEST_RETRY_AFTER))
         return ProbestreamError(
             "SOURCE_UNAVAILABLE", f"{self.name} answered HTTP {status} to a request for a byte range", facts
         )
@@ -325,6 +328,11 @@ def _to_ascii(url: str, encoding: str = "utf-8") -> str:
     parts = urlsplit(url)
     path, query = (quote(text, "%/:?@!$&'()*+,;=~", encoding) for text in (parts.path, parts.query))
     return urlunsplit(parts._replace(path=path, query=query))
+
+
+def _to_count(header: Optional[str]) -> Optional[int]:
+    """A header's number; None where it has none."""
+    return int(header) if header is not None and re.fullmatch(_COUNT, header) else None
 
 
 def _strong(etag: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
@@ -20,6 +21,9 @@ MAX_HEADER_BYTES = 100_000_000
 PREFIX_BYTES = 64 * 1024
 
 _MAX_COUNT = 2**53 - 1
+
+#: Extents of a tensor at most; to multiply millions of them would take hours.
+_MAX_DIMENSIONS = 16
 
 
 @dataclass(frozen=True)
@@ -112,14 +116,15 @@ def _to_tensor(name: str, entry: Any, header_bytes: int, file: str) -> StoredTen
     dtype, shape, offsets = entry["dtype"], _sizes(entry["shape"], subject), _sizes(entry["data_offsets"], subject)
     if not isinstance(dtype, str) or len(offsets) != 2 or offsets[0] > offsets[1]:
         raise _malformed(f"{subject} has a dtype that is no text, or data_offsets that are no range")
-    count = 1
-    for extent in shape:
-        count *= extent
-    wanted = None if dtype not in BITS else count * BITS[dtype] / 8
-    if count > _MAX_COUNT or (wanted is not None and wanted != offsets[1] - offsets[0]):
+    if len(shape) > _MAX_DIMENSIONS:
+        raise _malformed(f"{subject} has {len(shape)} dimensions; at most {_MAX_DIMENSIONS} are read")
+    count = math.prod(shape)
+    length = offsets[1] - offsets[0]
+    wanted = count * BITS[dtype] / 8 if dtype in BITS and count <= _MAX_COUNT else None
+    if count > _MAX_COUNT or wanted not in (None, length):
         raise _malformed(
-            f"{subject} has {offsets[1] - offsets[0]} bytes; {dtype} of shape {list(shape)} needs {wanted}. "
-            "The file is damaged or written wrong"
+            f"{subject} has {length} bytes; {dtype} of shape {list(shape)} needs "
+            f"{'more than any file has' if wanted is None else wanted}. The file is damaged or written wrong"
         )
     return StoredTensor(name, dtype, tuple(shape), header_bytes + offsets[0], header_bytes + offsets[1])
 
