@@ -1,7 +1,7 @@
 import { access, readdir, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { listSome } from "../errors/list-some.js";
-import { NotFoundError, PreconditionError } from "../errors/probestream-error.js";
+import { NotFoundError, PreconditionError, ProbestreamError } from "../errors/probestream-error.js";
 import { describeExpert, type Expert, manifestName, readExpertManifest } from "./expert.js";
 
 /** A folder of the catalogue that holds no usable expert. */
@@ -56,7 +56,8 @@ export function openCatalogue(folder: string): Catalogue {
     for (const path of names) {
       const known = entries.get(path)?.version;
       const version = await versionOf(path, known);
-      if (known?.text !== version.text) entries.set(path, { version, outcome: await describe(path) });
+      if (known?.text !== version.text || isPassing(entries.get(path)?.outcome))
+        entries.set(path, { version, outcome: await describe(path) });
     }
     const outcomes = names.flatMap((path) => entries.get(path)?.outcome ?? []);
     scanned = {
@@ -184,6 +185,13 @@ async function describe(path: string): Promise<Expert | UnusableExpert> {
   } catch (error) {
     return { name: basename(path), error };
   }
+}
+
+/** Whether a folder could not be read for a reason that may pass without a change of it: rights, or the disk. */
+function isPassing(outcome: Expert | UnusableExpert | undefined): boolean {
+  if (outcome === undefined || isExpert(outcome)) return false;
+  const { error } = outcome;
+  return !(error instanceof ProbestreamError) || error.kind === "access-denied" || error.kind === "unavailable";
 }
 
 function isExpert(outcome: Expert | UnusableExpert): outcome is Expert {

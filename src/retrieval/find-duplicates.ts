@@ -87,9 +87,11 @@ export async function findDuplicates(
     let next = 0;
     return placed.map((places) => {
       if (places instanceof ProbestreamError) return places;
+      const own = found.slice(next, next + places.length);
+      next += places.length;
       const duplicates: Duplicate[] = [];
-      for (const { record } of places) {
-        const hits = found[next++] ?? [];
+      for (const [at, { record }] of places.entries()) {
+        const hits = own[at] ?? [];
         if (hits instanceof ProbestreamError) return hits;
         for (const { modelId, spaceId, cosine } of hits) {
           const hash = hashes.get(JSON.stringify([spaceId, modelId]));

@@ -55,6 +55,17 @@ interface Remembered extends TextImage {
   readonly calibration: ScoreCalibration | undefined;
 }
 
+/** Texts of one expert, and those of them whose images are yet to be made. */
+interface Asked {
+  readonly expert: Expert;
+  readonly calibration: ScoreCalibration | undefined;
+  readonly missing: readonly string[];
+  readonly answer: Map<string, TextImage | ProbestreamError>;
+}
+
+/** What encoders made of prompts, by the encoder's identity and the prompt. */
+type EncodedPrompts = ReadonlyMap<string, ReadonlyMap<string, EncodedText | ProbestreamError>>;
+
 /** Remembers the images that were asked for last, 32 MiB of them. */
 export function createTextImages({ encoders, heads, calibrations }: TextImagesOptions): TextImages {
   const known = createLruCache<string, Remembered>(maxImageBytes);
@@ -71,11 +82,40 @@ export function createTextImages({ encoders, heads, calibrations }: TextImagesOp
     return encoder.width === expert.textWidth ? undefined : otherWidth(expert, encoder.width);
   };
 
+  /** Makes the images that are missing; gives the error of the expert's head where there is none. */
+  const compute = async (
+    { expert, calibration, missing, answer }: Asked,
+    vectors: EncodedPrompts,
+    pace: () => Promise<void>,
+  ): Promise<ProbestreamError | undefined> => {
+    const head = await heads.get(expert).catch(toSpaceError);
+    if (head instanceof ProbestreamError) return head;
+    const encodings = vectors.get(expert.textEncoder);
+    const empty = encodings?.get(toPrompt(expert, "").trim());
+    const bare = empty === undefined || empty instanceof ProbestreamError ? undefined : toUnit(empty.vector);
+    for (const text of missing) {
+      const encoded = encodings?.get(toPrompt(expert, text));
+      if (encoded === undefined || encoded instanceof ProbestreamError) {
+        answer.set(text, encoded ?? encoderMissing(expert));
+        continue;
+      }
+      const { vector, truncation } = encoded;
+      const isKnown = !encoded.isUnknown && vector.some((x) => x !== 0) && !isSame(vector, bare);
+      const image = toUnit(applyLinear(head, vector));
+      const reach = isKnown ? calibration?.judgeText(vector) : undefined;
+      const found = { image, isKnown, reach, truncation };
+      answer.set(text, found);
+      known.set(toKey(expert, text), { ...found, calibration }, imageBytes(image, text));
+      await pace();
+    }
+    return undefined;
+  };
+
   return {
     whyNot,
     images: async (wanted, signal) => {
       const pace = createPacer(signal);
-      const judged: { expert: Expert; calibration: ScoreCalibration | undefined; missing: readonly string[] }[] = [];
+      const asked: Asked[] = [];
       const answers = new Map<string, Map<string, TextImage | ProbestreamError> | ProbestreamError>();
       const prompts = new Map<string, Set<string>>();
       for (const [expert, texts] of wanted) {
@@ -100,33 +140,12 @@ export function createTextImages({ encoders, heads, calibrations }: TextImagesOp
         const bare = toPrompt(expert, "").trim();
         if (missing.length > 0 && bare !== "") own.add(bare);
         prompts.set(expert.textEncoder, own);
-        judged.push({ expert, calibration, missing });
+        asked.push({ expert, calibration, missing, answer });
       }
       const vectors = await encodeAll(encoders, prompts, signal);
-      for (const { expert, calibration, missing } of judged) {
-        const answer = answers.get(expert.spaceId);
-        if (missing.length === 0 || !(answer instanceof Map)) continue;
-        const head = await heads.get(expert).catch(toSpaceError);
-        if (head instanceof ProbestreamError) {
-          answers.set(expert.spaceId, head);
-          continue;
-        }
-        const bare = vectors.get(expert.textEncoder)?.get(toPrompt(expert, "").trim());
-        for (const text of missing) {
-          const encoded = vectors.get(expert.textEncoder)?.get(toPrompt(expert, text));
-          if (encoded === undefined || encoded instanceof ProbestreamError) {
-            answer.set(text, encoded ?? encoderMissing(expert));
-            continue;
-          }
-          const { vector } = encoded;
-          const isKnown = !encoded.isUnknown && vector.some((x) => x !== 0) && !isSame(vector, bare);
-          const image = toUnit(applyLinear(head, vector));
-          const reach = isKnown ? calibration?.judgeText(vector) : undefined;
-          const found = { image, isKnown, reach, truncation: encoded.truncation };
-          answer.set(text, found);
-          known.set(toKey(expert, text), { ...found, calibration }, imageBytes(image, text));
-          await pace();
-        }
+      for (const one of asked) {
+        const error = one.missing.length === 0 ? undefined : await compute(one, vectors, pace);
+        if (error !== undefined) answers.set(one.expert.spaceId, error);
       }
       return answers;
     },
@@ -134,9 +153,8 @@ export function createTextImages({ encoders, heads, calibrations }: TextImagesOp
 }
 
 /** Whether a text adds nothing to its prompt: then the encoder knew none of its words. */
-function isSame(vector: Float32Array, bare: EncodedText | ProbestreamError | undefined): boolean {
-  if (bare === undefined || bare instanceof ProbestreamError) return false;
-  return dot(toUnit(vector), toUnit(bare.vector)) > 1 - 1e-6;
+function isSame(vector: Float32Array, bare: Float32Array | undefined): boolean {
+  return bare !== undefined && dot(toUnit(vector), bare) > 1 - 1e-6;
 }
 
 /** Texts of one call of an encoder: a lone text of another batch need not wait for thousands. */
@@ -147,7 +165,7 @@ async function encodeAll(
   encoders: ReadonlyMap<string, TextEncoder>,
   prompts: ReadonlyMap<string, ReadonlySet<string>>,
   signal: AbortSignal | undefined,
-): Promise<ReadonlyMap<string, ReadonlyMap<string, EncodedText | ProbestreamError>>> {
+): Promise<EncodedPrompts> {
   const encoded = await Promise.all(
     [...prompts].map(async ([identity, own]) => {
       const encoder = encoders.get(identity);

@@ -12,8 +12,11 @@ import { readSpaceDirectory } from "./space-directory.js";
 /** Ways of records out of a catalogue and into it. */
 export type TransferModels = Pick<RetrievalPort, "exportModels" | "importModels">;
 
-/** Records that are read from the store at a time. */
-const recordsAtOnce = 200;
+/** Records that are read from the store at a time: at first, and at most where they are short. */
+const [firstRecords, mostRecords] = [32, 200];
+
+/** Bytes of records that are read from the store at a time, about. */
+const readBytes = 2 * 1024 * 1024;
 
 /** Bytes of records in one batch of an export: messages of 4 MiB are received everywhere. */
 const batchBytes = 1024 * 1024;
@@ -35,15 +38,19 @@ export function createTransferModels({ store, catalogue, limits, admit }: Retrie
       const release = admit(exportBytes, "an export", "batch");
       try {
         let after: string | undefined;
+        let limit = firstRecords;
         for (;;) {
           signal?.throwIfAborted();
-          const records = await store.list(spaceId, { after, limit: recordsAtOnce, filter });
-          for (const batch of toBatches(records)) {
+          const records = await store.list(spaceId, { after, limit, filter });
+          const sizes = records.map(recordBytes);
+          for (const batch of toBatches(records, sizes)) {
             yield batch.map((record): FullRecord => toFullRecord(spaceId, record));
             signal?.throwIfAborted();
           }
           after = records.at(-1)?.id;
-          if (records.length < recordsAtOnce) return;
+          if (records.length < limit) return;
+          const mean = sizes.reduce((sum, size) => sum + size, 0) / records.length;
+          limit = Math.max(1, Math.min(mostRecords, Math.floor(readBytes / mean)));
         }
       } finally {
         release();
@@ -81,11 +88,12 @@ export function createTransferModels({ store, catalogue, limits, admit }: Retrie
   }
 }
 
-function* toBatches(records: readonly VectorRecord[]): Generator<readonly VectorRecord[]> {
+/** @param sizes bytes of each record. */
+function* toBatches(records: readonly VectorRecord[], sizes: readonly number[]): Generator<readonly VectorRecord[]> {
   let batch: VectorRecord[] = [];
   let bytes = 0;
-  for (const record of records) {
-    const own = recordBytes(record);
+  for (const [index, record] of records.entries()) {
+    const own = sizes[index] ?? 0;
     if (batch.length > 0 && bytes + own > batchBytes) {
       yield batch;
       batch = [];

@@ -1,5 +1,8 @@
-import { cp, rename, rm, writeFile } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { chmod, cp, rename, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import test from "ava";
 import { openCatalogue, toLabel } from "../../src/experts/catalogue.js";
 import { assertError, assertRefused } from "../helpers/assert-refused.js";
@@ -68,6 +71,26 @@ test("a folder that is added, changed or removed is seen without a restart", asy
     ["cats"],
   );
 });
+
+const otherUserUnavailable =
+  process.getuid?.() === 0 ? undefined : "only the superuser can be another user for a while";
+const asOther = otherUserUnavailable === undefined ? test : test.skip;
+
+asOther(
+  `a folder that may be read after all is an expert, though nothing of it changed${otherUserUnavailable === undefined ? "" : ` (skipped: ${otherUserUnavailable})`}`,
+  async (t) => {
+    const root = await createTemporaryFolder(t);
+    const weights = join(await writeExpert(join(root, "cats"), parameters(1)), "expert.safetensors");
+    await chmod(root, 0o755);
+    await chmod(weights, 0o600);
+    const child = fileURLToPath(new URL("../helpers/catalogue-child.js", import.meta.url));
+    const { stdout } = await promisify(execFile)(process.execPath, [child, root]);
+    const [before, after] = JSON.parse(stdout);
+    t.is(before.experts, 0);
+    t.regex(before.errors[0], /AccessDeniedError.*expert\.safetensors/);
+    t.deepEqual(after, { experts: 1, errors: [] });
+  },
+);
 
 test("a broken folder is listed as unusable with its error until it is mended", async (t) => {
   const root = await createTemporaryFolder(t);

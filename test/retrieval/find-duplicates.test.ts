@@ -1,5 +1,7 @@
 import anyTest, { type TestFn } from "ava";
 import type { Admit } from "../../src/retrieval/batch-gate.js";
+import { createMemoryStore } from "../../src/vectors/stores/memory.js";
+import type { VectorStore } from "../../src/vectors/vector-store.js";
 import { assertError, assertRefused } from "../helpers/assert-refused.js";
 import { randomValues } from "../helpers/random.js";
 import {
@@ -47,6 +49,26 @@ test("copies are those whose cosine reaches the bound, in every space, with whet
 
   const [strict] = await retrieval.findDuplicates(["m"], { minCosine: 0.9999999, experts: ["one"], k: 1 });
   t.like(strict, [{ modelId: "copy" }]);
+});
+
+test("a space that goes during a search fails its own models, and the others keep their own copies", async (t) => {
+  const { zoo } = t.context;
+  const { one, two } = zoo.experts;
+  const inner = createMemoryStore();
+  const store: VectorStore = {
+    ...inner,
+    search: async (spaceId, queries) => {
+      if (spaceId === one.spaceId) await inner.dropSpace(spaceId).catch(() => {});
+      return inner.search(spaceId, queries);
+    },
+  };
+  const { retrieval } = openZooRetrieval(zoo, { store });
+  await fillSpace(store, one, [toNewRecord("both", 1)]);
+  await fillSpace(store, two, [toNewRecord("both", 2), toNewRecord("copy of both", 2)]);
+  await fillSpace(store, two, [toNewRecord("n", 3), toNewRecord("copy of n", 3)]);
+  const [lost, found] = await retrieval.findDuplicates(["both", "n"]);
+  assertError(t, lost, { reason: "SPACE_NOT_FOUND", message: /no space/ });
+  t.like(found, [{ modelId: "copy of n", spaceId: two.spaceId }]);
 });
 
 test("bounds that mean nothing are refused", async (t) => {

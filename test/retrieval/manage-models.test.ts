@@ -128,6 +128,29 @@ test("a page of long records ends before its number, and not many more are read 
   t.is(new Set([...records, ...rest.records].map(({ id }) => id)).size, 60);
 });
 
+test("an export reads few long records at a time, and many short ones", async (t) => {
+  const { zoo } = t.context;
+  const inner = createMemoryStore();
+  const limits: number[] = [];
+  const store: VectorStore = {
+    ...inner,
+    list: (spaceId, range) => {
+      limits.push(range.limit);
+      return inner.list(spaceId, range);
+    },
+  };
+  const { retrieval } = openZooRetrieval(zoo, { store });
+  const text = "x".repeat(60_000);
+  const short = Array.from({ length: 300 }, (_, i) => toNewRecord(`a${i}`, i));
+  const long = Array.from({ length: 250 }, (_, i) => toNewRecord(`b${i}`, i, { metadata: { text } }));
+  await fillSpace(store, zoo.experts.one, [...short, ...long]);
+  const ids = new Set<string>();
+  for await (const batch of retrieval.exportModels({})) for (const { id } of batch) ids.add(id);
+  t.is(ids.size, 550);
+  t.deepEqual(limits.slice(0, 2), [32, 200]);
+  t.true((limits.at(-1) ?? 200) < 40, `${limits}`);
+});
+
 test("metadata changes in all spaces at once, and models go from all or from one", async (t) => {
   const { zoo } = t.context;
   const { store, retrieval } = openZooRetrieval(zoo, { limits: { maxMetadataBytes: 100 } });
