@@ -65,7 +65,7 @@ export async function startWorkerPool(
     throw failed.reason;
   }
   const { device } = members[0] as PoolMember;
-  for (const member of members) watch(member);
+  for (const member of [...members]) watch(member);
 
   function watch(member: PoolMember): void {
     let cause: unknown;
@@ -76,7 +76,7 @@ export async function startWorkerPool(
       if (message.type === "fault") onFault(fromPlainError(message.error));
       else receive(member, message);
     });
-    member.worker.on("exit", () => {
+    const bury = (): void => {
       if (closing) return;
       members.splice(members.indexOf(member), 1);
       const message =
@@ -84,7 +84,10 @@ export async function startWorkerPool(
       lose(member, new AbortedError("WORKER_LOST", message, {}, { cause }));
       onFault(cause ?? new Error(message));
       void replace();
-    });
+    };
+    // A worker may have died while others were still starting: then it has no thread any more.
+    if (member.worker.threadId < 0) bury();
+    else member.worker.on("exit", bury);
   }
 
   /** Starts a worker in place of one that died. Meanwhile new streams go to those that are left. */
