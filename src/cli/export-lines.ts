@@ -1,7 +1,7 @@
 import type { FullRecord } from "../retrieval/retrieval-port.js";
 import type { Scalar } from "../vectors/filter.js";
 import type { VectorRecord } from "../vectors/vector-record.js";
-import { float32Bytes } from "../weights/safetensors-writer.js";
+import { float32Bytes, fromFloat32Bytes } from "../weights/safetensors-writer.js";
 
 /** What the first line of an export says. */
 export interface ExportHead {
@@ -23,8 +23,7 @@ export function toHeadLine(head: Omit<ExportHead, "format">): string {
 /** A record; its representation as base64 of little-endian float32 numbers, which come back bit for bit. */
 export function toRecordLine(record: FullRecord): string {
   const { id, vector, weightsHash, fileHash, tree, base, metadata, claims, createdMs, updatedMs } = record;
-  const bytes = float32Bytes(vector);
-  const representation = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
+  const representation = Buffer.from(float32Bytes(vector).buffer).toString("base64");
   return JSON.stringify({
     ...{ id, weightsHash, fileHash, tree, base, metadata, claims, createdMs, updatedMs, representation },
   });
@@ -103,7 +102,7 @@ function toVector(base64: string): Float32Array | undefined {
   if (!/^[A-Za-z0-9+/]*={0,2}$/.test(base64)) return undefined;
   const bytes = Buffer.from(base64, "base64");
   if (bytes.byteLength === 0 || bytes.byteLength % 4 !== 0) return undefined;
-  return Float32Array.from({ length: bytes.byteLength / 4 }, (_, index) => bytes.readFloatLE(4 * index));
+  return fromFloat32Bytes(bytes);
 }
 
 function isObject(value: unknown): value is JsonObject {

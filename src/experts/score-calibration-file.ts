@@ -5,7 +5,7 @@ import { CorruptDataError } from "../errors/probestream-error.js";
 import type { Rows } from "../linalg/rows.js";
 import { createMemorySource } from "../weights/memory-source.js";
 import { readTensors } from "../weights/safetensors-file.js";
-import { encodeSafetensors, float32Bytes, type TensorData } from "../weights/safetensors-writer.js";
+import { encodeSafetensors, float32Bytes, fromFloat32Bytes, type TensorData } from "../weights/safetensors-writer.js";
 import { createScoreCalibration } from "./create-score-calibration.js";
 import { type Expert, readExpertManifest } from "./expert.js";
 import type { ReadScoreCalibration } from "./score-calibration.js";
@@ -95,7 +95,7 @@ export async function readScoreModel(
     const tensor = tensors.get(name);
     if (tensor === undefined) return { width, values: new Float32Array(0) };
     if (tensor.dtype !== "F32" || tensor.shape[1] !== width) throw fail(`${name} is not F32 and ${width} wide`);
-    return { width, values: new Float32Array(tensor.bytes.slice().buffer) };
+    return { width, values: fromFloat32Bytes(tensor.bytes) };
   };
   const toScale = (value: unknown): ScoreScale | undefined => {
     if (value === undefined) return undefined;

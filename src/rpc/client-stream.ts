@@ -7,7 +7,7 @@ import {
 } from "../gen/probestream/v1/embedding_service_pb.js";
 import type { ModelPlan, PortAnswer, PortStream } from "../search/embed-port.js";
 import type { IndexFacts } from "../vectors/index-facts.js";
-import { toFloatBytes } from "./convert/matrix.js";
+import { float32Bytes } from "../weights/safetensors-writer.js";
 import { fromModelOutcome } from "./convert/model-outcome.js";
 import { toIndexRequest } from "./convert/model-record.js";
 import { toWireRange } from "./convert/tensor.js";
@@ -100,7 +100,7 @@ function encodeHeader(
         startOffsets: plan.starts.map(({ offset }) => BigInt(offset)),
         ...(index !== undefined && { index: toIndexRequest(index) }),
         ...(texts !== undefined && {
-          textVectors: { data: toFloatBytes(texts.values), rows: texts.rows, columns: texts.columns },
+          textVectors: { data: float32Bytes(texts.values), rows: texts.rows, columns: texts.columns },
         }),
       },
     },

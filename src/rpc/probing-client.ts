@@ -14,8 +14,8 @@ import {
 } from "../gen/probestream/v1/embedding_service_pb.js";
 import type { PortResult } from "../search/embed-port.js";
 import type { ProbingServer } from "../search/probing/probing-server.js";
+import { float32Bytes } from "../weights/safetensors-writer.js";
 import type { ClientChannel } from "./client-channel.js";
-import { toFloatBytes } from "./convert/matrix.js";
 import { fromModelOutcome } from "./convert/model-outcome.js";
 import { createIncomingProbes, type IncomingProbes } from "./convert/probes.js";
 import { toProjectedModel } from "./convert/projection.js";
@@ -52,7 +52,7 @@ export function createProbingClient(
 
     embedProjections: async ({ models, texts }, signal) => {
       const { maxMessageBytes, maxStreamModels } = await limits();
-      const textVectors = texts && { data: toFloatBytes(texts.values), rows: texts.rows, columns: texts.columns };
+      const textVectors = texts && { data: float32Bytes(texts.values), rows: texts.rows, columns: texts.columns };
       const room = maxMessageBytes - slackBytes - (textVectors?.data.byteLength ?? 0);
       const outcomes: (PortResult | ProbestreamError)[] = [];
       while (outcomes.length < models.length) {

@@ -1,39 +1,26 @@
 import { parentPort, workerData } from "node:worker_threads";
-import type { ComputeBackend, Matrix } from "../compute/compute-backend.js";
+import type { ComputeBackend } from "../compute/compute-backend.js";
 import { toPlainError } from "../errors/plain-error.js";
 import { InternalError } from "../errors/probestream-error.js";
-import type { Head } from "../experts/head.js";
 import { rangeBytes } from "../projection/stored-matrix.js";
 import { openSketchKernel } from "../trees/sketches/sketch-kernel.js";
-import type { Tree } from "../trees/tree.js";
-import { chooseRepresentation, type RepresentedTarget, toRepresentationMatch } from "./choose-representation.js";
 import { collectGarbage } from "./collect-garbage.js";
-import type {
-  BlockOperation,
-  ComputeModule,
-  FromWorker,
-  TargetResult,
-  ToWorker,
-  WorkerSettings,
-} from "./embed-messages.js";
-import type { TargetResponses } from "./finish-targets.js";
+import type { BlockOperation, ComputeModule, FromWorker, ToWorker, WorkerSettings } from "./embed-messages.js";
 import { lowerPriority } from "./lower-priority.js";
 import { type ModelProjection, openModelProjection, type ProjectionTarget } from "./model-projection.js";
+import { type FinishedModel, representModels, type TextVectors } from "./represent-models.js";
 import { loadResidentExpert, loadResidentProbes, type ResidentExpert } from "./resident-expert.js";
 import { openSummedProjection } from "./summed-projection.js";
 
 /** A model of a stream between its `open` and its `close`. */
-interface OpenModel {
+interface OpenModel extends Omit<FinishedModel, "responses" | "weightsHash"> {
   readonly model: number;
   readonly projection: ModelProjection;
-  readonly experts: readonly { readonly spaceId: string; readonly expert: ResidentExpert }[];
-  /** Per target. */
-  readonly trees: readonly (Tree | undefined)[];
-  readonly texts: TextVectors | undefined;
   readonly resumable: boolean;
-  readonly isRouted: boolean;
-  readonly totalBytes: number;
 }
+
+/** A model whose layer is complete and whose representation is still to be computed. */
+type ClosedModel = OpenModel & FinishedModel;
 
 /** What a worker keeps of a stream. */
 interface Stream {
@@ -41,18 +28,6 @@ interface Stream {
   open: OpenModel | undefined;
   /** Text vectors in force. */
   texts: TextVectors | undefined;
-}
-
-/** Text vectors and their images H·t + c in the spaces that asked so far. */
-interface TextVectors {
-  readonly vectors: Matrix;
-  readonly images: Map<string, Promise<Matrix>>;
-}
-
-/** A model whose layer is complete and whose representation is still to be computed. */
-interface FinishedModel extends OpenModel {
-  readonly responses: readonly TargetResponses[];
-  readonly weightsHash: string;
 }
 
 const port = parentPort;
@@ -135,7 +110,7 @@ async function runBlock(
   buffer: ArrayBuffer,
   operations: readonly BlockOperation[],
 ): Promise<void> {
-  const finished: FinishedModel[] = [];
+  const finished: ClosedModel[] = [];
   let model = -1;
   for (const operation of operations) {
     model = operation.op === "open" ? operation.model : (stream.open?.model ?? model);
@@ -148,10 +123,11 @@ async function runBlock(
   }
   post({ type: "block-done", stream: id, buffer }, [buffer]);
   if (finished.length === 0) return;
-  try {
-    await runHeads(id, finished);
-  } catch (error) {
-    for (const done of finished) post({ type: "failed", stream: id, model: done.model, error: toPlainError(error) });
+  const results = await representModels(finished).catch((error: unknown) => finished.map(() => ({ error })));
+  for (const [index, { model }] of finished.entries()) {
+    const result = results[index] ?? { error: new InternalError("INTERNAL", "a model was left out") };
+    if ("error" in result) post({ type: "failed", stream: id, model, error: toPlainError(result.error) });
+    else post({ type: "result", stream: id, model, result });
   }
 }
 
@@ -167,7 +143,7 @@ async function runOperation(
   stream: Stream,
   buffer: ArrayBuffer,
   operation: BlockOperation,
-): Promise<FinishedModel | undefined> {
+): Promise<ClosedModel | undefined> {
   if (operation.op === "texts") {
     stream.texts = operation.texts && { vectors: operation.texts, images: new Map() };
     return undefined;
@@ -248,108 +224,4 @@ function residentExpert(spaceId: string): ResidentExpert {
   const expert = residents.get(spaceId);
   if (expert === undefined) throw new InternalError("INTERNAL", `the expert ${spaceId} is not loaded in this worker`);
   return expert;
-}
-
-function headOf({ head }: ResidentExpert): Head {
-  if (head === undefined) throw new InternalError("INTERNAL", "this worker holds probes, which represent nothing");
-  return head;
-}
-
-/** One target of a finished model. */
-interface HeadJob extends TargetResponses {
-  readonly spaceId: string;
-  readonly expert: ResidentExpert;
-  readonly representation: Float32Array;
-}
-
-/** Representations and scores of all models that a block completed: one pass over M for all of them. */
-async function runHeads(id: number, finished: readonly FinishedModel[]): Promise<void> {
-  const started = performance.now();
-  const encoded = await encodeAll(finished);
-  const outcomes: (readonly TargetResult[] | { readonly error: unknown })[] = [];
-  for (const [model, done] of finished.entries()) {
-    try {
-      outcomes.push(await scoreAll(done, encoded[model] ?? []));
-    } catch (error) {
-      outcomes.push({ error });
-    }
-  }
-  const headMs = (performance.now() - started) / finished.length;
-  for (const [index, { model, projection, weightsHash }] of finished.entries()) {
-    const targets = outcomes[index] ?? [];
-    if ("error" in targets) {
-      post({ type: "failed", stream: id, model, error: toPlainError(targets.error) });
-    } else {
-      const { rowsProjected, times } = projection;
-      const backends = projection.uses();
-      const result = { targets, rowsProjected, weightsHash, times: { ...times, headMs }, backends };
-      post({ type: "result", stream: id, model, result });
-    }
-  }
-}
-
-/** The representations of each model's targets. */
-async function encodeAll(finished: readonly FinishedModel[]): Promise<HeadJob[][]> {
-  const jobs = finished.flatMap(({ experts, responses }, model) =>
-    responses.flatMap((one) => {
-      const use = experts[one.target];
-      return use === undefined ? [] : [{ model, ...one, ...use }];
-    }),
-  );
-  const encoded = finished.map((): HeadJob[] => []);
-  const bySpace = new Map<string, typeof jobs>();
-  for (const job of jobs) bySpace.set(job.spaceId, [...(bySpace.get(job.spaceId) ?? []), job]);
-  for (const sameSpace of bySpace.values()) {
-    const { expert } = sameSpace[0] as (typeof jobs)[number];
-    const representations = await headOf(expert).encode(sameSpace.map(({ responses }) => responses));
-    for (const [index, job] of sameSpace.entries()) {
-      encoded[job.model]?.push({ ...job, representation: representations[index] as Float32Array });
-    }
-  }
-  for (const own of encoded) own.sort((a, b) => a.target - b.target);
-  return encoded;
-}
-
-/** Scores of a model's targets; of those of a routed LoRA layer the one in whose tree its representation lies. */
-async function scoreAll(done: FinishedModel, jobs: readonly HeadJob[]): Promise<TargetResult[]> {
-  const represented = jobs.flatMap(({ target, spaceId, representation }): RepresentedTarget[] => {
-    const tree = done.trees[target];
-    const gaussian = tree?.gaussian;
-    return tree === undefined || gaussian === undefined
-      ? []
-      : [{ target, spaceId, tree: { ...tree, gaussian }, representation }];
-  });
-  const isOpen = done.isRouted && jobs.some(({ match }) => match === undefined);
-  const chosen = isOpen ? chooseRepresentation(represented, done.totalBytes) : undefined;
-  const results: TargetResult[] = [];
-  for (const { target, spaceId, expert, representation, match } of jobs) {
-    if (chosen !== undefined && target !== chosen.target) continue;
-    const own = represented.find((one) => one.target === target);
-    results.push({
-      target,
-      representation,
-      cosines: await score(spaceId, expert, done.texts, representation),
-      logits: headOf(expert).logits(representation),
-      tree: chosen?.match ?? match ?? (own && toRepresentationMatch(own)),
-    });
-  }
-  return results;
-}
-
-async function score(
-  spaceId: string,
-  expert: ResidentExpert,
-  texts: TextVectors | undefined,
-  representation: Float32Array,
-): Promise<Float32Array> {
-  const head = headOf(expert);
-  if (texts === undefined || !head.hasTextHead) return new Float32Array(0);
-  let images = texts.images.get(spaceId);
-  if (images === undefined) {
-    images = head.toTextImages(texts.vectors);
-    texts.images.set(spaceId, images);
-    // What failed once may work for the next model.
-    images.catch(() => texts.images.delete(spaceId));
-  }
-  return head.cosines(representation, await images);
 }

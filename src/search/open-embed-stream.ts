@@ -14,6 +14,7 @@ import type { MemoryPlan } from "./memory-plan.js";
 import { type IndexTask, type ModelIndexer, toIndexTask, withIndexed } from "./model-indexer.js";
 import { createModelSlots, type ModelSlot, type StreamedModel, savedBytesOf } from "./model-slots.js";
 import type { PlannedTensor } from "./plan-embedding.js";
+import type { StreamEvents } from "./pool-member.js";
 import {
   answerBytesOf,
   assertChunkLength,
@@ -27,7 +28,7 @@ import { toModelEmbedding } from "./to-model-embedding.js";
 import { toWorkerTargets } from "./to-worker-targets.js";
 import { assertComplete, toChunkCursor, toCursor } from "./upload-cursor.js";
 import type { UploadRegistry } from "./upload-registry.js";
-import { openLink, type StreamEvents, type WorkerPool } from "./worker-pool.js";
+import { openLink, type WorkerPool } from "./worker-pool.js";
 
 /** What streams of one embedder share. */
 export interface StreamContext {

@@ -3,7 +3,7 @@ import { CorruptDataError } from "../errors/probestream-error.js";
 import type { StatePart } from "../projection/accumulator.js";
 import { createMemorySource } from "../weights/memory-source.js";
 import { readTensors } from "../weights/safetensors-file.js";
-import { encodeSafetensors, float32Bytes, type TensorData } from "../weights/safetensors-writer.js";
+import { encodeSafetensors, float32Bytes, fromFloat32Bytes, type TensorData } from "../weights/safetensors-writer.js";
 import type { ModelState } from "./embed-messages.js";
 
 /** A saved upload: what to go on with, and the plan under which it makes sense. */
@@ -100,6 +100,6 @@ export async function parseUploadState(bytes: Uint8Array, name: string): Promise
 
 function toPart({ name, shape, bytes }: TensorData, prefix: string): StatePart {
   const [rows = 0, columns = 0] = shape;
-  const values = new Float32Array(bytes.slice().buffer);
+  const values = fromFloat32Bytes(bytes);
   return { name: name.slice(prefix.length), rows, columns, values };
 }

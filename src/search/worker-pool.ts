@@ -1,28 +1,19 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { Worker } from "node:worker_threads";
 import { fromPlainError } from "../errors/plain-error.js";
 import { AbortedError, type ProbestreamError, UnavailableError } from "../errors/probestream-error.js";
 import type { Expert } from "../experts/expert.js";
-import type {
-  BlockOperation,
-  FromWorker,
-  ModelState,
-  ToWorker,
-  WorkerResult,
-  WorkerSettings,
-} from "./embed-messages.js";
+import type { BlockOperation, FromWorker, WorkerSettings } from "./embed-messages.js";
 import { toLoadingBytes, toResidentBytes } from "./expert-memory.js";
 import type { MemoryPlan } from "./memory-plan.js";
-
-/** What a stream hears from its worker. */
-export interface StreamEvents {
-  onBlockDone(buffer: ArrayBuffer): void;
-  onCheckpoint(model: number, state: ModelState): void;
-  onResult(model: number, result: WorkerResult): void;
-  onFailed(model: number, error: ProbestreamError): void;
-  /** The worker died; nothing more will come. */
-  onLost(error: ProbestreamError): void;
-}
+import {
+  type PoolMember,
+  postTo,
+  type ResidentEntry,
+  receive,
+  type StreamEvents,
+  startMember,
+  stopMember,
+} from "./pool-member.js";
 
 /** A stream's line to the worker that serves it. */
 export interface StreamLink {
@@ -48,37 +39,9 @@ export interface WorkerPool {
   close(): Promise<void>;
 }
 
-interface ResidentEntry {
-  users: number;
-  lastUse: number;
-  /** Only then can it be unloaded. */
-  isLoaded: boolean;
-  readonly loaded: Promise<void>;
-  readonly release: () => void;
-}
-
-interface Member {
-  readonly worker: Worker;
-  readonly device: { readonly name: string; readonly device: string };
-  readonly streams: Map<number, StreamEvents>;
-  readonly requests: Map<number, { resolve: () => void; reject: (error: unknown) => void }>;
-  readonly experts: Map<string, ResidentEntry>;
-  /** Why it serves no more, once its thread ended. */
-  lost: ProbestreamError | undefined;
-}
-
 /** Pauses before a worker that did not start is started again, in milliseconds: the first, and the longest. */
 const firstRestartPauseMs = 1000;
 const longestRestartPauseMs = 30_000;
-
-/**
- * Most that a worker's young generation takes, in MiB: three spaces of 2. Node's default of 48 is reached bit by bit in
- * some minutes of streaming, which would make a long stream cost 30 MiB more than a short one.
- */
-const maxYoungGenerationSizeMb = 6;
-
-/** Worker threads load this module. */
-const workerModule = new URL("./embed-worker.js", import.meta.url);
 
 /**
  * Starts worker threads and waits until each has its backend. One that dies is replaced.
@@ -102,10 +65,10 @@ export async function startWorkerPool(
     await Promise.all(members.map(({ worker }) => worker.terminate()));
     throw failed.reason;
   }
-  const { device } = members[0] as Member;
-  for (const member of members) watch(member);
+  const { device } = members[0] as PoolMember;
+  for (const member of [...members]) watch(member);
 
-  function watch(member: Member): void {
+  function watch(member: PoolMember): void {
     let cause: unknown;
     member.worker.on("error", (error) => {
       cause = error;
@@ -114,7 +77,7 @@ export async function startWorkerPool(
       if (message.type === "fault") onFault(fromPlainError(message.error));
       else receive(member, message);
     });
-    member.worker.on("exit", () => {
+    const bury = (): void => {
       if (closing) return;
       members.splice(members.indexOf(member), 1);
       const message =
@@ -122,7 +85,13 @@ export async function startWorkerPool(
       lose(member, new AbortedError("WORKER_LOST", message, {}, { cause }));
       onFault(cause ?? new Error(message));
       void replace();
-    });
+    };
+    // A worker may have died while others were still starting: then it has no thread any more.
+    if (member.worker.threadId < 0) {
+      bury();
+      return;
+    }
+    member.worker.on("exit", bury);
     // Not before: the first listener takes a reference again.
     member.worker.unref();
   }
@@ -139,7 +108,7 @@ export async function startWorkerPool(
     }
   }
 
-  function join(member: Member): void {
+  function join(member: PoolMember): void {
     if (closing) {
       void member.worker.terminate();
       return;
@@ -149,7 +118,7 @@ export async function startWorkerPool(
   }
 
   /** Tells all that wait for a worker that nothing more will come. */
-  function lose(member: Member, error: ProbestreamError): void {
+  function lose(member: PoolMember, error: ProbestreamError): void {
     member.lost = error;
     for (const { release } of member.experts.values()) release();
     for (const { reject } of member.requests.values()) reject(error);
@@ -167,13 +136,13 @@ export async function startWorkerPool(
     if (oldest === undefined) return false;
     oldest.member.experts.delete(oldest.spaceId);
     oldest.entry.release();
-    post(oldest.member, { type: "unload", spaceId: oldest.spaceId });
+    postTo(oldest.member, { type: "unload", spaceId: oldest.spaceId });
     return true;
   };
 
   memory.onShortage(evict);
 
-  const load = (member: Member, expert: Expert): ResidentEntry => {
+  const load = (member: PoolMember, expert: Expert): ResidentEntry => {
     let release = memory.reserve(toLoadingBytes(expert), `loading the expert "${expert.name}"`, "expert");
     const request = serial++;
     const answered = new Promise<void>((resolve, reject) => member.requests.set(request, { resolve, reject }));
@@ -197,7 +166,7 @@ export async function startWorkerPool(
       if (isCurrent()) member.experts.delete(expert.spaceId);
       release();
     });
-    post(member, { type: "load", request, spaceId: expert.spaceId, folder: expert.folder });
+    postTo(member, { type: "load", request, spaceId: expert.spaceId, folder: expert.folder });
     return entry;
   };
 
@@ -228,7 +197,7 @@ export async function startWorkerPool(
         },
         send: (buffer, operations) => {
           // The worker would take a block of a forgotten stream for the first of a new one.
-          if (!ended) post(member, { type: "block", stream, buffer, operations }, [buffer]);
+          if (!ended) postTo(member, { type: "block", stream, buffer, operations }, [buffer]);
         },
         end: () => {
           ended = true;
@@ -238,7 +207,7 @@ export async function startWorkerPool(
             entry.users--;
             entry.lastUse = performance.now();
           }
-          post(member, { type: "end", stream });
+          postTo(member, { type: "end", stream });
         },
       };
     },
@@ -261,80 +230,5 @@ export function openLink(pool: WorkerPool, events: StreamEvents, release: () => 
   } catch (error) {
     release();
     throw error;
-  }
-}
-
-/** How long a worker may take to finish what it is at, in milliseconds. */
-const stopMs = 2000;
-
-/** Lets a worker end by itself: onnxruntime aborts the whole process when its thread is terminated inside a `run`. */
-async function stopMember(member: Member): Promise<void> {
-  const { worker } = member;
-  // A thread that has ended has no id any more, and ends no second time.
-  if (worker.threadId < 0) return;
-  const timer = setTimeout(() => void worker.terminate(), stopMs);
-  // Its end has to be waited for, and only a thread with a reference keeps the process until then.
-  worker.ref();
-  const ended = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
-  post(member, { type: "close" });
-  await ended;
-  clearTimeout(timer);
-}
-
-function post({ worker }: Member, message: ToWorker, transfer: readonly ArrayBuffer[] = []): void {
-  worker.postMessage(message, [...transfer]);
-}
-
-async function startMember(settings: WorkerSettings): Promise<Member> {
-  const worker = new Worker(workerModule, {
-    workerData: settings,
-    name: "projection",
-    resourceLimits: { maxYoungGenerationSizeMb },
-    // Options of the command line that name a script or its type are not for this module; flags of the engine hold anyway.
-    execArgv: [],
-  });
-  const what = settings.backends.join(", ") || settings.computeModule;
-  const unavailable = (why: string, cause?: unknown): UnavailableError =>
-    new UnavailableError(
-      "BACKEND_UNAVAILABLE",
-      `the backend "${what}" does not start: ${why}`,
-      { backend: what },
-      { cause },
-    );
-  const device = await new Promise<Member["device"]>((resolve, reject) => {
-    worker.on("message", (message: FromWorker) => {
-      if (message.type === "ready") resolve({ name: message.name, device: message.device });
-    });
-    worker.once("error", (cause) => reject(unavailable(cause instanceof Error ? cause.message : String(cause), cause)));
-    worker.once("exit", (code) => reject(unavailable(`its thread ended with code ${code}`)));
-  });
-  worker.removeAllListeners("message");
-  return { worker, device, streams: new Map(), requests: new Map(), experts: new Map(), lost: undefined };
-}
-
-function receive({ streams, requests }: Member, message: Exclude<FromWorker, { type: "fault" }>): void {
-  switch (message.type) {
-    case "ready":
-      return;
-    case "loaded":
-      requests.get(message.request)?.resolve();
-      requests.delete(message.request);
-      return;
-    case "not-loaded":
-      requests.get(message.request)?.reject(fromPlainError(message.error));
-      requests.delete(message.request);
-      return;
-    case "block-done":
-      streams.get(message.stream)?.onBlockDone(message.buffer);
-      return;
-    case "checkpoint":
-      streams.get(message.stream)?.onCheckpoint(message.model, message.state);
-      return;
-    case "result":
-      streams.get(message.stream)?.onResult(message.model, message.result);
-      return;
-    case "failed":
-      streams.get(message.stream)?.onFailed(message.model, fromPlainError(message.error));
-      return;
   }
 }

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { InvalidInputError } from "../errors/probestream-error.js";
 import { readTensors } from "../weights/safetensors-file.js";
-import { encodeSafetensors, float32Bytes, type TensorData } from "../weights/safetensors-writer.js";
+import { encodeSafetensors, float32Bytes, fromFloat32Bytes, type TensorData } from "../weights/safetensors-writer.js";
 import { SKETCH_BUCKETS } from "./sketches/sketch.js";
 import { MAX_SKETCH_BLOCKS, toSketchEdges } from "./sketches/sketch-edges.js";
 import { type Tree, type TreeCentroid, type TreeGaussian, toRadius } from "./tree.js";
@@ -91,7 +91,7 @@ export async function readTree(folder: string, extra: Readonly<Record<string, un
     const tensor = tensors.get(name);
     if (tensor?.dtype !== "F32" || tensor.bytes.byteLength !== 4 * length)
       throw fail(`${name} is not ${length} numbers of F32`);
-    const values = Float64Array.from(new Float32Array(tensor.bytes.slice().buffer));
+    const values = Float64Array.from(fromFloat32Bytes(tensor.bytes));
     if (!values.every(Number.isFinite)) throw fail(`${name} has a number that is not finite`);
     return values;
   };

@@ -54,12 +54,14 @@ export function toSafetensorsPieces(
   return [encodeHeader(sorted, metadata), ...sorted.map(({ bytes }) => bytes)];
 }
 
-/** Numbers as the little-endian bytes of an F32 tensor. A copy. */
-export function float32Bytes(values: Float32Array): Uint8Array {
-  const bytes = new Uint8Array(values.length * 4);
-  const view = new DataView(bytes.buffer);
-  for (const [i, value] of values.entries()) view.setFloat32(i * 4, value, true);
-  return bytes;
+/** Numbers as the bytes of an F32 tensor: little-endian, which the machine must be too. A copy. */
+export function float32Bytes(values: Float32Array): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(new Float32Array(values).buffer);
+}
+
+/** The numbers of an F32 tensor. A copy. */
+export function fromFloat32Bytes(bytes: Uint8Array): Float32Array<ArrayBuffer> {
+  return new Float32Array(new Uint8Array(bytes).buffer);
 }
 
 function encodeHeader(tensors: readonly TensorData[], metadata: SafetensorsMetadata): Uint8Array {

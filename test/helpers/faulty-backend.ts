@@ -1,7 +1,7 @@
 /** A compute module with a fault; see `fixtures/faulty-backend.ts`. */
 export function faultyBackend(
-  how: "none" | "throw" | "exit" | "uncaught" | "start" | "start-exit" | "dispose",
-  options: { readonly after?: number; readonly delayMs?: number } = {},
+  how: "none" | "throw" | "exit" | "uncaught" | "start" | "start-exit" | "exit-first" | "dispose",
+  options: { readonly after?: number; readonly delayMs?: number; readonly lock?: string } = {},
 ): URL {
   const url = new URL("../fixtures/faulty-backend.js", import.meta.url);
   url.searchParams.set("how", how);

@@ -57,6 +57,21 @@ test("a worker lives on where an expert cannot be unloaded, and the fault is tol
   );
 });
 
+test("a worker that dies while others are still starting is replaced, and gets no stream", async (t) => {
+  const root = await createTemporaryFolder(t);
+  await writeSmallExpert(root);
+  const faults: unknown[] = [];
+  const embedder = await startTestEmbedder(t, root, {
+    ...{ computeModule: faultyBackend("exit-first", { lock: join(root, "lock") }), workerCount: 2 },
+    onFault: (error) => faults.push(error),
+  });
+  t.deepEqual(
+    faults.map((fault) => (fault instanceof Error ? fault.message : fault)),
+    [workerLost],
+  );
+  t.truthy(await inTime(embedModel(embedder, smallModel(1)), "a model"));
+});
+
 test("a module that is named by its URL does the computing", async (t) => {
   const embedder = await startFaulty(t, faultyBackend("none"), 2);
   t.deepEqual(embedder.backend, { name: "faulty", device: "TypeScript, CPU, 1 thread" });

@@ -8,7 +8,8 @@ import type { ModelEmbedding as Embedded, ModelHeader, RefusedHeader } from "../
 import type { EmbedLimits } from "../../search/limits.js";
 import { maxExpertsPerModel } from "../../search/plan-embedding.js";
 import { assertUploadId } from "../../search/plan-model.js";
-import { fromFloatBytes, fromWireTexts, toFloatBytes } from "./matrix.js";
+import { float32Bytes, fromFloat32Bytes } from "../../weights/safetensors-writer.js";
+import { fromWireTexts } from "./matrix.js";
 import { fromIndexRequest } from "./model-record.js";
 import { assertName, fromWireRange, maxNameLength, toCount } from "./tensor.js";
 import { fromWireMatch, toWireMatch } from "./tree-match.js";
@@ -66,10 +67,10 @@ export function toModelEmbedding(result: Embedded): ModelEmbedding {
     embeddings: embeddings.map(({ expert, representation, cosines, logits, probabilities, tree }) => ({
       spaceId: expert.spaceId,
       expertName: expert.name,
-      representation: toFloatBytes(representation),
-      textCosines: toFloatBytes(cosines),
-      labelLogits: toFloatBytes(logits),
-      labelProbabilities: toFloatBytes(probabilities),
+      representation: float32Bytes(representation),
+      textCosines: float32Bytes(cosines),
+      labelLogits: float32Bytes(logits),
+      labelProbabilities: float32Bytes(probabilities),
       labels: expert.objective === "classification" ? [...expert.labels] : [],
       ...(tree !== undefined && { tree: toWireMatch(tree) }),
     })),
@@ -97,10 +98,10 @@ export function fromModelEmbedding(result: ModelEmbedding): PortResult {
     embeddings: embeddings.map((one) => ({
       spaceId: one.spaceId,
       expertName: one.expertName,
-      representation: fromFloatBytes(one.representation),
-      cosines: fromFloatBytes(one.textCosines),
-      logits: fromFloatBytes(one.labelLogits),
-      probabilities: fromFloatBytes(one.labelProbabilities),
+      representation: fromFloat32Bytes(one.representation),
+      cosines: fromFloat32Bytes(one.textCosines),
+      logits: fromFloat32Bytes(one.labelLogits),
+      probabilities: fromFloat32Bytes(one.labelProbabilities),
       labels: one.labels,
       tree: one.tree && fromWireMatch(one.tree),
     })),

@@ -1,17 +1,7 @@
 import type { Matrix } from "../../compute/compute-backend.js";
 import { InvalidInputError, LimitExceededError } from "../../errors/probestream-error.js";
 import type { FloatMatrix } from "../../gen/probestream/v1/types_pb.js";
-
-/** Float32 numbers as little-endian bytes. */
-export function toFloatBytes(values: Float32Array): Uint8Array<ArrayBuffer> {
-  const copy = new Float32Array(values);
-  return new Uint8Array(copy.buffer);
-}
-
-/** Little-endian bytes as float32 numbers. */
-export function fromFloatBytes(bytes: Uint8Array): Float32Array {
-  return new Float32Array(new Uint8Array(bytes).buffer);
-}
+import { fromFloat32Bytes } from "../../weights/safetensors-writer.js";
 
 /** Text vectors from the wire. */
 export function fromWireTexts({ data, rows, columns }: FloatMatrix, maxRows: number): Matrix {
@@ -35,5 +25,5 @@ export function fromWireTexts({ data, rows, columns }: FloatMatrix, maxRows: num
       { found: data.byteLength, expected: rows * columns * 4 },
     );
   }
-  return { rows, columns, values: fromFloatBytes(data) };
+  return { rows, columns, values: fromFloat32Bytes(data) };
 }

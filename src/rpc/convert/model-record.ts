@@ -12,8 +12,8 @@ import type { FullRecord, ModelRecord } from "../../retrieval/retrieval-port.js"
 import type { Scalar } from "../../vectors/filter.js";
 import type { IndexFacts } from "../../vectors/index-facts.js";
 import type { NewRecord } from "../../vectors/vector-record.js";
+import { float32Bytes, fromFloat32Bytes } from "../../weights/safetensors-writer.js";
 import { fromWireValue, toWireValue } from "./filter.js";
-import { fromFloatBytes, toFloatBytes } from "./matrix.js";
 
 /** A record for the wire, with its representation if it is there and wanted; times that it lacks are left out. */
 export function toWireRecord(
@@ -32,7 +32,7 @@ export function toWireRecord(
     claims: { ...claims },
     ...(createdMs !== undefined && { created: timestampFromMs(createdMs) }),
     ...(updatedMs !== undefined && { updated: timestampFromMs(updatedMs) }),
-    ...(withRepresentation && "vector" in record && { representation: toFloatBytes(record.vector) }),
+    ...(withRepresentation && "vector" in record && { representation: float32Bytes(record.vector) }),
   };
 }
 
@@ -74,7 +74,7 @@ export function fromImportedRecord(record: WireRecord): NewRecord {
 
 /** Numbers of a representation. `what` it belongs to, for messages. */
 export function fromRepresentation(bytes: Uint8Array, what: string): Float32Array {
-  if (bytes.byteLength % Float32Array.BYTES_PER_ELEMENT === 0) return fromFloatBytes(bytes);
+  if (bytes.byteLength % Float32Array.BYTES_PER_ELEMENT === 0) return fromFloat32Bytes(bytes);
   throw new InvalidInputError(
     "SHAPE_MISMATCH",
     `the representation of ${what.slice(0, 120)} has ${bytes.byteLength} bytes; float32 numbers take 4 each`,

@@ -1,7 +1,7 @@
 import { InvalidInputError, LimitExceededError } from "../../errors/probestream-error.js";
 import type { NamedTensor } from "../../gen/probestream/v1/embedding_service_pb.js";
 import type { StatePart } from "../../projection/accumulator.js";
-import { fromFloatBytes, toFloatBytes } from "./matrix.js";
+import { float32Bytes, fromFloat32Bytes } from "../../weights/safetensors-writer.js";
 import { toCount } from "./tensor.js";
 
 /** Longest name, in UTF-16 units. */
@@ -9,7 +9,7 @@ const maxNameLength = 64;
 
 /** A part of sums or a sketch for the wire. */
 export function toNamedTensor({ name, rows, columns, values }: StatePart) {
-  return { name, shape: [BigInt(rows), BigInt(columns)], data: toFloatBytes(values) };
+  return { name, shape: [BigInt(rows), BigInt(columns)], data: float32Bytes(values) };
 }
 
 /**
@@ -34,5 +34,5 @@ export function fromNamedTensor({ name, shape, data }: NamedTensor): StatePart {
     const message = `the tensor "${name}" of the sums has ${data.byteLength} bytes; float32 of the shape [${shape.join(", ")}] take ${expected}`;
     throw new InvalidInputError("SHAPE_MISMATCH", message, { ...facts, found: data.byteLength, expected });
   }
-  return { name, rows, columns, values: fromFloatBytes(data) };
+  return { name, rows, columns, values: fromFloat32Bytes(data) };
 }

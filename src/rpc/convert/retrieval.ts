@@ -20,9 +20,9 @@ import type {
   QueryHits,
   RetrievalQuery,
 } from "../../retrieval/retrieval-port.js";
+import { float32Bytes } from "../../weights/safetensors-writer.js";
 import { fromModelError } from "./error.js";
 import { fromWireFilter, toWireFilter } from "./filter.js";
-import { toFloatBytes } from "./matrix.js";
 import { fromRepresentation, fromWireRecord, toWireRecord } from "./model-record.js";
 
 /**
@@ -86,7 +86,7 @@ export function toWireExample(example: Example): MessageInitShape<typeof Example
   if ("text" in example) return { kind: { case: "text", value: example.text } };
   if ("modelId" in example) return { kind: { case: "modelId", value: example.modelId } };
   const { spaceId, representation } = example;
-  return { kind: { case: "representation", value: { spaceId, values: toFloatBytes(representation) } } };
+  return { kind: { case: "representation", value: { spaceId, values: float32Bytes(representation) } } };
 }
 
 /** Hits for the wire. `toError` packs the errors of spaces that were skipped. */

@@ -7,11 +7,12 @@ import type { EmbedLimits } from "../limits.js";
 import type { MemoryPlan } from "../memory-plan.js";
 import { type IndexTask, type ModelIndexer, toIndexTask, withIndexed } from "../model-indexer.js";
 import type { EmbeddingPlan } from "../plan-embedding.js";
+import type { StreamEvents } from "../pool-member.js";
 import { answerBytesOf, type Plan, planHeader } from "../stream-header.js";
 import { createStreamTexts, type StreamTexts } from "../stream-texts.js";
 import { toModelEmbedding } from "../to-model-embedding.js";
 import { toWorkerTargets } from "../to-worker-targets.js";
-import { openLink, type StreamEvents, type StreamLink, type WorkerPool } from "../worker-pool.js";
+import { openLink, type StreamLink, type WorkerPool } from "../worker-pool.js";
 import type { ProjectedModel, ProjectionBatch } from "./projected-model.js";
 
 /** What all batches of one embedder share. */
