@@ -8,6 +8,7 @@ import type { RetrievalPort } from "../retrieval/retrieval-port.js";
 import type { EmbedPort, ModelPlan, PlanRequest } from "../search/embed-port.js";
 import type { ProbingServer } from "../search/probing/probing-server.js";
 import type { RouteAnswer, RouteRequest } from "../search/route-model.js";
+import { unlessAborted } from "../search/unless-aborted.js";
 import { createClientChannel } from "./client-channel.js";
 import { type ClientTls, toMetadataFactory, toTlsCredentials } from "./client-credentials.js";
 import { openStream } from "./client-stream.js";
@@ -22,7 +23,6 @@ import { createProbingClient } from "./probing-client.js";
 import { remember } from "./remember.js";
 import { createRetrievalClient } from "./retrieval-client.js";
 import { retryReads } from "./retry-reads.js";
-import { unlessAborted } from "./unless-aborted.js";
 
 /** Where and how to connect. */
 export interface ClientOptions {

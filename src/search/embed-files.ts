@@ -12,6 +12,7 @@ import { createProgressCounter, type EmbedProgress } from "./embed-files-progres
 import { createQueue } from "./embed-files-queue.js";
 import { createTaskGroup } from "./embed-files-tasks.js";
 import type { EmbedPort, PortResult } from "./embed-port.js";
+import { unlessAborted } from "./unless-aborted.js";
 import { Upload, wantedBytes } from "./upload.js";
 import { planUploads, type UploadContext, uploadModels } from "./upload-models.js";
 
@@ -183,7 +184,7 @@ async function runAll(
 
   const produce = async (): Promise<void> => {
     let index = 0;
-    for await (const location of locations) {
+    for await (const location of takeUnlessAborted(locations, signal)) {
       signal.throwIfAborted();
       progress.add({ models: 1 });
       const isIndex = typeof location === "string" && /\.index\.json$/i.test(location);
@@ -213,6 +214,28 @@ async function runAll(
   } finally {
     batches.end();
     await Promise.all([...open].map((model) => model.close().catch(() => {})));
+  }
+}
+
+/** The values as they come. Those that are still to come when the signal is aborted are not waited for. */
+async function* takeUnlessAborted<T>(
+  values: Iterable<T> | AsyncIterable<T>,
+  signal: AbortSignal,
+): AsyncGenerator<T, void, undefined> {
+  const iterator = Symbol.asyncIterator in values ? values[Symbol.asyncIterator]() : values[Symbol.iterator]();
+  let isWaiting = false;
+  try {
+    for (;;) {
+      isWaiting = true;
+      const next = await unlessAborted(Promise.resolve(iterator.next()), signal);
+      isWaiting = false;
+      if (next.done === true) return;
+      yield next.value;
+    }
+  } finally {
+    const ended = Promise.resolve(iterator.return?.()).catch(() => {});
+    // What stands still would not end either.
+    if (!isWaiting) await ended;
   }
 }
 

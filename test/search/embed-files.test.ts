@@ -20,7 +20,7 @@ import { startEmbedder } from "../../src/search/embedder.js";
 import { createLocalPort } from "../../src/search/local-port.js";
 import { findModels } from "../../src/weights/find-models.js";
 import { encodeSafetensors, float32Bytes } from "../../src/weights/safetensors-writer.js";
-import { until } from "../helpers/until.js";
+import { inTime, until } from "../helpers/until.js";
 
 let folder = "";
 let port: EmbedPort;
@@ -393,6 +393,19 @@ test("an aborted signal's reason is thrown, and streams are given up", async (t)
   }));
   t.is(await t.throwsAsync(collect([path], stopping, { signal: controller.signal })), reason);
   t.is(await t.throwsAsync(collect([path], largePort, { signal: AbortSignal.abort(reason) })), reason);
+});
+
+test("an aborted signal ends a run whose locations stand still", async (t) => {
+  const controller = new AbortController();
+  const reason = new Error("enough");
+  async function* locations(): AsyncGenerator<string, void, undefined> {
+    yield join(folder, "models", "jazz-lora-1.safetensors");
+    await new Promise(() => {});
+  }
+  const run = async (): Promise<void> => {
+    for await (const _ of embedFiles(locations(), port, { signal: controller.signal })) controller.abort(reason);
+  };
+  await t.throwsAsync(inTime(run(), "the end"), { is: reason });
 });
 
 test("whoever stops taking outcomes stops the rest", async (t) => {

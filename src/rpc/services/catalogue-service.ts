@@ -21,6 +21,7 @@ import type {
   UpdateModelResponseSchema,
 } from "../../gen/probestream/v1/catalogue_service_pb.js";
 import type { RetrievalPort } from "../../retrieval/retrieval-port.js";
+import { unlessAborted } from "../../search/unless-aborted.js";
 import type { NewRecord } from "../../vectors/vector-record.js";
 import { assertAnswerSize, sizeOfRecord } from "../answer-size.js";
 import type { ClientStreaming, Incoming, ServerStreaming, Unary } from "../call.js";
@@ -28,7 +29,6 @@ import { fromWireFilter } from "../convert/filter.js";
 import { fromImportedRecord, fromWireMetadata, toWireRecord } from "../convert/model-record.js";
 import { toWireSpace } from "../convert/space.js";
 import { createIdleTimer, nextUnless, toEndError } from "../next-message.js";
-import { unlessAborted } from "../unless-aborted.js";
 
 /** Handlers of the catalogue service. */
 export interface CatalogueService {

@@ -4,6 +4,7 @@ import type { Embedder } from "../../search/embedder.js";
 import { maxExpertsPerModel } from "../../search/plan-embedding.js";
 import { openProbes } from "../../search/probing/open-probes.js";
 import type { ProjectedModel } from "../../search/probing/projected-model.js";
+import { unlessAborted } from "../../search/unless-aborted.js";
 import { fromWireTexts } from "../convert/matrix.js";
 import { toModelResult } from "../convert/model-result.js";
 import { toProbesMessages } from "../convert/probes.js";
@@ -12,7 +13,6 @@ import { maxNameLength } from "../convert/tensor.js";
 import { createIdleTimer, toEndError } from "../next-message.js";
 import type { ReportFault } from "../to-status.js";
 import { tryTo } from "../try-to.js";
-import { unlessAborted } from "../unless-aborted.js";
 import type { EmbeddingService } from "./embedding-service.js";
 
 /**

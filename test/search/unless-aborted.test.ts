@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import test from "ava";
-import { unlessAborted } from "../../src/rpc/unless-aborted.js";
+import { unlessAborted } from "../../src/search/unless-aborted.js";
 
 const gone = new Error("gone");
 
