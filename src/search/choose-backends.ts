@@ -4,6 +4,7 @@ import type { BackendMeasurement, MeasuredShape } from "../compute/measure-backe
 import { UnavailableError } from "../errors/probestream-error.js";
 import type { Catalogue } from "../experts/catalogue.js";
 import type { MeasureSettings } from "./measure-worker.js";
+import { toThreadArguments } from "./thread-arguments.js";
 
 /** Backends to use, and why. */
 export interface BackendChoice {
@@ -45,7 +46,11 @@ async function shapeOf(catalogue: Catalogue): Promise<MeasuredShape> {
 }
 
 function measure(settings: MeasureSettings): Promise<readonly BackendMeasurement[]> {
-  const worker = new Worker(measureModule, { workerData: settings, name: "measure", execArgv: [] });
+  const worker = new Worker(measureModule, {
+    workerData: settings,
+    name: "measure",
+    execArgv: toThreadArguments(process.execArgv),
+  });
   return new Promise((resolve, reject) => {
     worker.once("message", resolve);
     worker.once("error", reject);

@@ -2,6 +2,7 @@ import { Worker } from "node:worker_threads";
 import { fromPlainError } from "../errors/plain-error.js";
 import { type ProbestreamError, UnavailableError } from "../errors/probestream-error.js";
 import type { FromWorker, ModelState, ToWorker, WorkerResult, WorkerSettings } from "./embed-messages.js";
+import { toThreadArguments } from "./thread-arguments.js";
 
 /** What a stream hears from its worker. */
 export interface StreamEvents {
@@ -77,8 +78,7 @@ export async function startMember(settings: WorkerSettings): Promise<PoolMember>
     workerData: settings,
     name: "projection",
     resourceLimits: { maxYoungGenerationSizeMb },
-    // Options of the command line that name a script or its type are not for this module; flags of the engine hold anyway.
-    execArgv: [],
+    execArgv: toThreadArguments(process.execArgv),
   });
   const what = settings.backends.join(", ") || settings.computeModule;
   const unavailable = (why: string, cause?: unknown): UnavailableError =>

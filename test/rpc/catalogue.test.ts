@@ -288,7 +288,8 @@ test.serial("an export is read no faster than it is taken, and is let go when no
   })();
   await t.throwsAsync(taking, { message: "enough" });
   const pages = lists.filter((spaceId) => spaceId === zoo.experts.classes.spaceId).length;
-  t.true(pages < 5, `${pages} of 5 pages were read`);
+  // 2 MiB are read at a time: 34 of these records.
+  t.true(pages <= 15, `${pages} of 30 pages were read`);
   await until(async () => {
     const { memoryPlan } = await raw.serverInfo();
     return memoryPlan?.reservedBytes === memoryPlan?.expertBytes;
