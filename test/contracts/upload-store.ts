@@ -44,15 +44,17 @@ export function testUploadStore({ name, leastExpiryMs = 30, create }: UploadStor
   });
 
   test(`the ${name} store forgets uploads that expired`, async (t) => {
-    const store = await create(t, { expiryMs: leastExpiryMs });
+    // Long enough to be loaded in, on a busy machine too.
+    const expiryMs = Math.max(500, leastExpiryMs);
+    const store = await create(t, { expiryMs });
     await store.save(id, createUploadState(1));
     t.deepEqual(await store.load(id), createUploadState(1));
-    await new Promise((resolve) => setTimeout(resolve, 2 * leastExpiryMs));
+    await new Promise((resolve) => setTimeout(resolve, 2 * expiryMs));
     t.is(await store.load(id), undefined);
   });
 
   test(`the ${name} store keeps a complete upload for a while, but no longer than one that is not`, async (t) => {
-    const expiryMs = Math.max(300, leastExpiryMs);
+    const expiryMs = Math.max(500, leastExpiryMs);
     const store = await create(t, { expiryMs });
     await store.save(id, createUploadState(1));
     await store.retire(id);
