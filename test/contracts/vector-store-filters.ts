@@ -83,7 +83,7 @@ export function testVectorFilters({ name, create, filterCount = 300 }: VectorSto
         const [hits = []] = await store.search(spaceId, { vectors, k: 200, filter, exact: true });
         t.deepEqual(hits.map(({ id }) => id).sort(), expected);
       }),
-      { numRuns: filterCount },
+      { numRuns: Math.max(100, filterCount) },
     );
     const find = async (filter: Filter) => (await store.list(spaceId, { limit: 200, filter })).map(({ id }) => id);
     const texts = async (filter: Filter) => (await find(filter)).map((id) => claims.get(id));

@@ -53,9 +53,9 @@ function compareClaim(condition: Condition, values: SqlValues): string {
   const numbers = wanted.filter((one) => typeof one === "number").map(String);
   if (numbers.length === 0) return compareJson(condition, values);
   const claim = `(claims ->> ${values.add(field.slice(prefixes.claims.length))}::text)`;
-  // CASE, so that nothing else is cast. The estimates are those of a comparison with a number; of COALESCE there are none.
+  // CASE, so that nothing else is cast. IS TRUE keeps the planner's estimate of a comparison; COALESCE has none.
   const number = `(CASE WHEN length(${claim}) <= ${maxNumberUnits} AND ${claim} ~ '${numberPattern}' THEN ${claim}::numeric END)`;
-  const compare = (sql: string): string => `(${number} IS NOT NULL AND ${number} ${sql})`;
+  const compare = (sql: string): string => `((${number} ${sql}) IS TRUE)`;
   if (op !== "eq" && op !== "ne" && op !== "in") {
     return compare(`${operators[op]} ${values.add(numbers[0] ?? "")}::numeric`);
   }
