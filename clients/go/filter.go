@@ -45,5 +45,5 @@ func Or(filters ...*Filter) *Filter {
 // Not holds where the filter does not.
 func Not(filter *Filter) *Filter { return &Filter{Kind: &pb.Filter_Not{Not: filter}} }
 
-// Exists holds where the model has the field.
+// Exists holds where the model has the field; a tree, a base and hashes exist where they are not empty.
 func Exists(field string) *Filter { return &Filter{Kind: &pb.Filter_Exists{Exists: field}} }

@@ -1,4 +1,5 @@
 import { maxFilterConditions, maxFilterDepth } from "../vectors/assert-filter.js";
+import { isClaimField } from "../vectors/field-value.js";
 import { type Comparison, type Filter, recordFields, type Scalar } from "../vectors/filter.js";
 import { suggestNames } from "../weights/nearest-names.js";
 import { isFieldName } from "./field-text.js";
@@ -22,7 +23,8 @@ not and parentheses. Fields are tree, base, id, weights_hash, file_hash, created
 updated_ms; meta.NAME, what was said of a model (--meta, --metadata); claim.NAME, what its
 file says of itself. Values: 8 and 0.5 are numbers, true and false are truths, all else is
 text, in quotes where there are spaces in it or it looks like a number ("8"). Times may be
-written 2026-05-01. A name with spaces is meta."a name".
+written 2026-05-01. A name with spaces is meta."a name". Claims are text: a number is compared
+with those that are numbers, "8" with all as text. exists tree, base or a hash: not empty.
   --where 'meta.license in (mit, apache-2.0) and not tree = sdxl'
   --where 'meta.rank >= 16 and (exists meta.author or created_ms > 2026-05-01)'
 `;
@@ -150,8 +152,8 @@ class Parser {
     const value = token.kind === "text" ? token.value : parseScalar(token.value);
     const wanted = Object.hasOwn(recordFields, field) ? recordFields[field as keyof typeof recordFields] : undefined;
     if (wanted === "string") return typeof value === "string" ? value : token.value;
-    // What a file says of itself is always text.
-    if (field.startsWith("claim.")) return token.value;
+    // What a file says of itself is text; a number is compared with the texts that are numbers.
+    if (isClaimField(field)) return typeof value === "number" ? value : token.value;
     if (wanted !== "number" || typeof value === "number") return value;
     const time = typeof value === "string" && /^\d{4}-\d\d/.test(value) ? Date.parse(value) : Number.NaN;
     if (Number.isFinite(time)) return time;

@@ -28,11 +28,21 @@ export function isRecordField(field: string): field is keyof typeof recordFields
   return Object.hasOwn(recordFields, field);
 }
 
+/** Whether a field is one that the file says. */
+export function isClaimField(field: string): boolean {
+  return field.startsWith(prefixes.claims);
+}
+
+/** Whether a field is one that every record has, but empty where it is not known: it exists where it is not empty. */
+export function isOftenEmpty(field: string): boolean {
+  return isRecordField(field) && field !== "id" && recordFields[field] === "string";
+}
+
 /** A field's value by the name that filters use; undefined where the record has none. */
 export function fieldValue(record: FilterRecord, field: string): Scalar | undefined {
   if (isRecordField(field)) return readers[field](record);
   if (field.startsWith(prefixes.metadata)) return ownValue(record.metadata, field.slice(prefixes.metadata.length));
-  if (field.startsWith(prefixes.claims)) return ownValue(record.claims, field.slice(prefixes.claims.length));
+  if (isClaimField(field)) return ownValue(record.claims, field.slice(prefixes.claims.length));
   return undefined;
 }
 

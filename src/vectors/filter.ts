@@ -20,7 +20,11 @@ export const recordFields = {
  *
  * A field is one of {@link recordFields}; or `meta.NAME`, what the user said of the model; or `claim.NAME`, what its file
  * says. A comparison holds only for a value of the same type; where the record has no such field it does not hold, so that
- * `ne`, which is "not `eq`", does.
+ * `ne`, which is "not `eq`", does. Claims are texts: compared with a number, those whose whole text is a decimal number are
+ * taken for numbers ("30" and "30.0" equal 30), and of the others the comparison does not hold.
+ *
+ * `exists` holds for metadata and claims that a record has, empty or not, and for hashes, a tree and a base that are not
+ * empty.
  */
 export type Filter =
   | { readonly and: readonly Filter[] }

@@ -3,8 +3,9 @@ import fc from "fast-check";
 import type { Filter } from "../../src/vectors/filter.js";
 import { createMemoryStore } from "../../src/vectors/stores/memory.js";
 import { assertRefused } from "../helpers/assert-refused.js";
+import { claimTexts, holdsForClaim, randomClaimCondition } from "../helpers/claim-oracle.js";
 import { randomFilter, randomRecords } from "../helpers/random-filters.js";
-import { createRecord, createRecords, createSpace } from "../helpers/vector-records.js";
+import { createRecord, createRecords, createSpace, toHash } from "../helpers/vector-records.js";
 import type { VectorStoreContract } from "./vector-store-contract.js";
 
 /** Registers the tests of filters. */
@@ -61,7 +62,63 @@ export function testVectorFilters({ name, create, filterCount = 300 }: VectorSto
     t.deepEqual(await find({ field: "base", op: "eq", value: "b" }), ["absent"]);
     t.deepEqual(await find({ field: "created_ms", op: "lte", value: 5 }), ["absent"]);
     t.deepEqual(await find({ field: "created_ms", op: "eq", value: "5" }), []);
-    t.is((await find({ exists: "tree" })).length, 7, "all records have it, though it may be empty");
+  });
+
+  test.serial(`the ${name} store compares claims with numbers where they are numbers`, async (t) => {
+    const store = await create(t);
+    await store.ensureSpace(createSpace("one"));
+    const claims = new Map<string, string | undefined>([["absent", undefined]]);
+    for (const [index, text] of claimTexts.entries()) claims.set(`claim-${index}`, text);
+    const records = [...claims].map(([id, n], index) =>
+      createRecord(id, index, { claims: n === undefined ? {} : { n }, metadata: { n: n ?? "" } }),
+    );
+    await store.upsert(spaceId, records);
+    const vectors = createRecord("q", 999).vector;
+    await fc.assert(
+      fc.asyncProperty(randomClaimCondition("claim.n"), fc.boolean(), async (condition, isNot) => {
+        const filter = isNot ? { not: condition } : condition;
+        const expected = [...claims].filter(([, n]) => holdsForClaim(condition, n) !== isNot).map(([id]) => id);
+        const listed = (await store.list(spaceId, { limit: 200, filter })).map(({ id }) => id);
+        t.deepEqual(listed, expected.sort());
+        const [hits = []] = await store.search(spaceId, { vectors, k: 200, filter, exact: true });
+        t.deepEqual(hits.map(({ id }) => id).sort(), expected);
+      }),
+      { numRuns: Math.max(100, filterCount) },
+    );
+    const find = async (filter: Filter) => (await store.list(spaceId, { limit: 200, filter })).map(({ id }) => id);
+    const texts = async (filter: Filter) => (await find(filter)).map((id) => claims.get(id));
+    t.deepEqual(await texts({ field: "claim.n", op: "eq", value: "30" }), ["30"], "a text is compared as text");
+    t.deepEqual(await texts({ field: "claim.n", op: "in", value: ["30.0", "many", 49] }), ["30.0", "49", "many"]);
+    t.deepEqual(await find({ field: "meta.n", op: "eq", value: 30 }), [], "what the user says has its type");
+  });
+
+  test.serial(`the ${name} store finds hashes, a tree and a base that exist where they are not empty`, async (t) => {
+    const store = await create(t);
+    await store.ensureSpace(createSpace("one"));
+    await store.upsert(spaceId, [
+      createRecord("full", 1, {
+        weightsHash: toHash(1),
+        fileHash: toHash(2),
+        tree: "t",
+        base: "b",
+        metadata: { a: "" },
+      }),
+      createRecord("bare", 2, { claims: { a: "" } }),
+    ]);
+    const vectors = createRecord("q", 3).vector;
+    const find = async (filter: Filter): Promise<string[]> => {
+      const listed = (await store.list(spaceId, { limit: 9, filter })).map(({ id }) => id);
+      const [hits = []] = await store.search(spaceId, { vectors, k: 9, filter });
+      t.deepEqual(hits.map(({ id }) => id).sort(), listed);
+      return listed;
+    };
+    for (const exists of ["weights_hash", "file_hash", "tree", "base", "meta.a"]) {
+      t.deepEqual(await find({ exists }), ["full"], exists);
+      t.deepEqual(await find({ not: { exists } }), ["bare"], exists);
+    }
+    for (const exists of ["id", "created_ms", "updated_ms"])
+      t.deepEqual(await find({ exists }), ["bare", "full"], exists);
+    t.deepEqual(await find({ exists: "claim.a" }), ["bare"], "a claim may be empty, and is there");
   });
 
   test.serial(`the ${name} store pages through what a filter leaves`, async (t) => {

@@ -23,6 +23,7 @@ const names = [
 /** Values that lie close together, so that random filters meet random records. */
 const scalar: fc.Arbitrary<Scalar> = fc.oneof(
   fc.constantFrom("", "a", "b", "B", "ab", "1", "true", "'", '"', "\\", "%", "\uffff", "🎨", "é", "e\u0301", "null"),
+  fc.constantFrom("1.0", "+1", "-1e0", ".5", "1e1", "9007199254740993", "1.10", " 1", "0x1", "NaN"),
   fc.constantFrom(0, 1, -1, 0.5, 10, 2 ** 53, -1e300, 5e-324, 1.1),
   fc.boolean(),
 );
@@ -33,7 +34,10 @@ const text = scalar.filter((value) => typeof value === "string");
 const field = fc.oneof(
   { weight: 4, arbitrary: fc.constantFrom(...names.map((name) => `meta.${name}`)) },
   { weight: 2, arbitrary: fc.constantFrom(...names.map((name) => `claim.${name}`)) },
-  { weight: 1, arbitrary: fc.constantFrom("id", "weights_hash", "tree", "base", "created_ms", "updated_ms") },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom("id", "weights_hash", "file_hash", "tree", "base", "created_ms", "updated_ms"),
+  },
 );
 
 const known = fc.oneof(
@@ -87,7 +91,9 @@ export const randomRecords: fc.Arbitrary<readonly NewRecord[]> = fc
         metadata: Object.fromEntries(metadata),
         claims: Object.fromEntries(claims) as Record<string, string>,
         weightsHash: index % 3 === 0 ? "" : toHash(index % 5),
+        fileHash: index % 4 === 0 ? toHash(index) : "",
         tree: index % 2 === 0 ? "" : `tree-${index % 4}`,
+        base: index % 7 === 0 ? "base" : "",
         createdMs: 1000 + 100 * index,
         updatedMs: 2000,
       }),

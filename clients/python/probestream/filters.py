@@ -68,7 +68,7 @@ class Field:
         return self._compare(_WIRE.COMPARISON_IN, *values)
 
     def exists(self) -> Filter:
-        """The model has the field."""
+        """The model has the field; a tree, a base and hashes exist where they are not empty."""
         return Filter(_WIRE.Filter(exists=self._name))
 
 

@@ -23,7 +23,7 @@ export function not(filter: Filter): Filter {
   return { not: filter };
 }
 
-/** Holds where the model has the field. */
+/** Holds where the model has the field; a tree, a base and hashes exist where they are not empty. */
 export function exists(field: string): Filter {
   return { exists: field };
 }

@@ -157,6 +157,10 @@ export const MetadataValueSchema: GenMessage<MetadataValue> = /*@__PURE__*/
  * of the same type; where a model has no such field it does not hold, so that `ne`, which is "not `eq`", does. A field that
  * no model has is an error, which lists those there are.
  *
+ * Claims are texts. Compared with a number, a claim whose whole text is a decimal number is taken for it, exactly: "30",
+ * "30.0" and "3e1" all equal 30. For any other claim the comparison does not hold, and `ne` does. Compared with a text, all
+ * claims are texts: "30" equals "30" only. A number is at most 255 characters, with at most four digits of exponent.
+ *
  * @generated from message probestream.v1.Filter
  */
 export type Filter = Message<"probestream.v1.Filter"> & {
@@ -189,7 +193,8 @@ export type Filter = Message<"probestream.v1.Filter"> & {
     case: "not";
   } | {
     /**
-     * The model has the field of this name.
+     * The model has the field of this name. Metadata and claims may be empty and exist; `weights_hash`, `file_hash`, `tree`
+     * and `base` exist where they are not empty.
      *
      * @generated from field: string exists = 4;
      */

@@ -1,7 +1,7 @@
 import { type FilterRecord, fieldValue } from "../../field-value.js";
 import type { Filter, Scalar } from "../../filter.js";
-import { matchValue } from "../../match-filter.js";
-import { type Condition, foldFilter, type Judged } from "./fold-filter.js";
+import { type Condition, matchCondition } from "../../match-filter.js";
+import { foldFilter, type Judged } from "./fold-filter.js";
 
 /** Values of one field by slot: each is a number into the list of values that there are; 0 stands for none. */
 interface Column {
@@ -53,9 +53,7 @@ export function createColumns(): Columns {
   const judge = (condition: Condition): Judged => {
     const field = "exists" in condition ? condition.exists : condition.field;
     const { codes, values } = columns.get(field) as Column;
-    const holds = Uint8Array.from(values, (value) =>
-      Number("exists" in condition ? value !== undefined : matchValue(condition, value)),
-    );
+    const holds = Uint8Array.from(values, (value) => Number(matchCondition(condition, value)));
     return { codes, holds };
   };
 

@@ -1,8 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import type { Filter } from "../../filter.js";
-
-/** A filter that looks at one field. */
-export type Condition = Exclude<Filter, { and: unknown } | { or: unknown } | { not: unknown }>;
+import type { Condition } from "../../match-filter.js";
 
 /** Values of a field by slot, and for which of them a condition holds. */
 export interface Judged {

@@ -1,4 +1,5 @@
-import { isRecordField, prefixes } from "../../field-value.js";
+import { maxNumberUnits, numberPattern } from "../../claim-number.js";
+import { isClaimField, isOftenEmpty, isRecordField, prefixes } from "../../field-value.js";
 import { type Comparison, type Filter, recordFields, type Scalar } from "../../filter.js";
 import type { SqlValues } from "./sql-values.js";
 
@@ -22,11 +23,13 @@ export function toFilterSql(filter: Filter, values: SqlValues): string {
   if ("not" in filter) return `(NOT ${toFilterSql(filter.not, values)})`;
   if ("exists" in filter) {
     const field = toJsonField(filter.exists);
-    return field === undefined ? "TRUE" : `(${field.column} ? ${values.add(field.name)}::text)`;
+    if (field !== undefined) return `(${field.column} ? ${values.add(field.name)}::text)`;
+    return isOftenEmpty(filter.exists) ? `(${filter.exists} <> '')` : "TRUE";
   }
   // `ne` is "not `eq`", for rows without the field too.
   if (filter.op === "ne") return `(NOT ${toFilterSql({ ...filter, op: "eq" }, values)})`;
-  return isRecordField(filter.field) ? compareColumn(filter, values) : compareJson(filter, values);
+  if (isRecordField(filter.field)) return compareColumn(filter, values);
+  return isClaimField(filter.field) ? compareClaim(filter, values) : compareJson(filter, values);
 }
 
 /** A comparison with a column. */
@@ -41,6 +44,25 @@ function compareColumn({ field, op, value }: Condition, values: SqlValues): stri
     return `(${column} = ANY(${values.add(wanted)}::${type === "string" ? "text" : sqlType}[]))`;
   if (op === "ne") return "TRUE";
   return `(${column} ${operators[op]} ${values.add(wanted[0] ?? "")}::${sqlType})`;
+}
+
+/** A comparison with a claim, which is a text, and a number where a number is asked for and the text is one. */
+function compareClaim(condition: Condition, values: SqlValues): string {
+  const { field, op, value } = condition;
+  const wanted = op === "in" ? value : [value as Scalar];
+  const numbers = wanted.filter((one) => typeof one === "number").map(String);
+  if (numbers.length === 0) return compareJson(condition, values);
+  const claim = `(claims ->> ${values.add(field.slice(prefixes.claims.length))}::text)`;
+  // CASE, so that nothing else is cast. IS TRUE keeps the planner's estimate of a comparison; COALESCE has none.
+  const number = `(CASE WHEN length(${claim}) <= ${maxNumberUnits} AND ${claim} ~ '${numberPattern}' THEN ${claim}::numeric END)`;
+  const compare = (sql: string): string => `((${number} ${sql}) IS TRUE)`;
+  if (op !== "eq" && op !== "ne" && op !== "in") {
+    return compare(`${operators[op]} ${values.add(numbers[0] ?? "")}::numeric`);
+  }
+  const isNumber = compare(`= ANY(${values.add(numbers)}::numeric[])`);
+  const others = wanted.filter((one) => typeof one !== "number");
+  if (others.length === 0) return isNumber;
+  return `(${isNumber} OR ${compareJson({ field, op: "in", value: others }, values)})`;
 }
 
 /** A comparison with a value in metadata or claims. */

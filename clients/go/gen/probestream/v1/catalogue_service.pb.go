@@ -396,6 +396,10 @@ func (*MetadataValue_Truth) isMetadataValue_Kind() {}
 // `meta.NAME`, what the user said of the model; or `claim.NAME`, what its file says. A comparison holds only for a value
 // of the same type; where a model has no such field it does not hold, so that `ne`, which is "not `eq`", does. A field that
 // no model has is an error, which lists those there are.
+//
+// Claims are texts. Compared with a number, a claim whose whole text is a decimal number is taken for it, exactly: "30",
+// "30.0" and "3e1" all equal 30. For any other claim the comparison does not hold, and `ne` does. Compared with a text, all
+// claims are texts: "30" equals "30" only. A number is at most 255 characters, with at most four digits of exponent.
 type Filter struct {
 	state         protoimpl.MessageState
 	sizeCache     protoimpl.SizeCache
@@ -505,7 +509,8 @@ type Filter_Not struct {
 }
 
 type Filter_Exists struct {
-	// The model has the field of this name.
+	// The model has the field of this name. Metadata and claims may be empty and exist; `weights_hash`, `file_hash`, `tree`
+	// and `base` exist where they are not empty.
 	Exists string `protobuf:"bytes,4,opt,name=exists,proto3,oneof"`
 }
 
