@@ -9,7 +9,7 @@ import type { TextEncoder } from "../text/text-encoder.js";
 import type { CommandContext } from "./command-context.js";
 import { exists } from "./exists.js";
 import { defaultExpertsFolder, openLocalExperts } from "./local-experts.js";
-import type { OpenedCatalogue } from "./open-retrieval.js";
+import type { OpenedCatalogue, OpeningOptions } from "./open-retrieval.js";
 import { openOwnStore } from "./open-store.js";
 import { defaultStore, type RetrievalOptions } from "./retrieval-options.js";
 import { startTextEncoders } from "./start-text-encoders.js";
@@ -20,12 +20,12 @@ const encoderName = "text-encoder";
 /**
  * Opens a store in this process, with experts and text encoders where there are any: to list a catalogue takes neither.
  *
- * @param needsTexts whether there are texts to encode; to start a text encoder takes longer than to search.
+ * @param opening.needsTexts whether there are texts to encode; to start a text encoder takes longer than to search.
  * @throws CommandError if --experts holds no usable expert; what opening throws.
  */
 export async function openLocalCatalogue(
   options: RetrievalOptions,
-  needsTexts: boolean,
+  { needsTexts = false, makesStore = false, needsExperts }: OpeningOptions,
   context: CommandContext,
 ): Promise<OpenedCatalogue> {
   const { experts: folder, store: place = defaultStore } = options;
@@ -33,8 +33,10 @@ export async function openLocalCatalogue(
     folder !== undefined || (await exists(defaultExpertsFolder))
       ? (await openLocalExperts(folder, [])).catalogue
       : noExperts;
+  // Before a store is made for nothing.
+  if (needsExperts !== undefined) await openLocalExperts(folder, needsExperts);
   const encoders = needsTexts ? await startTextEncoders(await toEncoders(options), context) : [];
-  const store = await openOwnStore(place, context).catch(async (error: unknown) => {
+  const store = await openOwnStore(place, context, { makesStore }).catch(async (error: unknown) => {
     await dispose(encoders);
     throw error;
   });

@@ -36,7 +36,7 @@ export function addCatalogueImport(catalogue: Command, context: CommandContext):
   addRetrievalOptions(command, context.environment.server)
     .option("--fill", "a space that is new is not searched until `catalogue switch`")
     .action(async (files: readonly string[], options: ImportOptions) => {
-      const opened = await openCatalogueOf(options, context);
+      const opened = await openCatalogueOf(options, context, { makesStore: true });
       try {
         for (const file of files) await importFile(file, options, opened, context);
       } finally {
