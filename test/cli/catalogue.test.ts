@@ -93,6 +93,29 @@ test("what is there is left out; other metadata is written all the same", async 
   t.regex(changed.stderr, /under two names: chess-lora-1\.safetensors = chess-lora-2\.safetensors\n$/);
 });
 
+test("other weights under an id that is there are told of", async (t) => {
+  const at = await start();
+  for (const [folder, model] of [
+    ["first", "jazz-lora-1.safetensors"],
+    ["second", "chess-lora-1.safetensors"],
+  ] as const) {
+    await mkdir(join(cwd, folder));
+    await copyFile(join(cwd, "models", model), join(cwd, folder, "m.safetensors"));
+  }
+  const first = await run(["index", "./first", "--meta", "owner=ann"], at);
+  t.notRegex(first.stderr, /replaced/);
+  const again = await run(["index", "./first", "--again"], at);
+  t.notRegex(again.stderr, /replaced/, "the same weights replace nothing");
+  const second = await run(["index", "./second"], at);
+  t.is(second.code, 0, second.stderr);
+  t.regex(second.stderr, /\n1 replaced: other weights under the same id: m\.safetensors\n/);
+  const back = await run(["index", "./first", "--again", "--json"], at);
+  t.deepEqual(
+    parseLines<{ model: string; replaced?: boolean }>(back.stdout).map(({ model, replaced }) => [model, replaced]),
+    [["m.safetensors", true]],
+  );
+});
+
 test("copies are told of or left out, what cannot be read is named, and ids have their prefix", async (t) => {
   const { code, stdout, stderr } = await run(["index", "./more", "--id-prefix", "more/", "--json", "--skip-copies"]);
   t.is(code, 1);
@@ -219,6 +242,28 @@ test("several queries are answered one after another, and one that is refused co
     ],
   );
   t.is(stderr, "");
+});
+
+test("a model that cannot be read or is not there costs the others nothing", async (t) => {
+  const words = ["./more/nonsense.safetensors", "jazz-lora-1.safetensors", "jazz-lora-9.safetensors"];
+  const similar = await run(["similar", ...words, "-k", "1"]);
+  t.is(similar.code, 1, similar.stderr);
+  t.regex(similar.stdout, /\njazz-lora-1\.safetensors\n#.*\n-.*\n1 .*jazz-lora-/);
+  t.regex(similar.stderr, /nonsense\.safetensors: [A-Z_]+: .*damaged or no safetensors file/);
+  t.regex(similar.stderr, /jazz-lora-9\.safetensors: MODEL_NOT_FOUND: no model .*; the nearest are /);
+  const lines = parseLines<{ query: string; error?: { reason: string } }>(
+    (await run(["similar", ...words, "-k", "1", "--json"])).stdout,
+  );
+  t.deepEqual(
+    lines.map(({ query, error }) => [query.replace(/^.*\//, ""), error !== undefined]),
+    [
+      ["nonsense.safetensors", true],
+      ["jazz-lora-1.safetensors", false],
+      ["jazz-lora-9.safetensors", true],
+    ],
+  );
+  const none = await run(["similar", "jazz-lora-8.safetensors", "jazz-lora-9.safetensors"]);
+  t.is(none.code, 3);
 });
 
 test("a word that is neither a model nor a file is told of with names like it", async (t) => {

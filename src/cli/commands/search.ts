@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import type { Example } from "../../retrieval/retrieval-port.js";
 import type { CommandContext } from "../command-context.js";
 import { usageError } from "../exit-codes.js";
-import { type FoundExample, findExamples } from "../find-examples.js";
+import { assertExample, type FoundExample, findExamples } from "../find-examples.js";
 import { openCatalogueOf } from "../open-retrieval.js";
 import { collectWord } from "../option-values.js";
 import { filterHelp } from "../parse-filter.js";
@@ -82,6 +82,7 @@ async function search(words: readonly string[], options: SearchOptions, context:
     const found = await findExamples([...like, ...unlike], opened, {
       ...{ experts: expert, modelOptions, signal, areTextsAllowed: true },
     });
+    for (const one of found) assertExample(one);
     const positives = toExamples(found.slice(0, like.length));
     const negatives = toExamples(found.slice(like.length));
     const queries: NamedQuery[] =
