@@ -391,8 +391,10 @@ test("records before a line that cannot be read are imported, and the line is na
   const { stdout } = await run(["export", "--space", "concepts-lora"]);
   await writeFile(join(cwd, "broken.jsonl"), [...stdout.split("\n").slice(0, 4), "nonsense"].join("\n"));
   const at = await start();
+  const empty = await run(["export"], at);
+  t.is(empty.code, 3, empty.stderr);
   const { code, stderr } = await run(["catalogue", "import", "./broken.jsonl"], at);
-  t.is(code, 2);
+  t.is(code, 3);
   t.regex(
     stderr,
     /broken\.jsonl: 3 records imported into concepts-lora .*\n.*broken\.jsonl", line 5: no JSON object\n$/,
@@ -445,6 +447,7 @@ test("a server without a catalogue says what it is to be started with", async (t
     const { code, stderr } = await run(words, at);
     t.is(code, 3);
     t.is(stderr.match(/keeps no catalogue of models; start it with --store/g)?.length, 1, stderr);
+    t.notRegex(stderr, /give the command again/);
   }
 });
 
@@ -458,6 +461,10 @@ test("what is the server's to choose is not chosen here, and nothing is asked fo
     [["catalogue", "set", "x"], /nothing is to be changed/],
     [["catalogue", "delete"], /by their ids or by --where/],
     [["similar", "text:jazz"], /is no model/],
+    [["search", "--queries", "./none.txt"], /--queries: There is no file ".*none\.txt"; check the path/],
+    [["index", "--list", "./none.txt"], /the list: There is no file ".*none\.txt"; check the path/],
+    [["classify", "x", "--labels", "none.txt"], /--labels: There is no file "none\.txt"; check the path/],
+    [["search", "jazz", "--tls-ca", "none.pem"], /--tls-ca: There is no file "none\.pem"; check the path/],
   ] as const) {
     const { code, stderr } = await run(words);
     t.is(code, 2, stderr);

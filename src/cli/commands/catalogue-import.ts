@@ -1,7 +1,9 @@
 import type { Command } from "commander";
+import { InvalidInputError } from "../../errors/probestream-error.js";
 import type { VectorRecord } from "../../vectors/vector-record.js";
 import type { CommandContext } from "../command-context.js";
 import { toCount } from "../embed-report.js";
+import { CommandError, exitCodes } from "../exit-codes.js";
 import { type OpenedCatalogue, openCatalogueOf } from "../open-retrieval.js";
 import { openExport } from "../read-export.js";
 import { addRetrievalOptions, type RetrievalOptions, storeHelp } from "../retrieval-options.js";
@@ -77,6 +79,10 @@ async function importFile(
     terminal.showStatus("");
     const into = `${expertName} (${spaceId.slice(0, 12)})`;
     terminal.remark(toPlain(`${file}: ${toCount(count, "record")} imported into ${into}`));
+    // The command line is right; the file is not.
+    if (failure instanceof InvalidInputError) {
+      throw new CommandError(failure.message, exitCodes.unusable, { cause: failure });
+    }
     if (failure !== undefined) throw failure;
   } finally {
     signal.removeEventListener("abort", close);

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { type Command, Option } from "commander";
 import { ProbestreamError } from "../../errors/probestream-error.js";
 import type { ClassifyQuestion, Example, RetrievalPort } from "../../retrieval/retrieval-port.js";
+import { toFileError } from "../../weights/to-file-error.js";
 import { type ClassifiedModel, hasProbability, toLabelLines, toLabelsJson } from "../classify-table.js";
 import type { CommandContext } from "../command-context.js";
 import { toCount } from "../embed-report.js";
@@ -168,7 +169,7 @@ function isModel(example: Example): example is Exclude<Example, { readonly text:
 async function readLabels(list: string): Promise<readonly string[]> {
   const text = await readFile(list, "utf8").catch((error: unknown) => {
     if (list.includes(",") || !/\.[a-z]+$/i.test(list)) return undefined;
-    throw usageError(`--labels: ${error instanceof Error ? error.message : String(error)}`);
+    throw usageError(`--labels: ${toFileError(error, list).message}`);
   });
   const labels = (text === undefined ? list.split(",") : text.split("\n")).map((label) => label.trim());
   const named = [...new Set(labels.filter((label) => label !== ""))];
