@@ -2,6 +2,7 @@ import { ProbestreamError } from "../errors/probestream-error.js";
 import type { QueryHits, RetrievalPort, RetrievalQuery } from "../retrieval/retrieval-port.js";
 import type { CommandContext } from "./command-context.js";
 import { CommandError, exitCodes, toExitCode } from "./exit-codes.js";
+import { toOptionRemarks } from "./option-remarks.js";
 import type { QueryOptions } from "./query-options.js";
 import { toErrorFields } from "./result-writer.js";
 import { toHitJson, toHitLines, toHitRemarks } from "./search-table.js";
@@ -26,9 +27,10 @@ const queriesAtOnce = 100;
 export async function runQueries(
   queries: readonly NamedQuery[],
   port: RetrievalPort,
-  { json: isJson = false, show: fields = [] }: Pick<QueryOptions, "json" | "show">,
+  options: Pick<QueryOptions, "json" | "show" | "tree" | "perBase">,
   { terminal, signal }: CommandContext,
 ): Promise<number> {
+  const { json: isJson = false, show: fields = [] } = options;
   const remarks = new Set<string>();
   let names: ((spaceId: string) => string) | undefined;
   let failed = 0;
@@ -58,6 +60,7 @@ export async function runQueries(
         names ??= await readSpaceNames(port);
       }
       for (const remark of toHitRemarks(answer, names ?? String)) remarks.add(remark);
+      for (const remark of await toOptionRemarks(answer, options, port)) remarks.add(remark);
     }
   }
   for (const remark of remarks) terminal.remark(remark);

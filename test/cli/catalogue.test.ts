@@ -225,6 +225,21 @@ test("examples are refined by what is not wanted, under a filter, with columns o
   );
 });
 
+test("options of a query that come to nothing are told of", async (t) => {
+  const words = ["similar", "jazz-lora-1.safetensors", "-k", "2"];
+  const shown = await run([...words, "--show", "claim.concep", "--show", "claim.concept", "--show", "base"]);
+  t.is(shown.code, 0);
+  t.regex(shown.stdout, /^# +cosine +model +base +claim\.concep +claim\.concept\n/);
+  t.regex(shown.stderr, /--show: no model has claim\.concep; the nearest are "claim\.concept"/);
+  t.is(shown.stderr.match(/--show/g)?.length, 1);
+  const tree = await run([...words, "--tree", "nosuch"]);
+  t.is(tree.stdout, "no model fits\n");
+  t.regex(tree.stderr, /--tree: no model is of a tree "nosuch"\n/);
+  const perBase = await run([...words, "--per-base", "1"]);
+  t.regex(perBase.stderr, /--per-base: not limited: 2 hits have no base\n/);
+  t.notRegex((await run(words)).stderr, /--/);
+});
+
 test("several queries are answered one after another, and one that is refused costs the others nothing", async (t) => {
   const table = await run(["similar", "jazz-lora-1.safetensors", "birds-full.safetensors", "-k", "1"]);
   t.regex(
@@ -326,6 +341,13 @@ test("what is said of a model is changed and taken back, and models are removed"
     parseLines<{ metadata: unknown }>(set.stdout).map(({ metadata }) => metadata),
     [{ rank: 16, v: "2", ok: true }],
   );
+  const none = await run(["catalogue", "set", id, "--remove", "nosuch"], at);
+  t.is(none.code, 0);
+  t.is(none.stderr, '--remove: nothing was said of the model as "nosuch"; it has rank, v, ok\nnothing was changed\n');
+  const part = await run(["catalogue", "set", "birds-lora", "a=b"], at);
+  t.regex(part.stderr, /no model "birds-lora" in the catalogue; the nearest are "birds-lora-/);
+  const inside = await run(["catalogue", "get", "lora"], at);
+  t.regex(inside.stderr, /no model "lora" in the catalogue; it stands in "astronomy-lora-1/);
   const where = ["catalogue", "delete", "--where", "claim.concept in (birds, chess)"];
   const asked = await run(where, at);
   t.is(asked.code, 2);
