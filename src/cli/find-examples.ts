@@ -1,4 +1,4 @@
-import { ProbestreamError } from "../errors/probestream-error.js";
+import { NotFoundError, ProbestreamError } from "../errors/probestream-error.js";
 import type { Example } from "../retrieval/retrieval-port.js";
 import { embedFiles } from "../search/embed-files.js";
 import { isHttpUrl } from "../weights/http-url.js";
@@ -12,7 +12,10 @@ import type { OpenedCatalogue } from "./open-retrieval.js";
 /** A word of the command line, fit for messages, with what it stands for: one example, of a file one per expert that embeds it. */
 export interface FoundExample {
   readonly word: string;
+  /** None where there is a failure. */
   readonly examples: readonly Example[];
+  /** Why there is none: the word is neither a model nor a file (`MODEL_NOT_FOUND`), or the file cannot be embedded. */
+  readonly failure?: ProbestreamError;
 }
 
 /** How examples are read. */
@@ -30,9 +33,10 @@ const prefixes = ["text:", "id:", "file:"] as const;
 
 /**
  * Finds what words mean: `text:…`, `id:…` and `file:…` say so; a URL is a file; any other word is the id of a model of the
- * catalogue if there is one, else a file. Files are embedded, and not indexed.
+ * catalogue if there is one, else a file. Files are embedded, and not indexed. A word that fails costs the others nothing:
+ * see {@link FoundExample.failure}, and {@link assertExample}.
  *
- * @throws CommandError for a word that is neither, with ids like it, and for a file that cannot be embedded.
+ * @throws CommandError for a text where none is allowed; what opening an embedder throws.
  */
 export async function findExamples(
   words: readonly string[],
@@ -46,20 +50,38 @@ export async function findExamples(
     catalogue,
     plain.map(({ rest }) => rest),
   );
-  const found = new Map<string, readonly Example[]>();
+  const found = new Map<string, readonly Example[] | ProbestreamError>();
   const files = new Map<string, string>();
   for (const { word, prefix, rest } of parts) {
     if (prefix === "text:") found.set(word, [toText(rest, options)]);
     else if (prefix !== "file:" && known.has(rest)) found.set(word, [{ modelId: rest }]);
     else if (prefix === "file:" || isHttpUrl(rest) || (prefix === undefined && (await exists(rest)))) {
       files.set(word, rest);
-    } else throw await modelNotFound(catalogue, rest, prefix === undefined);
+    } else {
+      const { message } = await modelNotFound(catalogue, rest, prefix === undefined);
+      found.set(word, new NotFoundError("MODEL_NOT_FOUND", message, { model: rest }));
+    }
   }
   if (files.size > 0) for (const [word, examples] of await embed(files, opened, options)) found.set(word, examples);
   return words.map((word) => {
     const { prefix = "", rest } = toParts(word);
-    return { word: prefix + toDisplayLocation(rest), examples: found.get(word) ?? [] };
+    const outcome = found.get(word) ?? [];
+    const name = prefix + toDisplayLocation(rest);
+    return outcome instanceof ProbestreamError
+      ? { word: name, examples: [], failure: outcome }
+      : { word: name, examples: outcome };
   });
+}
+
+/**
+ * Guards that an example was found.
+ *
+ * @throws CommandError that names the file, or ids like the word.
+ */
+export function assertExample({ word, failure }: FoundExample): void {
+  if (failure === undefined) return;
+  const message = failure.reason === "MODEL_NOT_FOUND" ? failure.message : `${word}: ${failure.message}`;
+  throw new CommandError(message, toExitCode(failure), { cause: failure });
 }
 
 function toParts(word: string): {
@@ -80,18 +102,17 @@ async function embed(
   files: ReadonlyMap<string, string>,
   opened: OpenedCatalogue,
   { experts: wanted, modelOptions, signal }: ExampleOptions,
-): Promise<ReadonlyMap<string, readonly Example[]>> {
+): Promise<ReadonlyMap<string, readonly Example[] | ProbestreamError>> {
   const { port, experts } = await opened.embedder(wanted);
   const words = [...files.keys()];
-  const found = new Map<string, readonly Example[]>();
+  const found = new Map<string, readonly Example[] | ProbestreamError>();
   for await (const { index, outcome } of embedFiles(files.values(), port, { experts, modelOptions, signal })) {
     const word = words[index] ?? "";
-    if (outcome instanceof ProbestreamError) {
-      throw new CommandError(`${toDisplayLocation(word)}: ${outcome.message}`, toExitCode(outcome), { cause: outcome });
-    }
     found.set(
       word,
-      outcome.embeddings.map(({ representation, spaceId }) => ({ representation, spaceId })),
+      outcome instanceof ProbestreamError
+        ? outcome
+        : outcome.embeddings.map(({ representation, spaceId }) => ({ representation, spaceId })),
     );
   }
   signal.throwIfAborted();

@@ -1,6 +1,7 @@
 import type { CatalogueSpace, RetrievalPort } from "../retrieval/retrieval-port.js";
 import type { Filter } from "../vectors/filter.js";
 import { suggestNames } from "../weights/nearest-names.js";
+import { quoteName } from "../weights/quote-name.js";
 import { CommandError, exitCodes } from "./exit-codes.js";
 import { toFilterIn } from "./find-space.js";
 
@@ -32,8 +33,17 @@ export async function modelNotFound(port: RetrievalPort, word: string, isFileAll
     if (ids.length >= mostCompared) break;
   }
   const where = isFileAllowed ? "in the catalogue, and no such file" : "in the catalogue";
-  const advice = suggestNames(word, ids) || (ids.length === 0 ? "; it is empty" : "; `catalogue list` has all");
+  const advice =
+    suggestNames(word, ids) ||
+    toContaining(word, ids) ||
+    (ids.length === 0 ? "; it is empty" : "; `catalogue list` has all");
   return new CommandError(`no model ${JSON.stringify(word)} ${where}${advice}`, exitCodes.unusable);
+}
+
+/** Ids with a word in them, as text to follow a message: of a model in a folder people remember one part. */
+function toContaining(word: string, ids: readonly string[]): string {
+  const found = [...new Set(ids)].filter((id) => id.includes(word)).slice(0, 3);
+  return found.length === 0 ? "" : `; it stands in ${found.map((id) => quoteName(id)).join(", ")}`;
 }
 
 /** Which models are listed. */

@@ -14,6 +14,8 @@ export interface IndexTally {
   /** Models that were there already, and those of them whose metadata was changed. */
   there: number;
   changed: number;
+  /** Models that were indexed in the place of others: other weights under an id that was there. */
+  readonly replaced: string[];
   /** Copies left out, and copies indexed: what is the same as what. */
   readonly skippedCopies: Copy[];
   readonly copies: Copy[];
@@ -26,7 +28,7 @@ export interface Copy {
   readonly copyOf: string;
 }
 
-/** Copies that are named. */
+/** Copies that are named, and models that were replaced. */
 const copiesShown = 3;
 
 /** Lines that say what became of all models, unless only failures are to be told. */
@@ -44,7 +46,7 @@ export function toIndexLines(
 }
 
 function toSummary(tally: IndexTally, seconds: number): string[] {
-  const { total, indexed, bytes, there, changed, copies, skippedCopies } = tally;
+  const { total, indexed, bytes, there, changed, copies, skippedCopies, replaced } = tally;
   if (total === 0) return ["no model was found"];
   const rates =
     indexed === 0
@@ -57,8 +59,19 @@ function toSummary(tally: IndexTally, seconds: number): string[] {
   ];
   return [
     `${indexed} of ${toCount(total, "model")} indexed${rates}${facts.map((fact) => `, ${fact}`).join("")}`,
+    ...toReplacedLines(replaced),
     ...toCopyLines("the same weights under two names", copies),
     ...toCopyLines("left out", skippedCopies),
+  ];
+}
+
+function toReplacedLines(ids: readonly string[]): string[] {
+  if (ids.length === 0) return [];
+  const more = ids.length > copiesShown ? `, and ${ids.length - copiesShown} more (--json names all)` : "";
+  const advice = "they keep what was said of the others; --id-prefix keeps both";
+  return [
+    toPlain(`${ids.length} replaced: other weights under the same id: ${ids.slice(0, copiesShown).join(", ")}${more}`),
+    advice,
   ];
 }
 

@@ -1,11 +1,10 @@
-import { readFile } from "node:fs/promises";
 import { basename, dirname, relative, resolve, sep } from "node:path";
-import { text as readText } from "node:stream/consumers";
 import { isHttpUrl } from "../weights/http-url.js";
 import { toDisplayLocation } from "../weights/to-display-location.js";
 import { usageError } from "./exit-codes.js";
 import type { Failure } from "./failures.js";
 import { findLocations } from "./find-locations.js";
+import { readTextFile } from "./text-file.js";
 
 /** A model that is to be indexed. */
 export interface IndexTarget {
@@ -58,10 +57,7 @@ function isList(path: string): boolean {
 }
 
 async function readList(file: string): Promise<readonly string[]> {
-  const text = await (file === "-" ? readText(process.stdin) : readFile(file, "utf8")).catch((cause: unknown) => {
-    throw usageError(`the list ${file} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`);
-  });
-  const lines = text.split(/\r?\n/).map((line) => line.trim());
+  const lines = (await readTextFile("the list", file)).split(/\r?\n/).map((line) => line.trim());
   const named = lines.filter((line) => line !== "");
   if (named.length === 0) throw usageError(`the list ${file} names no model; it has one path or URL per line`);
   return named;

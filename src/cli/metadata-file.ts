@@ -57,13 +57,15 @@ export async function readMetadataFile(path: string, signal: AbortSignal): Promi
     }
     rows.set(row.path, row);
   }
+  // What `find .` prints is an id behind "./".
+  const byId = new Map([...rows.values()].map((row) => [row.path.replace(/^(?:\.\/+)+/, ""), row]));
   for (const row of rows.values()) {
     byPlace.set(resolve(row.path), row);
     byPlace.set(resolve(dirname(path), row.path), row);
   }
   return {
     find: (location, id) => {
-      const row = rows.get(location) ?? byPlace.get(resolve(location)) ?? rows.get(id);
+      const row = rows.get(location) ?? byPlace.get(resolve(location)) ?? rows.get(id) ?? byId.get(id);
       if (row !== undefined) used.add(row);
       return row?.metadata;
     },

@@ -1,4 +1,3 @@
-import { dirname, join } from "node:path";
 import { type Catalogue, expertNotFound } from "../experts/catalogue.js";
 import { createIndexer } from "../retrieval/create-indexer.js";
 import { createRetrieval } from "../retrieval/create-retrieval.js";
@@ -7,25 +6,23 @@ import { type Embedder, startEmbedder } from "../search/embedder.js";
 import { createLocalPort } from "../search/local-port.js";
 import type { TextEncoder } from "../text/text-encoder.js";
 import type { CommandContext } from "./command-context.js";
+import { findEncoderPlaces } from "./encoder-places.js";
 import { exists } from "./exists.js";
 import { defaultExpertsFolder, openLocalExperts } from "./local-experts.js";
-import type { OpenedCatalogue } from "./open-retrieval.js";
+import type { OpenedCatalogue, OpeningOptions } from "./open-retrieval.js";
 import { openOwnStore } from "./open-store.js";
 import { defaultStore, type RetrievalOptions } from "./retrieval-options.js";
 import { startTextEncoders } from "./start-text-encoders.js";
 
-/** Folder beside that of the experts that is taken for a text encoder where none is named. */
-const encoderName = "text-encoder";
-
 /**
  * Opens a store in this process, with experts and text encoders where there are any: to list a catalogue takes neither.
  *
- * @param needsTexts whether there are texts to encode; to start a text encoder takes longer than to search.
+ * @param opening.needsTexts whether there are texts to encode; to start a text encoder takes longer than to search.
  * @throws CommandError if --experts holds no usable expert; what opening throws.
  */
 export async function openLocalCatalogue(
   options: RetrievalOptions,
-  needsTexts: boolean,
+  { needsTexts = false, makesStore = false, needsExperts }: OpeningOptions,
   context: CommandContext,
 ): Promise<OpenedCatalogue> {
   const { experts: folder, store: place = defaultStore } = options;
@@ -33,8 +30,10 @@ export async function openLocalCatalogue(
     folder !== undefined || (await exists(defaultExpertsFolder))
       ? (await openLocalExperts(folder, [])).catalogue
       : noExperts;
-  const encoders = needsTexts ? await startTextEncoders(await toEncoders(options), context) : [];
-  const store = await openOwnStore(place, context).catch(async (error: unknown) => {
+  // Before a store is made for nothing.
+  if (needsExperts !== undefined) await openLocalExperts(folder, needsExperts);
+  const encoders = needsTexts ? await startTextEncoders(await toPlaces(options), context) : [];
+  const store = await openOwnStore(place, context, { makesStore }).catch(async (error: unknown) => {
     await dispose(encoders);
     throw error;
   });
@@ -81,13 +80,8 @@ const noExperts: Catalogue = {
   },
 };
 
-async function toEncoders({
-  textEncoder,
-  experts = defaultExpertsFolder,
-}: RetrievalOptions): Promise<readonly string[]> {
-  if (textEncoder !== undefined) return textEncoder;
-  const beside = join(dirname(experts), encoderName);
-  return (await exists(beside)) ? [beside] : [];
+async function toPlaces({ textEncoder, experts = defaultExpertsFolder }: RetrievalOptions): Promise<readonly string[]> {
+  return (await findEncoderPlaces(textEncoder, experts)).places;
 }
 
 async function dispose(encoders: readonly TextEncoder[]): Promise<void> {

@@ -18,21 +18,31 @@ export interface OpenedCatalogue {
   close(): Promise<void>;
 }
 
+/** What a command does with a catalogue. */
+export interface OpeningOptions {
+  /** Text encoders are started in this process; a server has its own. */
+  readonly needsTexts?: boolean;
+  /** This process projects for a server, which gets no weights. */
+  readonly isPrivate?: boolean;
+  /** A store in this process is made if it is not there; only what writes makes one. */
+  readonly makesStore?: boolean;
+  /** Experts that a store in this process must not be made without, by name; empty: any. Default: it needs none. */
+  readonly needsExperts?: readonly string[];
+}
+
 /**
  * Connects to a server, or opens a store in this process.
- *
- * With `needsTexts`, text encoders are started in this process; a server has its own. With `isPrivate`, this process projects
- * for a server, which gets no weights.
  *
  * @throws CommandError for options that do not go together; what connecting and opening throw.
  */
 export async function openCatalogueOf(
   options: RetrievalOptions,
   context: CommandContext,
-  { needsTexts = false, isPrivate = false }: { readonly needsTexts?: boolean; readonly isPrivate?: boolean } = {},
+  opening: OpeningOptions = {},
 ): Promise<OpenedCatalogue> {
   assertRetrievalOptions(options);
-  if (options.local === true) return openLocalCatalogue(options, needsTexts, context);
+  if (options.local === true) return openLocalCatalogue(options, opening, context);
+  const { isPrivate = false } = opening;
   const { environment } = context;
   const client = await connectToServer(options, environment);
   let port: Promise<EmbedPort> | undefined;

@@ -1,6 +1,7 @@
 import type { VectorStore } from "../vectors/vector-store.js";
 import type { CommandContext } from "./command-context.js";
 import { usageError } from "./exit-codes.js";
+import { assertMayBeStore, assertStoreThere } from "./store-folder.js";
 import { toPlain } from "./table.js";
 
 /** Whether a place is a PostgreSQL database, and no folder. */
@@ -12,7 +13,7 @@ export function isPostgresUrl(place: string): boolean {
  * Opens the catalogue that `--store` names: a PostgreSQL database, or a folder, which is made if it is not there.
  *
  * @param onFault hears of what goes wrong in the background: an index that could not be made.
- * @throws CommandError for a URL of another scheme; what opening throws.
+ * @throws CommandError for a URL of another scheme, and a folder of something else; what opening throws.
  */
 export async function openStore(place: string, onFault: (error: unknown) => void): Promise<VectorStore> {
   // Each only when it is needed: to load both takes a quarter of a second.
@@ -22,12 +23,23 @@ export async function openStore(place: string, onFault: (error: unknown) => void
   }
   const [scheme] = /^[a-z][a-z0-9+.-]*:\/\//i.exec(place) ?? [];
   if (scheme !== undefined) throw usageError(`--store is a ${scheme} URL; it must be a folder or a postgres:// URL`);
+  await assertMayBeStore(place);
   const { openLmdbStore } = await import("../vectors/stores/lmdb.js");
   return openLmdbStore(place);
 }
 
-/** Opens the catalogue of a command, which is told of what goes wrong in the background. */
-export function openOwnStore(place: string, { terminal }: Pick<CommandContext, "terminal">): Promise<VectorStore> {
+/**
+ * Opens the catalogue of a command, which is told of what goes wrong in the background.
+ *
+ * @param makesStore whether a folder is made if it is not there.
+ * @throws CommandError for a folder without a store that is not to be made; what {@link openStore} throws.
+ */
+export async function openOwnStore(
+  place: string,
+  { terminal }: Pick<CommandContext, "terminal">,
+  { makesStore }: { readonly makesStore: boolean },
+): Promise<VectorStore> {
+  if (!makesStore && !/^[a-z][a-z0-9+.-]*:\/\//i.test(place)) await assertStoreThere(place);
   return openStore(place, (error) => {
     terminal.remark(toPlain(`the store: ${error instanceof Error ? error.message : String(error)}`));
   });

@@ -28,7 +28,7 @@ export function addQueryOptions(command: Command): Command {
     .option("--expert <name>", "only the space of this expert, by name or space id; repeatable", collectWord)
     .option("--min-score <number>", "score that a model has at least, 0 to 1", parseShare)
     .option("--min-cosine <number>", "cosine that a model has at least, -1 to 1", parseCosine)
-    .option("--per-base <n>", "models with the same base, at most", parseCount)
+    .option("--per-base <n>", "models with the same base, at most; those without a base are not limited", parseCount)
     .option("--exact", "look at every model, also where the store has an approximate index")
     .option("--show <field>", "further column of the table, such as claim.title; repeatable", collectField)
     .option("--json", "one JSON object per line instead of a table");

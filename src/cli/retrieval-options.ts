@@ -18,7 +18,7 @@ export interface RetrievalOptions extends ConnectionOptions {
 /** What `--help` says of servers and stores. */
 export const storeHelp = `
 The catalogue is a server's (\`serve --store\`), or with --local a store in this process:
---store names its folder (made if it is not there) or a PostgreSQL database
+--store names its folder (made by what writes into it) or a PostgreSQL database
 (postgres://USER@HOST/NAME). Many processes may read a folder, also while a server uses it.
 `;
 

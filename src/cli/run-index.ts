@@ -1,4 +1,5 @@
 import { ProbestreamError } from "../errors/probestream-error.js";
+import type { FullRecord } from "../retrieval/retrieval-port.js";
 import { embedFiles, type FileOutcome } from "../search/embed-files.js";
 import type { EmbedProgress } from "../search/embed-files-progress.js";
 import { toDisplayLocation } from "../weights/to-display-location.js";
@@ -12,7 +13,7 @@ import type { OpenedCatalogue } from "./open-retrieval.js";
 import { showProgress } from "./progress.js";
 import { toModelOptions } from "./remote-options.js";
 import { toErrorFields } from "./result-writer.js";
-import { type Skipped, skipIndexed } from "./skip-indexed.js";
+import { type Skipped, skipIndexed, withRecords } from "./skip-indexed.js";
 
 /** What a run is to do, and what it has done so far. */
 export interface IndexRun {
@@ -71,10 +72,15 @@ export async function runIndex(
       );
   };
 
+  // Weights that were there under a model's id, by space, until the model is indexed.
+  const earlier = new Map<string, ReadonlyMap<string, string>>();
+  const onThere = ({ id }: IndexTarget, records: readonly FullRecord[]): void => {
+    earlier.set(id, new Map(records.map(({ spaceId, weightsHash }) => [spaceId, weightsHash])));
+  };
   const wanted = options.again
-    ? targets
+    ? withRecords(targets, { catalogue: opened.catalogue, signal, onThere })
     : skipIndexed(targets, {
-        ...{ catalogue: opened.catalogue, port, experts, modelOptions, signal, onSkipped },
+        ...{ catalogue: opened.catalogue, port, experts, modelOptions, signal, onSkipped, onThere },
         skipsCopies: options.skipCopies === true,
         baseOf: (target) => toUserFacts(target, sources).base,
         onCopy: ({ id }, copyOf) => tally.copies.push({ id, copyOf }),
@@ -89,7 +95,7 @@ export async function runIndex(
         return target === undefined ? undefined : toIndexFacts(target, model, sources, signal);
       },
     })) {
-      await note(outcome, sent[outcome.index], tally, isJson ? terminal.print : undefined);
+      await note(outcome, sent[outcome.index], { tally, earlier, print: isJson ? terminal.print : undefined });
     }
   } finally {
     view?.stop();
@@ -106,11 +112,18 @@ async function* toLocations(
   }
 }
 
+/** Where outcomes are noted. */
+interface Notes {
+  readonly tally: IndexTally;
+  /** Weights that were there, by id and space. */
+  readonly earlier: Map<string, ReadonlyMap<string, string>>;
+  readonly print: CommandContext["terminal"]["print"] | undefined;
+}
+
 async function note(
   { location, outcome }: FileOutcome,
   target: IndexTarget | undefined,
-  tally: IndexTally,
-  print: CommandContext["terminal"]["print"] | undefined,
+  { tally, earlier, print }: Notes,
 ): Promise<void> {
   const model = target?.id ?? location;
   if (outcome instanceof ProbestreamError) {
@@ -124,5 +137,10 @@ async function note(
     return { spaceId, expert: expertName, ...(tree?.isAccepted === true && { tree: tree.tree }) };
   });
   const { weightsHash } = outcome;
-  await print?.(JSON.stringify({ file: location, model, status: "indexed", weightsHash, spaces }));
+  const hashes = earlier.get(model);
+  earlier.delete(model);
+  const isReplaced = spaces.some(({ spaceId }) => (hashes?.get(spaceId) ?? weightsHash) !== weightsHash);
+  if (isReplaced) tally.replaced.push(model);
+  const replaced = isReplaced && { replaced: true };
+  await print?.(JSON.stringify({ file: location, model, status: "indexed", weightsHash, ...replaced, spaces }));
 }

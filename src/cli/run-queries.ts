@@ -2,6 +2,7 @@ import { ProbestreamError } from "../errors/probestream-error.js";
 import type { QueryHits, RetrievalPort, RetrievalQuery } from "../retrieval/retrieval-port.js";
 import type { CommandContext } from "./command-context.js";
 import { CommandError, exitCodes, toExitCode } from "./exit-codes.js";
+import { toOptionRemarks } from "./option-remarks.js";
 import type { QueryOptions } from "./query-options.js";
 import { toErrorFields } from "./result-writer.js";
 import { toHitJson, toHitLines, toHitRemarks } from "./search-table.js";
@@ -11,7 +12,8 @@ import { toPlain } from "./table.js";
 /** A query, and what it is called. */
 export interface NamedQuery {
   readonly name: string;
-  readonly query: RetrievalQuery;
+  /** An error where the query could not be made: it is told of in its place. */
+  readonly query: RetrievalQuery | ProbestreamError;
 }
 
 /** Queries of one call: their answers come with records, some 1 kB a hit. */
@@ -25,18 +27,16 @@ const queriesAtOnce = 100;
 export async function runQueries(
   queries: readonly NamedQuery[],
   port: RetrievalPort,
-  { json: isJson = false, show: fields = [] }: Pick<QueryOptions, "json" | "show">,
+  options: Pick<QueryOptions, "json" | "show" | "tree" | "perBase">,
   { terminal, signal }: CommandContext,
 ): Promise<number> {
+  const { json: isJson = false, show: fields = [] } = options;
   const remarks = new Set<string>();
   let names: ((spaceId: string) => string) | undefined;
   let failed = 0;
   for (let at = 0; at < queries.length; at += queriesAtOnce) {
     const some = queries.slice(at, at + queriesAtOnce);
-    const answers = await port.retrieve(
-      some.map(({ query }) => query),
-      { withRecords: true, signal },
-    );
+    const answers = await answerAll(some, port, signal);
     for (const [index, { name }] of some.entries()) {
       const answer = answers[index];
       if (answer === undefined) throw new CommandError("the server answered fewer queries than it was asked", 3);
@@ -60,11 +60,24 @@ export async function runQueries(
         names ??= await readSpaceNames(port);
       }
       for (const remark of toHitRemarks(answer, names ?? String)) remarks.add(remark);
+      for (const remark of await toOptionRemarks(answer, options, port)) remarks.add(remark);
     }
   }
   for (const remark of remarks) terminal.remark(remark);
   if (failed === queries.length) return exitCodes.unusable;
   return failed > 0 ? exitCodes.someFailed : exitCodes.success;
+}
+
+/** Answers in the order of the queries; errors stand where they stood. */
+async function answerAll(
+  queries: readonly NamedQuery[],
+  port: RetrievalPort,
+  signal: AbortSignal,
+): Promise<readonly (QueryHits | ProbestreamError | undefined)[]> {
+  const asked = queries.flatMap(({ query }) => (query instanceof ProbestreamError ? [] : [query]));
+  const answers = asked.length === 0 ? [] : await port.retrieve(asked, { withRecords: true, signal });
+  const left = answers.values();
+  return queries.map(({ query }) => (query instanceof ProbestreamError ? query : left.next().value));
 }
 
 /** With `index`, the query's place among several, the lines begin with its name. */

@@ -19,9 +19,10 @@ const columns: readonly Column[] = [
 /**
  * Lines of a table of hits, best first: with scores where all have one, else with cosines alone.
  *
- * @param fields further columns, as filters name them.
+ * @param wanted further columns, as filters name them; those that the table has anyhow stay where they are.
  */
-export function toHitLines({ hits }: QueryHits, fields: readonly string[] = []): string[] {
+export function toHitLines({ hits }: QueryHits, wanted: readonly string[] = []): string[] {
+  const fields = wanted.filter((field) => !columns.some(({ title }) => title === field));
   const hasScores = hits.every(({ score }) => score !== undefined);
   const rows = hits.map((hit, index) => [
     ...toCells(hit, index, hasScores),
@@ -31,7 +32,9 @@ export function toHitLines({ hits }: QueryHits, fields: readonly string[] = []):
   ]);
   const all: readonly Column[] = [...columns, ...fields.map((title) => ({ title }))];
   // A column that is empty in all rows says nothing, unless it is asked for.
-  const shown = all.map(({ title }, at) => title === "" || at >= columns.length || rows.some((row) => row[at] !== ""));
+  const shown = all.map(({ title }, at) => {
+    return title === "" || at >= columns.length || wanted.includes(title) || rows.some((row) => row[at] !== "");
+  });
   return toTable(
     all.filter((_, at) => shown[at]),
     rows.map((row) => row.filter((_, at) => shown[at])),

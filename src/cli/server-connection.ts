@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { expertNotFound, findExpert } from "../experts/catalogue.js";
 import type { ProbestreamClient } from "../rpc/client.js";
 import { readTokenFile } from "../rpc/tokens/read-token-file.js";
+import { toFileError } from "../weights/to-file-error.js";
 import type { Environment } from "./environment.js";
 import { CommandError, exitCodes, usageError } from "./exit-codes.js";
 import { parseTarget } from "./option-values.js";
@@ -105,6 +106,6 @@ async function readToken(path: string): Promise<string | undefined> {
 export async function readPem(option: string, path: string | undefined): Promise<Buffer | undefined> {
   if (path === undefined) return undefined;
   return readFile(path).catch((cause: unknown) => {
-    throw usageError(`${option}: ${cause instanceof Error ? cause.message : String(cause)}`);
+    throw usageError(`${option}: ${toFileError(cause, path).message}`);
   });
 }

@@ -21,6 +21,8 @@ export interface SkipOptions {
   readonly signal: AbortSignal;
   /** Hears of a model that is left out, with its record, or of what it is a copy of. */
   readonly onSkipped: (target: IndexTarget, why: Skipped) => Promise<void>;
+  /** Hears what the catalogue has of a model under its id, before the model is given out. */
+  readonly onThere?: (target: IndexTarget, records: readonly FullRecord[]) => void;
   /** Hears of a copy that is indexed all the same. */
   readonly onCopy: (target: IndexTarget, copyOf: string) => void;
 }
@@ -48,7 +50,7 @@ export async function* skipIndexed(
   targets: readonly IndexTarget[],
   options: SkipOptions,
 ): AsyncGenerator<IndexTarget, void, undefined> {
-  const { catalogue, skipsCopies, baseOf, signal, onSkipped, onCopy } = options;
+  const { catalogue, skipsCopies, baseOf, signal, onSkipped, onCopy, onThere } = options;
   const seen = new Map<string, string>();
   for (let at = 0; at < targets.length; at += modelsAtOnce) {
     signal.throwIfAborted();
@@ -78,10 +80,33 @@ export async function* skipIndexed(
       }
       if (digest !== undefined && copyOf === undefined) seen.set(digest, target.id);
       wanted.push(target);
+      if (ids.has(target.id)) {
+        onThere?.(
+          target,
+          records.filter(({ id }) => id === target.id),
+        );
+      }
     }
     // Each may have its metadata written, which waits for the disk.
     await mapConcurrently(skipped, changesAtOnce, ([target, why]) => onSkipped(target, why));
     yield* wanted;
+  }
+}
+
+/** Gives out all models, and tells of each what the catalogue has under its id: see {@link SkipOptions.onThere}. */
+export async function* withRecords(
+  targets: readonly IndexTarget[],
+  { catalogue, signal, onThere }: Pick<SkipOptions, "catalogue" | "signal"> & Required<Pick<SkipOptions, "onThere">>,
+): AsyncGenerator<IndexTarget, void, undefined> {
+  for (let at = 0; at < targets.length; at += modelsAtOnce) {
+    signal.throwIfAborted();
+    const batch = targets.slice(at, at + modelsAtOnce);
+    const records = await catalogue.getModels({ modelIds: batch.map(({ id }) => id) });
+    for (const target of batch) {
+      const there = records.filter(({ id }) => id === target.id);
+      if (there.length > 0) onThere(target, there);
+      yield target;
+    }
   }
 }
 

@@ -225,7 +225,7 @@ function encoderMissing({ name, spaceId, textEncoder }: Expert): PreconditionErr
   const message =
     textEncoder === ""
       ? `the expert "${name}" names no text encoder, so that no text can be compared in its space`
-      : `the expert "${name}" compares with texts of the encoder ${textEncoder.slice(0, 12)}, which is not at hand; give its folder with --text-encoder`;
+      : `the expert "${name}" compares with texts of the encoder ${textEncoder.slice(0, 12)}, which is not at hand; give its folder with --text-encoder, for a server when \`serve\` is started again`;
   return new PreconditionError("TEXT_ENCODER_MISSING", message, { expert: name, spaceId, textEncoder });
 }
 

@@ -39,7 +39,7 @@ function check(metadata: Metadata, tokens: TokenSet): UnauthenticatedError | und
   const token = /^bearer +(\S+)$/i.exec(String(authorization))?.[1];
   if (token === undefined) {
     const found = authorization === "" ? "the call brought none" : "`authorization` is not `Bearer TOKEN`";
-    const message = `this server wants a token, and ${found}; give the client its token (PROBESTREAM_TOKEN for the command line)`;
+    const message = `this server wants a token, and ${found}; give the client its token (PROBESTREAM_TOKEN or --server-token-file for the command line, whose --token is for URLs)`;
     return new UnauthenticatedError("TOKEN_MISSING", message);
   }
   if (tokens.has(token)) return undefined;

@@ -61,6 +61,12 @@ test("a folder is indexed and found in words, in this process and by a server on
     const judged = await runInProcess(["classify", `file:${file}`, ...labels, ...at, "--top", "1"]);
     t.is(judged.code, 0, judged.stderr);
     t.regex(judged.stdout, / dotted red square\n$/);
+    const bad = join(folder, "bad.safetensors");
+    await writeFile(bad, "nothing of the kind");
+    const mixed = await runInProcess(["classify", bad, `file:${file}`, ...labels, ...at, "--top", "1"]);
+    t.is(mixed.code, 1, mixed.stderr);
+    t.regex(mixed.stdout, / dotted red square\n$/);
+    t.regex(mixed.stderr, /damaged or no safetensors file.*\n(.*\n)*1 model could not be judged\n$/);
     const again = await runInProcess(["index", join(folder, "models"), ...at]);
     t.regex(again.stderr, new RegExp(`^0 of ${count} models indexed, ${count} there already\n$`));
   } finally {

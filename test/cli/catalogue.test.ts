@@ -93,6 +93,29 @@ test("what is there is left out; other metadata is written all the same", async 
   t.regex(changed.stderr, /under two names: chess-lora-1\.safetensors = chess-lora-2\.safetensors\n$/);
 });
 
+test("other weights under an id that is there are told of", async (t) => {
+  const at = await start();
+  for (const [folder, model] of [
+    ["first", "jazz-lora-1.safetensors"],
+    ["second", "chess-lora-1.safetensors"],
+  ] as const) {
+    await mkdir(join(cwd, folder));
+    await copyFile(join(cwd, "models", model), join(cwd, folder, "m.safetensors"));
+  }
+  const first = await run(["index", "./first", "--meta", "owner=ann"], at);
+  t.notRegex(first.stderr, /replaced/);
+  const again = await run(["index", "./first", "--again"], at);
+  t.notRegex(again.stderr, /replaced/, "the same weights replace nothing");
+  const second = await run(["index", "./second"], at);
+  t.is(second.code, 0, second.stderr);
+  t.regex(second.stderr, /\n1 replaced: other weights under the same id: m\.safetensors\n/);
+  const back = await run(["index", "./first", "--again", "--json"], at);
+  t.deepEqual(
+    parseLines<{ model: string; replaced?: boolean }>(back.stdout).map(({ model, replaced }) => [model, replaced]),
+    [["m.safetensors", true]],
+  );
+});
+
 test("copies are told of or left out, what cannot be read is named, and ids have their prefix", async (t) => {
   const { code, stdout, stderr } = await run(["index", "./more", "--id-prefix", "more/", "--json", "--skip-copies"]);
   t.is(code, 1);
@@ -202,6 +225,21 @@ test("examples are refined by what is not wanted, under a filter, with columns o
   );
 });
 
+test("options of a query that come to nothing are told of", async (t) => {
+  const words = ["similar", "jazz-lora-1.safetensors", "-k", "2"];
+  const shown = await run([...words, "--show", "claim.concep", "--show", "claim.concept", "--show", "base"]);
+  t.is(shown.code, 0);
+  t.regex(shown.stdout, /^# +cosine +model +base +claim\.concep +claim\.concept\n/);
+  t.regex(shown.stderr, /--show: no model has claim\.concep; the nearest are "claim\.concept"/);
+  t.is(shown.stderr.match(/--show/g)?.length, 1);
+  const tree = await run([...words, "--tree", "nosuch"]);
+  t.is(tree.stdout, "no model fits\n");
+  t.regex(tree.stderr, /--tree: no model is of a tree "nosuch"\n/);
+  const perBase = await run([...words, "--per-base", "1"]);
+  t.regex(perBase.stderr, /--per-base: not limited: 2 hits have no base\n/);
+  t.notRegex((await run(words)).stderr, /--/);
+});
+
 test("several queries are answered one after another, and one that is refused costs the others nothing", async (t) => {
   const table = await run(["similar", "jazz-lora-1.safetensors", "birds-full.safetensors", "-k", "1"]);
   t.regex(
@@ -219,6 +257,28 @@ test("several queries are answered one after another, and one that is refused co
     ],
   );
   t.is(stderr, "");
+});
+
+test("a model that cannot be read or is not there costs the others nothing", async (t) => {
+  const words = ["./more/nonsense.safetensors", "jazz-lora-1.safetensors", "jazz-lora-9.safetensors"];
+  const similar = await run(["similar", ...words, "-k", "1"]);
+  t.is(similar.code, 1, similar.stderr);
+  t.regex(similar.stdout, /\njazz-lora-1\.safetensors\n#.*\n-.*\n1 .*jazz-lora-/);
+  t.regex(similar.stderr, /nonsense\.safetensors: [A-Z_]+: .*damaged or no safetensors file/);
+  t.regex(similar.stderr, /jazz-lora-9\.safetensors: MODEL_NOT_FOUND: no model .*; the nearest are /);
+  const lines = parseLines<{ query: string; error?: { reason: string } }>(
+    (await run(["similar", ...words, "-k", "1", "--json"])).stdout,
+  );
+  t.deepEqual(
+    lines.map(({ query, error }) => [query.replace(/^.*\//, ""), error !== undefined]),
+    [
+      ["nonsense.safetensors", true],
+      ["jazz-lora-1.safetensors", false],
+      ["jazz-lora-9.safetensors", true],
+    ],
+  );
+  const none = await run(["similar", "jazz-lora-8.safetensors", "jazz-lora-9.safetensors"]);
+  t.is(none.code, 3);
 });
 
 test("a word that is neither a model nor a file is told of with names like it", async (t) => {
@@ -281,6 +341,13 @@ test("what is said of a model is changed and taken back, and models are removed"
     parseLines<{ metadata: unknown }>(set.stdout).map(({ metadata }) => metadata),
     [{ rank: 16, v: "2", ok: true }],
   );
+  const none = await run(["catalogue", "set", id, "--remove", "nosuch"], at);
+  t.is(none.code, 0);
+  t.is(none.stderr, '--remove: nothing was said of the model as "nosuch"; it has rank, v, ok\nnothing was changed\n');
+  const part = await run(["catalogue", "set", "birds-lora", "a=b"], at);
+  t.regex(part.stderr, /no model "birds-lora" in the catalogue; the nearest are "birds-lora-/);
+  const inside = await run(["catalogue", "get", "lora"], at);
+  t.regex(inside.stderr, /no model "lora" in the catalogue; it stands in "astronomy-lora-1/);
   const where = ["catalogue", "delete", "--where", "claim.concept in (birds, chess)"];
   const asked = await run(where, at);
   t.is(asked.code, 2);
@@ -346,8 +413,10 @@ test("records before a line that cannot be read are imported, and the line is na
   const { stdout } = await run(["export", "--space", "concepts-lora"]);
   await writeFile(join(cwd, "broken.jsonl"), [...stdout.split("\n").slice(0, 4), "nonsense"].join("\n"));
   const at = await start();
+  const empty = await run(["export"], at);
+  t.is(empty.code, 3, empty.stderr);
   const { code, stderr } = await run(["catalogue", "import", "./broken.jsonl"], at);
-  t.is(code, 2);
+  t.is(code, 3);
   t.regex(
     stderr,
     /broken\.jsonl: 3 records imported into concepts-lora .*\n.*broken\.jsonl", line 5: no JSON object\n$/,
@@ -400,6 +469,7 @@ test("a server without a catalogue says what it is to be started with", async (t
     const { code, stderr } = await run(words, at);
     t.is(code, 3);
     t.is(stderr.match(/keeps no catalogue of models; start it with --store/g)?.length, 1, stderr);
+    t.notRegex(stderr, /give the command again/);
   }
 });
 
@@ -413,6 +483,10 @@ test("what is the server's to choose is not chosen here, and nothing is asked fo
     [["catalogue", "set", "x"], /nothing is to be changed/],
     [["catalogue", "delete"], /by their ids or by --where/],
     [["similar", "text:jazz"], /is no model/],
+    [["search", "--queries", "./none.txt"], /--queries: There is no file ".*none\.txt"; check the path/],
+    [["index", "--list", "./none.txt"], /the list: There is no file ".*none\.txt"; check the path/],
+    [["classify", "x", "--labels", "none.txt"], /--labels: There is no file "none\.txt"; check the path/],
+    [["search", "jazz", "--tls-ca", "none.pem"], /--tls-ca: There is no file "none\.pem"; check the path/],
   ] as const) {
     const { code, stderr } = await run(words);
     t.is(code, 2, stderr);

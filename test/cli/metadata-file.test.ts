@@ -31,6 +31,12 @@ test("a CSV file gives metadata by path below its folder, or by id, with typed c
   t.deepEqual(file.problems, []);
 });
 
+test("a path that begins with ./ is found by the id behind it", async (t) => {
+  const [file] = await read(t, "m.csv", ["path,license", "./sub/a.safetensors,mit"]);
+  t.deepEqual(file.find("elsewhere/sub/a.safetensors", "sub/a.safetensors"), { license: "mit" });
+  t.deepEqual(file.unused(), []);
+});
+
 test("JSON lines keep the types of their values", async (t) => {
   const [file, folder] = await read(t, "m.jsonl", [
     '{"path": "a", "version": "1", "rank": 4, "tags": ["x", "y"], "none": null, "empty": ""}',

@@ -26,7 +26,9 @@ test("an expert that was not there is looked for again when it is asked for agai
   const folder = await createTemporaryFolder(t);
   const experts = join(folder, "experts");
   await writeExpert(join(experts, "first"), createExpertParameters({ rows: 6, columns: 5 }));
-  const opened = await openCatalogueOf({ local: true, experts, store: join(folder, "store") }, context);
+  const opened = await openCatalogueOf({ local: true, experts, store: join(folder, "store") }, context, {
+    makesStore: true,
+  });
   t.teardown(() => opened.close());
   await t.throwsAsync(opened.embedder(["second"]), { instanceOf: NotFoundError });
   await writeExpert(join(experts, "second"), createExpertParameters({ rows: 6, columns: 5, seed: 9 }));

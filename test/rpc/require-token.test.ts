@@ -185,7 +185,11 @@ test("a client that brings a token embeds; one that does not is told to, by an e
   t.true(relativeError(await embed(known), expected) < 1e-5);
   await known.close();
   const refusals = [
-    [undefined, "TOKEN_MISSING", /^this server wants a token, and the call brought none; give the client its token/],
+    [
+      undefined,
+      "TOKEN_MISSING",
+      /^this server wants a token, and the call brought none; give the client its token \(PROBESTREAM_TOKEN .*whose --token is for URLs\)$/,
+    ],
     [wrong, "TOKEN_INVALID", /^the token is not one that this server takes;/],
   ] as const;
   for (const [given, reason, message] of refusals) {

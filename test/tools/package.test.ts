@@ -16,6 +16,7 @@ test("the package has the build with its kernels, the contract, the license and 
     "docs/formats.md",
     "dist/src/index.js",
     "dist/src/index.d.ts",
+    "bin/probestream.js",
     "dist/src/cli/main.js",
     "dist/src/search/embed-worker.js",
     ...["plain-own", "plain-shared", "relaxed-own", "relaxed-shared"].map(

@@ -1,7 +1,9 @@
 import type { Command } from "commander";
+import { InvalidInputError } from "../../errors/probestream-error.js";
 import type { VectorRecord } from "../../vectors/vector-record.js";
 import type { CommandContext } from "../command-context.js";
 import { toCount } from "../embed-report.js";
+import { CommandError, exitCodes } from "../exit-codes.js";
 import { type OpenedCatalogue, openCatalogueOf } from "../open-retrieval.js";
 import { openExport } from "../read-export.js";
 import { addRetrievalOptions, type RetrievalOptions, storeHelp } from "../retrieval-options.js";
@@ -36,7 +38,7 @@ export function addCatalogueImport(catalogue: Command, context: CommandContext):
   addRetrievalOptions(command, context.environment.server)
     .option("--fill", "a space that is new is not searched until `catalogue switch`")
     .action(async (files: readonly string[], options: ImportOptions) => {
-      const opened = await openCatalogueOf(options, context);
+      const opened = await openCatalogueOf(options, context, { makesStore: true });
       try {
         for (const file of files) await importFile(file, options, opened, context);
       } finally {
@@ -77,6 +79,10 @@ async function importFile(
     terminal.showStatus("");
     const into = `${expertName} (${spaceId.slice(0, 12)})`;
     terminal.remark(toPlain(`${file}: ${toCount(count, "record")} imported into ${into}`));
+    // The command line is right; the file is not.
+    if (failure instanceof InvalidInputError) {
+      throw new CommandError(failure.message, exitCodes.unusable, { cause: failure });
+    }
     if (failure !== undefined) throw failure;
   } finally {
     signal.removeEventListener("abort", close);

@@ -4,12 +4,13 @@ import type { MetadataPatch } from "../../vectors/vector-store.js";
 import type { CommandContext } from "../command-context.js";
 import { toCount } from "../embed-report.js";
 import { usageError } from "../exit-codes.js";
-import { findKnownIds, modelNotFound } from "../find-models.js";
+import { modelNotFound } from "../find-models.js";
 import { openCatalogueOf } from "../open-retrieval.js";
 import { collectWord } from "../option-values.js";
 import { collectMetadata, toFieldName } from "../parse-scalar.js";
 import { toRecordJson } from "../record-text.js";
 import { addRetrievalOptions, type RetrievalOptions, storeHelp } from "../retrieval-options.js";
+import { toPlain } from "../table.js";
 
 interface SetOptions extends RetrievalOptions {
   readonly remove?: readonly string[];
@@ -60,10 +61,19 @@ async function set(id: string, words: readonly string[], options: SetOptions, co
   if (Object.keys(patch).length === 0) throw usageError("nothing is to be changed; give NAME=VALUE, or --remove NAME");
   const opened = await openCatalogueOf(options, context);
   try {
-    if (!(await findKnownIds(opened.catalogue, [id])).has(id)) throw await modelNotFound(opened.catalogue, id, false);
+    const before = await opened.catalogue.getModels({ modelIds: [id] });
+    if (before.length === 0) throw await modelNotFound(opened.catalogue, id, false);
+    const names = new Set(before.flatMap(({ metadata }) => Object.keys(metadata)));
+    for (const name of removed) {
+      if (names.has(name)) continue;
+      const has = names.size === 0 ? "it has none" : `it has ${[...names].join(", ")}`;
+      terminal.remark(toPlain(`--remove: nothing was said of the model as ${JSON.stringify(name)}; ${has}`));
+    }
     const records = await opened.catalogue.updateModel(id, patch);
     if (options.json === true) {
       for (const record of records) await terminal.print(JSON.stringify(toRecordJson(record, false)));
+    } else if (Object.keys(changes).length === 0 && !removed.some((name) => names.has(name))) {
+      terminal.remark("nothing was changed");
     } else terminal.remark(`changed in ${toCount(records.length, "space")}`);
   } finally {
     await opened.close();

@@ -65,6 +65,12 @@ async function printSpaces(
           ? toTable(columns, spaces.map(toCells))
           : [];
     for (const line of lines) await terminal.print(line);
+    if (
+      options.json !== true &&
+      spaces.some(({ isCalibrated, isExpertPresent }) => !isCalibrated && !isExpertPresent)
+    ) {
+      terminal.remark("expert absent: its folder is not among the experts; give that folder's with --experts");
+    }
     const models = spaces.reduce((sum, { count }) => sum + count, 0);
     const empty = ": nothing was indexed yet; `probestream index FOLDER` does";
     terminal.remark(

@@ -51,7 +51,7 @@ export function addCatalogueCompact(catalogue: Command, context: CommandContext)
     .action(async (options: RetrievalOptions) => {
       const place = toPlace(options, "compact");
       await assertStore(place);
-      const store = await openOwnStore(place, context);
+      const store = await openOwnStore(place, context, { makesStore: false });
       try {
         await store.compact();
         context.terminal.remark(toPlain(`${store.description}: compacted`));

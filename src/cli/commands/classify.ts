@@ -2,11 +2,12 @@ import { readFile } from "node:fs/promises";
 import { type Command, Option } from "commander";
 import { ProbestreamError } from "../../errors/probestream-error.js";
 import type { ClassifyQuestion, Example, RetrievalPort } from "../../retrieval/retrieval-port.js";
+import { toFileError } from "../../weights/to-file-error.js";
 import { type ClassifiedModel, hasProbability, toLabelLines, toLabelsJson } from "../classify-table.js";
 import type { CommandContext } from "../command-context.js";
 import { toCount } from "../embed-report.js";
 import { CommandError, exitCodes, toExitCode, usageError } from "../exit-codes.js";
-import { findExamples } from "../find-examples.js";
+import { assertExample, type FoundExample, findExamples } from "../find-examples.js";
 import { openCatalogueOf } from "../open-retrieval.js";
 import { collectWord, parseCount } from "../option-values.js";
 import { createHeaderOption, createTokenOption, toModelOptions } from "../remote-options.js";
@@ -87,16 +88,17 @@ async function classify(words: readonly string[], options: ClassifyOptions, cont
     const found = await findExamples(words, opened, {
       ...{ experts: expert, modelOptions, signal, areTextsAllowed: false },
     });
-    const models = found.flatMap(({ word, examples }) =>
-      examples.filter(isModel).map((example) => ({ name: word, example })),
-    );
+    const [only] = found;
+    if (found.length === 1 && only !== undefined) assertExample(only);
+    const models = found.flatMap(toModels);
     const answers: Answer[] = [];
     for (let at = 0; at < models.length; at += modelsAtOnce) {
       const some = models.slice(at, at + modelsAtOnce);
-      const question = { ...wanted, models: some.map(({ example }) => example) };
-      const outcomes = await opened.catalogue.classify(question, signal);
-      for (const [index, { name }] of some.entries()) {
-        const outcome = outcomes[index];
+      const asked = some.flatMap(({ example }) => (example instanceof ProbestreamError ? [] : [example]));
+      const outcomes = asked.length === 0 ? [] : await opened.catalogue.classify({ ...wanted, models: asked }, signal);
+      const left = outcomes.values();
+      for (const { name, example } of some) {
+        const outcome = example instanceof ProbestreamError ? example : left.next().value;
         if (outcome === undefined) throw new CommandError("fewer models were answered than asked about", 3);
         answers.push({ name, outcome });
       }
@@ -148,6 +150,17 @@ async function print(
   return failed > 0 ? exitCodes.someFailed : exitCodes.success;
 }
 
+interface AskedModel {
+  readonly name: string;
+  /** An error where the model could not be read: it is told of in its place. */
+  readonly example: ClassifyQuestion["models"][number] | ProbestreamError;
+}
+
+function toModels({ word, examples, failure }: FoundExample): readonly AskedModel[] {
+  if (failure !== undefined) return [{ name: word, example: failure }];
+  return examples.filter(isModel).map((example) => ({ name: word, example }));
+}
+
 function isModel(example: Example): example is Exclude<Example, { readonly text: string }> {
   return !("text" in example);
 }
@@ -156,7 +169,7 @@ function isModel(example: Example): example is Exclude<Example, { readonly text:
 async function readLabels(list: string): Promise<readonly string[]> {
   const text = await readFile(list, "utf8").catch((error: unknown) => {
     if (list.includes(",") || !/\.[a-z]+$/i.test(list)) return undefined;
-    throw usageError(`--labels: ${error instanceof Error ? error.message : String(error)}`);
+    throw usageError(`--labels: ${toFileError(error, list).message}`);
   });
   const labels = (text === undefined ? list.split(",") : text.split("\n")).map((label) => label.trim());
   const named = [...new Set(labels.filter((label) => label !== ""))];

@@ -1,7 +1,7 @@
 import { type Command, Option } from "commander";
 import type { CommandContext } from "../command-context.js";
 import { toCount } from "../embed-report.js";
-import { usageError } from "../exit-codes.js";
+import { CommandError, exitCodes, usageError } from "../exit-codes.js";
 import { type ExportFormat, exportFormats, openExportSink } from "../export-sinks.js";
 import { selectSpaces, toSpaceLabel } from "../find-space.js";
 import { openCatalogueOf } from "../open-retrieval.js";
@@ -30,12 +30,12 @@ Formats:
 
 A file takes its place when it is whole; an export that breaks off leaves none.
 ${storeHelp}${filterHelp}
-Exit codes: 0 exported; 2 the command line is wrong; 3 no server, no store, no such space;
-130 interrupted.
+Exit codes: 0 exported; 2 the command line is wrong; 3 no server, no store, no such
+space, an empty catalogue; 130 interrupted.
 
 Examples:
   $ probestream export > all.jsonl
-  $ probestream export --space loras --where 'meta.license = mit' --out mit.jsonl
+  $ probestream export --space pictures --where 'meta.license = mit' --out mit.jsonl
   $ probestream export --format safetensors --out all.safetensors --local
   $ probestream export --format csv --out all.csv
 `;
@@ -65,7 +65,9 @@ async function exportSpace(options: ExportOptions, context: CommandContext): Pro
   try {
     const { spaces } = await opened.catalogue.listSpaces();
     const [space, ...others] = selectSpaces(spaces, options.space === undefined ? [] : [options.space]);
-    if (space === undefined) throw usageError("the catalogue is empty; `probestream index FOLDER` fills it");
+    if (space === undefined) {
+      throw new CommandError("the catalogue is empty; `probestream index FOLDER` fills it", exitCodes.unusable);
+    }
     if (others.length > 0) {
       const labels = [space, ...others].map(toSpaceLabel).join(", ");
       throw usageError(`an export is of one space; name it with --space: ${labels}`);

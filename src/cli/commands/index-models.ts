@@ -27,13 +27,14 @@ A model is called by its path below the folder given, a file by its name, a URL 
 without its query. What the catalogue has under that name with the same weights is left out,
 so that a run that broke off is simply given again; the weights of local files are compared
 by a hash of the layer, remote ones are left out by name (--again indexes all). Other
-metadata is written all the same. A model is in the catalogue, for good, when it counts as
+metadata is written all the same. Other weights under a name that is there replace what is
+there, which is said at the end; --id-prefix keeps both. A model is in the catalogue, for good, when it counts as
 indexed.
 
 --meta and --metadata say what is known of models, for filters: 8 and 0.5 are numbers, true
 and false are truths, all else is text, also "8" in double quotes. --metadata is a CSV file
 whose first line names the columns, one of them path, or JSON lines; a column base is the
-model's base. What a file says of itself is kept apart, as claim.NAME.
+model's base. Rows that are not used are told of, and are no failure. What a file says of itself is kept apart, as claim.NAME.
 ${storeHelp}${privateHelp}
 Exit codes: 0 all models are in the catalogue; 1 some failed (they are named at the end); 2
 the command line is wrong; 3 no server, no store, no expert, or no model that could be
@@ -93,7 +94,7 @@ async function index(paths: readonly string[], options: IndexOptions, context: C
   if (options.json === true) for (const one of unreadable) await terminal.print(toErrorJson(one.file, one.error));
   const tally: IndexTally = {
     ...{ total: targets.length, indexed: 0, bytes: 0, there: 0, changed: 0 },
-    ...{ skippedCopies: [], copies: [], failures: [] },
+    ...{ skippedCopies: [], copies: [], replaced: [], failures: [] },
   };
   const startedAt = performance.now();
   if (options.queue !== undefined) return leaveToWorkers(targets, unreadable, { file, options, tally }, context);
@@ -133,7 +134,8 @@ async function leaveToWorkers(
 /** Opens the catalogue, and indexes all; where that is interrupted or fails, it says how far it came. */
 async function indexFound(targets: readonly IndexTarget[], job: IndexRun, context: CommandContext): Promise<void> {
   const { tally, options } = job;
-  const opened = await openCatalogueOf(options, context, { isPrivate: options.private === true });
+  const { private: isPrivate = false, expert: experts = [] } = options;
+  const opened = await openCatalogueOf(options, context, { isPrivate, makesStore: true, needsExperts: experts });
   try {
     await runIndex(targets, opened, job, context);
     context.signal.throwIfAborted();
@@ -141,7 +143,9 @@ async function indexFound(targets: readonly IndexTarget[], job: IndexRun, contex
     for (const line of toFailedLines(tally.failures, context.isDebug)) context.terminal.remark(line);
     const done = `${tally.indexed + tally.there} of ${toCount(tally.total, "model")} in the catalogue`;
     const isDone = tally.indexed + tally.there === tally.total;
-    if (options.quiet !== true && !isDone && !(error instanceof UnavailableError)) {
+    // What stopped it before the first model was there would stop it again.
+    const mayGoOn = context.signal.aborted || tally.indexed + tally.there > 0;
+    if (options.quiet !== true && !isDone && mayGoOn && !(error instanceof UnavailableError)) {
       context.terminal.remark(`${done}; give the command again to go on`);
     }
     throw error instanceof UnavailableError ? serverGone(error, done) : error;

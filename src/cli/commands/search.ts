@@ -1,10 +1,8 @@
-import { readFile } from "node:fs/promises";
-import { text as readText } from "node:stream/consumers";
 import type { Command } from "commander";
 import type { Example } from "../../retrieval/retrieval-port.js";
 import type { CommandContext } from "../command-context.js";
 import { usageError } from "../exit-codes.js";
-import { type FoundExample, findExamples } from "../find-examples.js";
+import { assertExample, type FoundExample, findExamples } from "../find-examples.js";
 import { openCatalogueOf } from "../open-retrieval.js";
 import { collectWord } from "../option-values.js";
 import { filterHelp } from "../parse-filter.js";
@@ -12,6 +10,7 @@ import { addQueryOptions, type QueryOptions, toQueryBounds } from "../query-opti
 import { createHeaderOption, createTokenOption, toModelOptions } from "../remote-options.js";
 import { addRetrievalOptions, defaultStore, type RetrievalOptions, storeHelp } from "../retrieval-options.js";
 import { type NamedQuery, runQueries } from "../run-queries.js";
+import { readTextFile } from "../text-file.js";
 
 interface SearchOptions extends RetrievalOptions, QueryOptions {
   readonly queries?: string;
@@ -82,6 +81,7 @@ async function search(words: readonly string[], options: SearchOptions, context:
     const found = await findExamples([...like, ...unlike], opened, {
       ...{ experts: expert, modelOptions, signal, areTextsAllowed: true },
     });
+    for (const one of found) assertExample(one);
     const positives = toExamples(found.slice(0, like.length));
     const negatives = toExamples(found.slice(like.length));
     const queries: NamedQuery[] =
@@ -109,10 +109,7 @@ function toName(found: readonly FoundExample[], likeCount: number): string {
 }
 
 async function readLines(file: string): Promise<readonly string[]> {
-  const text = await (file === "-" ? readText(process.stdin) : readFile(file, "utf8")).catch((cause: unknown) => {
-    throw usageError(`--queries: ${cause instanceof Error ? cause.message : String(cause)}`);
-  });
-  const lines = text.split(/\r?\n/).filter((line) => line.trim() !== "");
+  const lines = (await readTextFile("--queries", file)).split(/\r?\n/).filter((line) => line.trim() !== "");
   if (lines.length === 0) throw usageError(`--queries: ${file} has no line`);
   return lines;
 }

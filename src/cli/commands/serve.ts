@@ -8,6 +8,7 @@ import type { Embedder } from "../../search/embedder.js";
 import type { MemoryPlan } from "../../search/memory-plan.js";
 import type { CommandContext } from "../command-context.js";
 import { parseDuration } from "../duration.js";
+import { findEncoderPlaces, toEncoderRemark } from "../encoder-places.js";
 import { defaultAddress, readProcessSettings } from "../environment.js";
 import { type CommandError, exitCodes, toExitCode, usageError } from "../exit-codes.js";
 import { listExperts } from "../expert-summary.js";
@@ -64,7 +65,7 @@ export function addServe(program: Command, context: CommandContext): void {
     )
     .option(
       "--text-encoder <place>",
-      "folder or Hugging Face id of the text encoder that an expert names, to search in words; repeatable",
+      "folder or Hugging Face id of the text encoder that an expert names, to search in words; repeatable (default: text-encoder beside the folder of experts)",
       collectWord,
     )
     .option(
@@ -131,6 +132,8 @@ async function serveFromProcesses(options: ServeOptions, { terminal, signal }: C
   const tokens = await openServeTokens(options, terminal.remark);
   const catalogue = openCatalogue(options.experts);
   await catalogue.list();
+  const { store, textEncoder, experts } = options;
+  const encoderPlaces = store === undefined ? undefined : await findEncoderPlaces(textEncoder, experts);
   signal.addEventListener("abort", () => remarkShutdown(options, terminal.remark), { once: true });
   await runProcesses({
     count,
@@ -144,6 +147,7 @@ async function serveFromProcesses(options: ServeOptions, { terminal, signal }: C
       const facts = `pid ${process.pid}, ${description}, ${count} processes`;
       await terminal.print(`listening on ${formatAddress(address)} (${facts})`);
       await remarkUnusable(catalogue, terminal.remark);
+      if (encoderPlaces !== undefined) terminal.remark(toPlain(toEncoderRemark(encoderPlaces)));
     },
   });
 }

@@ -1,12 +1,12 @@
 import type { Command } from "commander";
 import type { CommandContext } from "../command-context.js";
-import { findExamples } from "../find-examples.js";
+import { assertExample, findExamples } from "../find-examples.js";
 import { openCatalogueOf } from "../open-retrieval.js";
 import { filterHelp } from "../parse-filter.js";
 import { addQueryOptions, type QueryOptions, toQueryBounds } from "../query-options.js";
 import { createHeaderOption, createTokenOption, toModelOptions } from "../remote-options.js";
 import { addRetrievalOptions, type RetrievalOptions, storeHelp } from "../retrieval-options.js";
-import { runQueries } from "../run-queries.js";
+import { type NamedQuery, runQueries } from "../run-queries.js";
 
 interface SimilarOptions extends RetrievalOptions, QueryOptions {
   readonly header?: Readonly<Record<string, string>>;
@@ -55,9 +55,13 @@ async function similar(words: readonly string[], options: SimilarOptions, contex
     const found = await findExamples(words, opened, {
       ...{ experts: expert, modelOptions, signal, areTextsAllowed: false },
     });
+    const [only] = found;
+    if (found.length === 1 && only !== undefined) assertExample(only);
     // A file that several experts embed is several queries.
-    const queries = found.flatMap(({ word, examples }) =>
-      examples.map((example) => ({ name: word, query: { ...bounds, positives: [example] } })),
+    const queries = found.flatMap(({ word, examples, failure }): readonly NamedQuery[] =>
+      failure === undefined
+        ? examples.map((example) => ({ name: word, query: { ...bounds, positives: [example] } }))
+        : [{ name: word, query: failure }],
     );
     return await runQueries(queries, opened.catalogue, options, context);
   } finally {

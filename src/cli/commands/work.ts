@@ -96,7 +96,7 @@ async function work(options: WorkOptions, context: CommandContext): Promise<numb
     if (options.retry === true) terminal.remark(`${toCount(await queue.retryFailed(), "job")} may be taken again`);
     if (options.status === true) return await printStatus(queue, options, context);
     const store = options.local === true ? { store: options.store ?? options.queue } : {};
-    const opened = await openCatalogueOf({ ...options, ...store }, context);
+    const opened = await openCatalogueOf({ ...options, ...store }, context, { makesStore: true });
     try {
       return await workAll(queue, opened, options, context);
     } finally {
