@@ -7,7 +7,7 @@ import { routeFile } from "../../../src/search/route-file.js";
 import { openModel } from "../../../src/weights/model-file.js";
 import { assertOptions } from "./assert-options.js";
 import { Catalogue } from "./catalogue.js";
-import { type EmbedOptions, type EmbedOutcome, embedEach } from "./embed.js";
+import { type EmbedOptions, type EmbedOutcome, embedEach, type OpenPort } from "./embed.js";
 import { isList } from "./is-list.js";
 import { LocalProbing } from "./local-probing.js";
 import { type Model, toGivenModel, toModelId } from "./models.js";
@@ -54,7 +54,11 @@ export class Client extends Catalogue {
     models: Iterable<Model> | AsyncIterable<Model>,
     options?: EmbedOptions,
   ): AsyncGenerator<EmbedOutcome, void, undefined> {
-    return embedEach(({ local, probes }) => (local ? this.#local.open(probes) : this.#port), models, options);
+    const openPort: OpenPort = ({ local, probes }) => {
+      this.#local.assertOpen();
+      return local ? this.#local.open(probes) : this.#port;
+    };
+    return embedEach(openPort, models, options);
   }
 
   /** Says which expert would serve a model, by as little of its layer as it takes. Commits nothing. */
