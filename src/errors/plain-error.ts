@@ -5,6 +5,7 @@ import {
   CorruptDataError,
   type ErrorFacts,
   type ErrorKind,
+  type FoundFacts,
   InternalError,
   InvalidInputError,
   LimitExceededError,
@@ -26,7 +27,7 @@ export interface PlainError {
 type Construct = new (
   reason: ErrorReason,
   message: string,
-  facts?: ErrorFacts,
+  facts?: FoundFacts,
   options?: ErrorOptions,
 ) => ProbestreamError;
 

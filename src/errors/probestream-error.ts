@@ -13,8 +13,11 @@ export type ErrorKind =
   | "unauthenticated"
   | "internal";
 
-/** Facts of an error by name: numbers and names that its message mentions. */
-export type ErrorFacts = Readonly<Record<string, string | number | bigint>>;
+/** Facts of an error by name: numbers and names that its message mentions. They can be written as JSON. */
+export type ErrorFacts = Readonly<Record<string, string | number>>;
+
+/** Facts as they are found: 64-bit integers become numbers, or texts where a number does not hold them exactly. */
+export type FoundFacts = Readonly<Record<string, string | number | bigint>>;
 
 /**
  * Base of all errors that this package throws on purpose. The message states what was found, what was allowed, and
@@ -28,12 +31,21 @@ export abstract class ProbestreamError extends Error {
   /** Numbers and names of the message. */
   readonly facts: ErrorFacts;
 
-  constructor(reason: ErrorReason, message: string, facts: ErrorFacts = {}, options?: ErrorOptions) {
+  constructor(reason: ErrorReason, message: string, facts: FoundFacts = {}, options?: ErrorOptions) {
     super(message, options);
     this.name = new.target.name;
     this.reason = reason;
-    this.facts = facts;
+    this.facts = toErrorFacts(facts);
   }
+}
+
+function toErrorFacts(found: FoundFacts): ErrorFacts {
+  const facts: Record<string, string | number> = {};
+  for (const [name, value] of Object.entries(found)) {
+    if (typeof value !== "bigint") facts[name] = value;
+    else facts[name] = Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
+  }
+  return facts;
 }
 
 /** The input is wrong; sending it again is useless. */

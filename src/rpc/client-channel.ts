@@ -42,7 +42,7 @@ export interface ChannelOptions {
   readonly deadlineMs: number;
   /** Further attempts of calls that only read, where the server cannot be reached. */
   readonly retries: number;
-  /** What goes along with each call. */
+  /** What goes along with each call. Throws once the connection is closed. */
   readonly createMetadata: () => Metadata;
 }
 
@@ -81,7 +81,7 @@ export function createClientChannel(
           const cancel = (): void => call.cancel();
           signal?.addEventListener("abort", cancel, { once: true });
         });
-      return retryReads(method, attempt, { retries, endMs, signal });
+      return retryReads(method, attempt, { retries, endMs, signal, assertOpen: createMetadata });
     },
 
     serverStreaming: async function* serverStreaming(method, request, signal) {
@@ -119,10 +119,10 @@ export function createClientChannel(
       const { path, requestSerialize, responseDeserialize } = toMethodDefinition(method);
       let call: ClientWritableStream<MessageShape<typeof method.input>> | undefined;
       const answered = new AbortController();
+      const metadata = createMetadata();
       const cancel = (): void => call?.cancel();
       const still = createStillTimer(deadlineMs, cancel);
       const answer = new Promise<MessageShape<typeof method.output>>((resolve, reject) => {
-        const metadata = createMetadata();
         call = client.makeClientStreamRequest(
           path,
           requestSerialize,

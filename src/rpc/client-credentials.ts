@@ -17,19 +17,29 @@ export interface ClientTls {
  */
 export function toMetadataFactory(token: string | undefined, target: string, isEncrypted: boolean): () => Metadata {
   if (token === undefined) return () => new Metadata();
+  assertToken(token);
   if (!isEncrypted && !isLoopbackTarget(target)) {
     const message = `the token would go to ${target} unencrypted, for all to read; connect with tls`;
     throw new InvalidInputError("FIELD_INVALID", message, { target });
-  }
-  if (!/^[\x21-\x7e]+$/.test(token)) {
-    // The token itself is a secret.
-    throw new InvalidInputError("FIELD_INVALID", "the token has characters that a header cannot hold; check it");
   }
   return () => {
     const metadata = new Metadata();
     metadata.set("authorization", `Bearer ${token}`);
     return metadata;
   };
+}
+
+/** Messages never hold the token, which is a secret. */
+function assertToken(token: string): void {
+  const fault = findFault(token);
+  if (fault !== undefined) throw new InvalidInputError("FIELD_INVALID", `the token ${fault}`);
+}
+
+function findFault(token: string): string | undefined {
+  if (token === "") return "is empty; leave it out for a server that wants none";
+  if (/^[\x21-\x7e]+$/.test(token)) return undefined;
+  if (/[\r\n]/.test(token)) return "holds a line break, as the content of a file does; give it without its line end";
+  return "has characters that a header cannot hold; check it";
 }
 
 /** Credentials for TLS. @throws InvalidInputError `FIELD_INVALID` for keys and certificates that cannot be used. */

@@ -1,6 +1,6 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import { Client, credentials } from "@grpc/grpc-js";
-import { InternalError, type ProbestreamError } from "../errors/probestream-error.js";
+import { InternalError, type ProbestreamError, UnavailableError } from "../errors/probestream-error.js";
 import { EmbeddingService } from "../gen/probestream/v1/embedding_service_pb.js";
 import { ExpertService } from "../gen/probestream/v1/expert_service_pb.js";
 import { ServerService } from "../gen/probestream/v1/server_service_pb.js";
@@ -9,6 +9,7 @@ import type { EmbedPort, ModelPlan, PlanRequest } from "../search/embed-port.js"
 import type { ProbingServer } from "../search/probing/probing-server.js";
 import type { RouteAnswer, RouteRequest } from "../search/route-model.js";
 import { unlessAborted } from "../search/unless-aborted.js";
+import { assertTarget } from "./assert-target.js";
 import { createClientChannel } from "./client-channel.js";
 import { type ClientTls, toMetadataFactory, toTlsCredentials } from "./client-credentials.js";
 import { openStream } from "./client-stream.js";
@@ -76,8 +77,8 @@ const receiveWindowBytes = 1024 * 1024;
 /**
  * Connects to a server. Nothing is sent until the first call.
  *
- * @throws InvalidInputError `FIELD_INVALID` for keys and certificates that cannot be used, and for a token that would travel
- * in the clear.
+ * @throws InvalidInputError `FIELD_INVALID` for a target that is none, for keys and certificates that cannot be used, and for a
+ * token that would travel in the clear. Calls of a connection that was closed throw UnavailableError `SHUTTING_DOWN`.
  */
 export function connect({
   target,
@@ -86,7 +87,14 @@ export function connect({
   deadlineMs = defaultDeadlineMs,
   retries = 0,
 }: ClientOptions): ProbestreamClient {
-  const createMetadata = toMetadataFactory(token, target, tls !== undefined);
+  assertTarget(target);
+  const toMetadata = toMetadataFactory(token, target, tls !== undefined);
+  let isClosed = false;
+  // grpc-js throws an error without a reason.
+  const createMetadata: typeof toMetadata = () => {
+    if (isClosed) throw new UnavailableError("SHUTTING_DOWN", "the client is closed; connect anew");
+    return toMetadata();
+  };
   const channel = new Client(target, tls === undefined ? credentials.createInsecure() : toTlsCredentials(tls), {
     "grpc.max_receive_message_length": maxReceiveBytes,
     // Uploads are resumed by their ids instead. The buffer for retries is filled all the same unless it is 0, and a
@@ -107,7 +115,7 @@ export function connect({
   // Uploads make all of an attempt again by themselves.
   const once = createClientChannel(channel, target, { deadlineMs, retries: 0, createMetadata });
   const again = <T>(method: DescMethod, attempt: () => Promise<T>): Promise<T> =>
-    retryReads(method, attempt, { retries, endMs: Date.now() + deadlineMs });
+    retryReads(method, attempt, { retries, endMs: Date.now() + deadlineMs, assertOpen: createMetadata });
 
   const listExperts = async (): Promise<ExpertList> => {
     const experts: ExpertInfo[] = [];
@@ -170,7 +178,10 @@ export function connect({
       return fromWireExpert(found);
     },
     serverInfo: () => again(ServerService.method.getServerInfo, info.fresh),
-    close: async () => channel.close(),
+    close: async () => {
+      isClosed = true;
+      channel.close();
+    },
   };
 }
 

@@ -14,6 +14,9 @@ import { cleanDetails } from "./clean-details.js";
 import { toReason } from "./convert/error.js";
 import { toKind } from "./status-codes.js";
 
+/** What OpenSSL says where the first bytes of an answer are no TLS. */
+const speaksNoTls = /wrong version number|WRONG_VERSION_NUMBER|packet length too long/;
+
 /** The error of a failed call, as the server threw it; codes of the transport itself get the nearest of our classes. */
 export function fromStatus(error: ServiceError, target: string): ProbestreamError {
   const info = readInfo(error.metadata.get("grpc-status-details-bin")[0]);
@@ -27,14 +30,24 @@ export function fromStatus(error: ServiceError, target: string): ProbestreamErro
   }
   switch (error.code) {
     case status.UNAVAILABLE:
+      if (speaksNoTls.test(error.details)) {
+        const message = `the server ${target} speaks no TLS, and this client does; leave \`tls\` out, or start the server with a certificate`;
+        return new UnavailableError("SOURCE_UNAVAILABLE", message, { target }, { cause: error });
+      }
       return new UnavailableError(
         "SOURCE_UNAVAILABLE",
         `the server ${target} cannot be reached: ${cleanDetails(error.details)}; is \`probestream serve\` running there?`,
         { target },
         { cause: error },
       );
-    case status.CANCELLED:
     case status.DEADLINE_EXCEEDED:
+      return new AbortedError(
+        "STREAM_IDLE",
+        `the server ${target} did not answer before the call's deadline; is it a Probestream server, and is the deadline long enough?`,
+        { target },
+        { cause: error },
+      );
+    case status.CANCELLED:
       return new AbortedError(
         "FOOTER_MISSING",
         `the call to ${target} ended early: ${error.details}`,

@@ -4,11 +4,12 @@ import { CatalogueService, type ImportModelsRequestSchema } from "../gen/probest
 import { ExampleSchema, RetrievalQuerySchema, RetrievalService } from "../gen/probestream/v1/retrieval_service_pb.js";
 import { recordBytes } from "../retrieval/model-records.js";
 import type { RetrievalPort } from "../retrieval/retrieval-port.js";
+import type { Scalar } from "../vectors/filter.js";
 import type { NewRecord } from "../vectors/vector-record.js";
 import type { ClientChannel } from "./client-channel.js";
 import { fromModelError } from "./convert/error.js";
-import { toWireFilter, toWireValue } from "./convert/filter.js";
-import { fromFullWireRecord, fromWireRecord, toWireRecord } from "./convert/model-record.js";
+import { toWireFilter } from "./convert/filter.js";
+import { fromFullWireRecord, fromWireRecord, toWireMetadata, toWireRecord } from "./convert/model-record.js";
 import { fromWireHits, fromWireScores, toUint32, toWireExample, toWireMode, toWireQuery } from "./convert/retrieval.js";
 import type { ServerLimits } from "./convert/server-info.js";
 import { fromWireSpace } from "./convert/space.js";
@@ -147,13 +148,13 @@ export function createRetrievalClient(
     },
 
     updateModel: async (modelId, patch) => {
-      const set: [string, ReturnType<typeof toWireValue>][] = [];
+      const set: [string, Scalar][] = [];
       const remove: string[] = [];
       for (const [name, value] of Object.entries(patch)) {
         if (value === null) remove.push(name);
-        else set.push([name, toWireValue(value)]);
+        else set.push([name, value]);
       }
-      const request = { modelId, set: Object.fromEntries(set), remove };
+      const request = { modelId, set: toWireMetadata(Object.fromEntries(set)), remove };
       const { records } = await unary(CatalogueService.method.updateModel, request);
       return records.map(fromWireRecord);
     },

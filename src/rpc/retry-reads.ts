@@ -22,18 +22,21 @@ export interface RetryOptions {
   /** When it must be over, in milliseconds since 1970. */
   readonly endMs: number;
   readonly signal?: AbortSignal | undefined;
+  /** Throws where the connection was closed before the first attempt: that does not pass. */
+  readonly assertOpen: () => unknown;
 }
 
 /**
  * Makes a call, and makes it again where the server could not be reached or is about to stop, if it only reads.
  *
- * @throws what the last attempt threw; the signal's reason if it stops a pause.
+ * @throws what `assertOpen` or the last attempt threw; the signal's reason if it stops a pause.
  */
 export async function retryReads<T>(
   method: DescMethod,
   attempt: () => Promise<T>,
-  { retries, endMs, signal }: RetryOptions,
+  { retries, endMs, signal, assertOpen }: RetryOptions,
 ): Promise<T> {
+  assertOpen();
   for (let failures = 0; ; ) {
     try {
       return await attempt();

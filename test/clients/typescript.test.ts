@@ -130,7 +130,9 @@ test("keys that are paths, tokens in the clear and tokens that no header can hol
   refused({ tls: { authority: "ca.pem" } }, /tls.authority is no PEM text; give the content of the file/);
   refused({ tls: { certificate: "-----BEGIN CERTIFICATE-----" } }, /go together/);
   refused({ token: "secret" }, /unencrypted, for all to read; connect with tls/);
-  refused({ token: "se\ncret", tls: true }, /characters that a header cannot hold/);
+  refused({ token: "se cret", tls: true }, /characters that a header cannot hold/);
+  refused({ token: "secret\n", tls: true }, /^the token holds a line break, .*; give it without its line end$/);
+  refused({ token: "", tls: true }, /^the token is empty; leave it out for a server that wants none$/);
   for (const target of [
     "127.example.org:1",
     "127.0.0.1.example.org:1",
@@ -138,7 +140,7 @@ test("keys that are paths, tokens in the clear and tokens that no header can hol
     "ipv4:127.0.0.1:1,10.0.0.1:1",
   ])
     t.throws(() => connect(target, { token: "secret" }), { message: /unencrypted, for all to read/ }, target);
-  for (const target of ["localhost:1", "127.0.0.1:1", "127.8.9.10", "[::1]:1", "dns:///localhost:1", "unix:/a"])
+  for (const target of ["localhost:1", "127.0.0.1:1", "127.8.9.10:1", "[::1]:1", "dns:///localhost:1", "unix:/a"])
     t.notThrows(() => connect(target, { token: "secret" }).close(), target);
 });
 

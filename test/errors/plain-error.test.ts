@@ -16,7 +16,9 @@ import {
   UnavailableError,
 } from "../../src/errors/probestream-error.js";
 
-const facts = { tensor: "m.fc", row: 3, length: 2n ** 60n };
+const facts = { tensor: "m.fc", row: 3, bytes: 936n, length: 2n ** 60n };
+/** What an error makes of them: JSON has no such integers. */
+const kept = { tensor: "m.fc", row: 3, bytes: 936, length: "1152921504606846976" };
 const errors = {
   "invalid-input": new InvalidInputError("NON_FINITE", "row 3 is NaN", facts),
   "not-found": new NotFoundError("EXPERT_NOT_FOUND", "no such expert", facts),
@@ -48,7 +50,7 @@ const roundTrip = test.macro<[ProbestreamError]>({
     t.is(rebuilt.kind, error.kind);
     t.is(rebuilt.reason, error.reason);
     t.is(rebuilt.message, error.message);
-    t.deepEqual(rebuilt.facts, facts);
+    t.deepEqual(rebuilt.facts, kept);
     t.is(rebuilt.cause, undefined);
   },
   title: (_, error) => `an error of kind ${error.kind} crosses threads unchanged`,
@@ -58,7 +60,7 @@ for (const error of Object.values(errors)) test(roundTrip, error);
 test("a cause crosses threads as its stack", (t) => {
   const cause = new TypeError("the root of it");
   const rebuilt = fromPlainError(post(toPlainError(new InternalError("INTERNAL", "failed", facts, { cause }))));
-  t.deepEqual(rebuilt.facts, facts);
+  t.deepEqual(rebuilt.facts, kept);
   t.true(rebuilt.cause instanceof Error);
   t.regex(String(rebuilt.cause), /TypeError: the root of it/);
 });
@@ -76,4 +78,8 @@ test("what is not ours becomes an internal error with it as the cause", (t) => {
 
 test("an error of ours stays the same object", (t) => {
   t.is(toProbestreamError(errors.aborted), errors.aborted);
+});
+
+test("facts can be written as JSON, integers of 64 bits among them", (t) => {
+  t.deepEqual(JSON.parse(JSON.stringify(errors.aborted.facts)), kept);
 });

@@ -1,5 +1,8 @@
 import type { CatalogueSpace, FullRecord, RetrievalPort } from "../../../src/retrieval/retrieval-port.js";
+import { toWireMetadata } from "../../../src/rpc/convert/model-record.js";
 import type { Scalar } from "../../../src/vectors/filter.js";
+import { assertOptions } from "./assert-options.js";
+import { type Names, toNames } from "./names.js";
 import type { ExportOptions, GetOptions, ImportOptions, ListOptions } from "./options.js";
 import { fromRecord, type ModelRecord, type NewModelRecord, toRecord } from "./results.js";
 
@@ -20,9 +23,13 @@ export class Catalogue {
   }
 
   /** Records with their representations, one per model and space, in the order asked for. What is not there is left out. */
-  async get(modelIds: string | readonly string[], options: GetOptions = {}): Promise<readonly ModelRecord[]> {
+  async get(modelIds: Names, options: GetOptions = {}): Promise<readonly ModelRecord[]> {
     const { weightsHashes = [], spaces = [] } = options;
-    const records = await this.#port.getModels({ modelIds: [modelIds].flat(), weightsHashes, spaces });
+    const records = await this.#port.getModels({
+      modelIds: toNames(modelIds, "the models"),
+      weightsHashes: toNames(weightsHashes, "weightsHashes"),
+      spaces: toNames(spaces, "spaces"),
+    });
     return records.map(toRecord);
   }
 
@@ -39,24 +46,21 @@ export class Catalogue {
   /** Changes what the user said of a model, in all spaces at once, and returns it as it is then. */
   async update(
     modelId: string,
-    {
-      set = {},
-      remove = [],
-    }: {
+    changes: {
       readonly set?: Readonly<Record<string, Scalar>> | undefined;
-      readonly remove?: readonly string[] | undefined;
+      readonly remove?: Names | undefined;
     },
   ): Promise<readonly ModelRecord[]> {
-    const patch = { ...set, ...Object.fromEntries(remove.map((name) => [name, null])) };
+    assertOptions(changes, ["set", "remove"], "update");
+    const { set = {}, remove = [] } = changes;
+    toWireMetadata(set);
+    const patch = { ...set, ...Object.fromEntries(toNames(remove, "remove").map((name) => [name, null])) };
     return (await this.#port.updateModel(modelId, patch)).map(toRecord);
   }
 
   /** Removes models, of one space or of all, and returns how many were there. */
-  async delete(
-    modelIds: string | readonly string[],
-    { space }: { readonly space?: string | undefined } = {},
-  ): Promise<number> {
-    return this.#port.deleteModels([modelIds].flat(), space);
+  async delete(modelIds: Names, { space }: { readonly space?: string | undefined } = {}): Promise<number> {
+    return this.#port.deleteModels(toNames(modelIds, "the models"), space);
   }
 
   /** Records of a space with their representations, ordered by id, as they come. */
@@ -67,8 +71,10 @@ export class Catalogue {
   /** Writes records as `export` gives them, and returns how many. What is there already is replaced. */
   async importRecords(
     records: Iterable<NewModelRecord> | AsyncIterable<NewModelRecord>,
-    { spaceId, expertName = "", fill = false, signal }: ImportOptions,
+    options: ImportOptions,
   ): Promise<number> {
+    assertOptions(options, ["spaceId", "expertName", "fill", "signal"], "importRecords");
+    const { spaceId, expertName = "", fill = false, signal } = options;
     return this.#port.importModels({ spaceId, expertName, fill }, toBatches(records), signal);
   }
 

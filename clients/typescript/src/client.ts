@@ -5,11 +5,13 @@ import type { ExpertInfo, ExpertList } from "../../../src/rpc/convert/expert.js"
 import type { ServerInfo } from "../../../src/rpc/convert/server-info.js";
 import { routeFile } from "../../../src/search/route-file.js";
 import { openModel } from "../../../src/weights/model-file.js";
+import { assertOptions } from "./assert-options.js";
 import { Catalogue } from "./catalogue.js";
-import { type EmbedOptions, type EmbedOutcome, embedEach } from "./embed.js";
+import { type EmbedOptions, type EmbedOutcome, embedEach, type OpenPort } from "./embed.js";
 import { isList } from "./is-list.js";
 import { LocalProbing } from "./local-probing.js";
 import { type Model, toGivenModel, toModelId } from "./models.js";
+import { toNames } from "./names.js";
 import type { ClassifyOptions, DuplicatesOptions, RetrieveOptions, Route, RouteOptions } from "./options.js";
 import { type ModelExample, type Query, toModelExample, toRetrievalQuery } from "./queries.js";
 import { type Answer, type EmbedResult, toAnswer } from "./results.js";
@@ -52,7 +54,11 @@ export class Client extends Catalogue {
     models: Iterable<Model> | AsyncIterable<Model>,
     options?: EmbedOptions,
   ): AsyncGenerator<EmbedOutcome, void, undefined> {
-    return embedEach(({ local, probes }) => (local ? this.#local.open(probes) : this.#port), models, options);
+    const openPort: OpenPort = ({ local, probes }) => {
+      this.#local.assertOpen();
+      return local ? this.#local.open(probes) : this.#port;
+    };
+    return embedEach(openPort, models, options);
   }
 
   /** Says which expert would serve a model, by as little of its layer as it takes. Commits nothing. */
@@ -66,7 +72,7 @@ export class Client extends Catalogue {
         uploadId: "",
         tensors,
         metadata,
-        experts,
+        experts: toNames(experts, "experts"),
         hints: [],
       };
       const { answer, bytesRead } = await routeFile(
@@ -106,12 +112,14 @@ export class Client extends Catalogue {
   ): Promise<readonly (LabelScores | ProbestreamError)[]>;
   async classify(
     given: ModelExample | readonly ModelExample[],
-    { labels, experts, mode, top, signal }: ClassifyOptions = {},
+    options: ClassifyOptions = {},
   ): Promise<LabelScores | readonly (LabelScores | ProbestreamError)[]> {
+    assertOptions(options, ["labels", "experts", "mode", "top", "signal"], "classify");
+    const { labels, experts, mode, top, signal } = options;
     const question = {
       models: (isList(given) ? given : [given]).map(toModelExample),
-      ...(labels !== undefined && { labels }),
-      ...(experts !== undefined && { experts }),
+      ...(labels !== undefined && { labels: toNames(labels, "labels") }),
+      ...(experts !== undefined && { experts: toNames(experts, "experts") }),
       ...{ mode, top },
     };
     const answers = await stoppedBy(signal, this.#port.classify(question, signal));
@@ -129,7 +137,8 @@ export class Client extends Catalogue {
     given: string | readonly string[],
     { experts = [], ...rest }: DuplicatesOptions = {},
   ): Promise<readonly Duplicate[] | readonly (readonly Duplicate[] | ProbestreamError)[]> {
-    const asked = this.#port.findDuplicates([given].flat(), { ...rest, experts });
+    const facts = { ...rest, experts: toNames(experts, "experts") };
+    const asked = this.#port.findDuplicates(toNames(given, "the models"), facts);
     const answers = await stoppedBy(rest.signal, asked);
     return isList(given) ? answers : theOne(answers);
   }

@@ -34,8 +34,8 @@ export interface Tls {
 /**
  * Connects to a server. Nothing is sent until the first call.
  *
- * @param target `HOST:PORT`.
- * @throws InvalidInputError `FIELD_INVALID` for keys that cannot be used, and for a token that would travel in the clear.
+ * @param target `HOST:PORT`, or one with a scheme of gRPC, `unix:PATH` say.
+ * @throws InvalidInputError `FIELD_INVALID` for a target that is none, for keys that cannot be used, and for a token that would travel in the clear.
  */
 export function connect(target: string = defaultTarget, options: ConnectOptions = {}): Client {
   const { tls = false, token, deadlineMs, retries = defaultRetries } = options;

@@ -1,16 +1,26 @@
 import type { Matrix } from "../../../src/compute/compute-backend.js";
 import { InvalidInputError, ProbestreamError } from "../../../src/errors/probestream-error.js";
+import { showValue } from "../../../src/errors/show-value.js";
 import { embedFiles } from "../../../src/search/embed-files.js";
 import type { EmbedProgress } from "../../../src/search/embed-files-progress.js";
 import type { EmbedPort } from "../../../src/search/embed-port.js";
 import type { Texts } from "../../../src/search/read-texts.js";
-import { type GivenModel, type Index, type Model, toGivenModel, toIndexFacts, toModelId } from "./models.js";
+import {
+  assertIndex,
+  type GivenModel,
+  type Index,
+  type Model,
+  toGivenModel,
+  toIndexFacts,
+  toModelId,
+} from "./models.js";
+import { type Names, toNames } from "./names.js";
 import { EmbedResult } from "./results.js";
 
 /** How models are embedded. */
 export interface EmbedOptions {
   /** Experts by name or space id. Default: the weights choose, or the only one that fits serves. */
-  readonly experts?: readonly string[] | undefined;
+  readonly experts?: Names | undefined;
   /** Projects here, in threads of this process, and sends sums in place of the weights: they never leave it. Default false. */
   readonly local?: boolean | undefined;
   /** Folder where `local` keeps probes of experts. Default `probestream/probes` in `XDG_CACHE_HOME`, else `~/.cache`. */
@@ -55,7 +65,8 @@ export async function* embedEach(
   models: Iterable<Model> | AsyncIterable<Model>,
   options: EmbedOptions = {},
 ): AsyncGenerator<EmbedOutcome, void, undefined> {
-  const { texts, index, onProgress, signal, deadlineMs, headers, local, probes, ...rest } = options;
+  const { experts = [], texts, index, onProgress, signal, deadlineMs, headers, local, probes, ...rest } = options;
+  assertIndex(index);
   const controller = new AbortController();
   const signals = [controller.signal, ...(signal === undefined ? [] : [signal])];
   if (deadlineMs !== undefined) signals.push(AbortSignal.timeout(deadlineMs));
@@ -83,6 +94,7 @@ export async function* embedEach(
 
   const outcomes = embedFiles(sources(), await openPort({ local, probes }), {
     ...rest,
+    experts: toNames(experts, "experts"),
     texts: toMatrix(texts),
     modelOptions: () => ({ headers }),
     index: (file, _, at) => {
@@ -113,14 +125,27 @@ export async function* embedEach(
 
 function toMatrix(texts: EmbedOptions["texts"]): Matrix | undefined {
   if (texts === undefined) return undefined;
+  if (typeof texts !== "object" || texts === null) throw noVectors(texts);
   if ("vectors" in texts) return texts.vectors;
   if ("values" in texts && "rows" in texts) return texts;
+  if (!Array.isArray(texts)) throw noVectors(texts);
   const rows: readonly (readonly number[])[] = texts;
+  for (const row of rows) if (!isVector(row)) throw noVectors(row);
   const columns = rows[0]?.length ?? 0;
   const odd = rows.findIndex(({ length }) => length !== columns);
   if (odd >= 0) {
     const message = `text vector ${odd} has ${rows[odd]?.length} numbers and the first ${columns}; give vectors of one width`;
     throw new InvalidInputError("SHAPE_MISMATCH", message, { row: odd, columns });
   }
-  return { rows: rows.length, columns, values: Float32Array.from(rows.flat()) };
+  return { rows: rows.length, columns, values: Float32Array.from(rows.flatMap((row) => [...row])) };
+}
+
+function isVector(row: unknown): boolean {
+  if (row instanceof Float32Array || row instanceof Float64Array) return true;
+  return Array.isArray(row) && row.every((value) => typeof value === "number");
+}
+
+function noVectors(given: unknown): InvalidInputError {
+  const message = `texts are given as ${showValue(given)}; give vectors: those of readTexts, or a list of numbers per text. A text itself is for retrieve.`;
+  return new InvalidInputError("FIELD_INVALID", message, { field: "texts" });
 }

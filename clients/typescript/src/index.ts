@@ -42,6 +42,7 @@ export { type ConnectOptions, connect, defaultTarget, type Tls } from "./connect
 export type { EmbedOptions, EmbedOutcome } from "./embed.js";
 export { and, exists, not, or, where } from "./filters.js";
 export type { Index, Model, ModelSource } from "./models.js";
+export type { Names } from "./names.js";
 export type {
   ClassifyOptions,
   DuplicatesOptions,

@@ -24,7 +24,7 @@ export class LocalProbing {
    * @throws UnavailableError `SHUTTING_DOWN` once it is closed, and what `openLocalPort` throws.
    */
   async open(folder: string = defaultProbesFolder(process.env["XDG_CACHE_HOME"])): Promise<EmbedPort> {
-    if (this.#isClosed) throw new UnavailableError("SHUTTING_DOWN", "the client is closed; connect anew");
+    this.assertOpen();
     const known = this.#ports.get(folder);
     if (known !== undefined) return known;
     // Whoever streams need not load what projects.
@@ -36,6 +36,11 @@ export class LocalProbing {
       this.#ports.delete(folder);
       throw error;
     }
+  }
+
+  /** @throws UnavailableError `SHUTTING_DOWN` once it is closed, and the connection with it. */
+  assertOpen(): void {
+    if (this.#isClosed) throw new UnavailableError("SHUTTING_DOWN", "the client is closed; connect anew");
   }
 
   /** Ends the threads, and what they are at. */

@@ -1,8 +1,10 @@
 import { InvalidInputError } from "../../../src/errors/probestream-error.js";
+import { toWireMetadata } from "../../../src/rpc/convert/model-record.js";
 import type { Scalar } from "../../../src/vectors/filter.js";
 import type { IndexFacts } from "../../../src/vectors/index-facts.js";
 import type { ModelContent } from "../../../src/weights/model-content.js";
 import type { ModelFile } from "../../../src/weights/model-file.js";
+import { assertOptions } from "./assert-options.js";
 import { type Tensors, toTensorData } from "./tensors.js";
 
 /** What is to be known of a model in the catalogue. */
@@ -34,7 +36,7 @@ export type Model =
   | URL
   | Uint8Array
   | (ModelSource & {
-      /** Your name for it, also in the catalogue. Default the end of its location. */
+      /** Your name for it, also in the catalogue. Default its path or URL as given, of a long one the end: 200 characters. */
       readonly id?: string | undefined;
       /** In place of the call's `index`; true for no facts of its own. */
       readonly index?: Index | boolean | undefined;
@@ -92,6 +94,7 @@ export function toIndexFacts(
 ): IndexFacts | undefined {
   const index = given.index ?? usual ?? false;
   if (index === false) return undefined;
+  assertIndex(index);
   const { metadata, base, fileHash, fill } = index === true ? {} : index;
   return {
     modelId: toModelId(given, file.location),
@@ -101,6 +104,18 @@ export function toIndexFacts(
     ...(fileHash !== undefined && { fileHash }),
     ...(fill !== undefined && { fill }),
   };
+}
+
+/**
+ * Asserts that the catalogue can be told so.
+ *
+ * @throws InvalidInputError `FIELD_INVALID` for fields that an index does not have, and for metadata that is none.
+ */
+export function assertIndex(index: Index | boolean | undefined): void {
+  if (index === undefined || typeof index === "boolean") return;
+  const id = "the model's own name goes beside its source: { path, id }";
+  assertOptions(index, ["metadata", "base", "fileHash", "fill"], "index", { modelId: id, id });
+  toWireMetadata(index.metadata ?? {});
 }
 
 /** Ids may have 1,024 bytes, a character up to 4. */

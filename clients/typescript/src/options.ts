@@ -1,6 +1,7 @@
 import type { RouteAnswer } from "../../../src/search/route-model.js";
 import type { Filter } from "../../../src/vectors/filter.js";
 import type { EmbedOptions } from "./embed.js";
+import type { Names } from "./names.js";
 
 /** What hits bring along. */
 export interface RetrieveOptions {
@@ -12,9 +13,9 @@ export interface RetrieveOptions {
 /** What labels are asked about. */
 export interface ClassifyOptions {
   /** To choose from. Default the expert's label bank. */
-  readonly labels?: readonly string[] | undefined;
+  readonly labels?: Names | undefined;
   /** To ask, where a model is known to several. */
-  readonly experts?: readonly string[] | undefined;
+  readonly experts?: Names | undefined;
   /** Default what the expert was trained for. */
   readonly mode?: "one-of-many" | "any-of-many" | undefined;
   /** Labels per model. Default all. */
@@ -28,16 +29,16 @@ export interface DuplicatesOptions {
   readonly minCosine?: number | undefined;
   /** Copies per model. Default as the server has it. */
   readonly k?: number | undefined;
-  readonly experts?: readonly string[] | undefined;
+  readonly experts?: Names | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /** Which records are got. */
 export interface GetOptions {
   /** Besides the ids: hashes of weights. */
-  readonly weightsHashes?: readonly string[] | undefined;
+  readonly weightsHashes?: Names | undefined;
   /** Spaces, by id or expert's name. Default all. */
-  readonly spaces?: readonly string[] | undefined;
+  readonly spaces?: Names | undefined;
 }
 
 /** Which records of a space. */

@@ -124,10 +124,19 @@ export function toRecord(record: StoredRecord | FullRecord): ModelRecord {
   };
 }
 
-/** A record for the wire. @param nowMs stands for times that are missing. */
+/**
+ * A record for the wire.
+ *
+ * @param nowMs stands for times that are missing.
+ * @throws InvalidInputError `FIELD_INVALID` for a record without a representation.
+ */
 export function fromRecord(record: NewModelRecord, nowMs: number): FullRecord {
   const { modelId, representation, spaceId = "", weightsHash = "", fileHash = "", tree = "", base = "" } = record;
   const { metadata = {}, claims = {}, created, updated } = record;
+  if (!(representation instanceof Float32Array)) {
+    const message = `the record "${modelId}" has no representation (a Float32Array); export gives records with theirs`;
+    throw new InvalidInputError("FIELD_INVALID", message);
+  }
   return {
     id: modelId,
     vector: representation,

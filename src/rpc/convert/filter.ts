@@ -1,5 +1,6 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { InvalidInputError, LimitExceededError } from "../../errors/probestream-error.js";
+import { showValue } from "../../errors/show-value.js";
 import {
   Comparison,
   type FieldCondition,
@@ -69,8 +70,17 @@ function fromCondition({ field, comparison, values }: FieldCondition): Filter {
   throw invalid(`the comparison of "${field.slice(0, 80)}" has ${values.length} values; \`${op}\` takes one`);
 }
 
-/** A filter for the wire. */
+/**
+ * A filter for the wire.
+ *
+ * @throws InvalidInputError `FIELD_INVALID` for what is none: programs without types give texts and objects of other forms.
+ */
 export function toWireFilter(filter: Filter): WireFilter {
+  if (!isFilter(filter)) {
+    throw invalid(
+      `a filter is given as ${showValue(filter)}; give { field, op, value }, or { and }, { or }, { not } or { exists }`,
+    );
+  }
   if ("and" in filter) {
     return create(FilterSchema, { kind: { case: "and", value: { filters: filter.and.map(toWireFilter) } } });
   }
@@ -80,8 +90,19 @@ export function toWireFilter(filter: Filter): WireFilter {
   if ("not" in filter) return create(FilterSchema, { kind: { case: "not", value: toWireFilter(filter.not) } });
   if ("exists" in filter) return create(FilterSchema, { kind: { case: "exists", value: filter.exists } });
   const { field, op } = filter;
-  const values = (op === "in" ? filter.value : [filter.value]).map(toWireValue);
+  const what = `a value that "${field.slice(0, 80)}" is compared with`;
+  const values = (op === "in" ? filter.value : [filter.value]).map((value) => toWireValue(value, what));
   return create(FilterSchema, { kind: { case: "condition", value: { field, comparison: comparisons[op], values } } });
+}
+
+/** Whether something has the form of a filter, as far as it is looked at here. */
+function isFilter(given: unknown): given is Filter {
+  if (typeof given !== "object" || given === null) return false;
+  const { and, or, not, exists, field, op, value } = given as Readonly<Record<string, unknown>>;
+  if (and !== undefined || or !== undefined) return Array.isArray(and ?? or);
+  if (not !== undefined || exists !== undefined) return not !== undefined || typeof exists === "string";
+  if (typeof field !== "string" || typeof op !== "string" || !Object.hasOwn(comparisons, op)) return false;
+  return (op === "in") === Array.isArray(value);
 }
 
 /** A value from the wire. `what` it is, for messages. */
@@ -90,16 +111,16 @@ export function fromWireValue({ kind }: WireValue, what: string): Scalar {
   return kind.value;
 }
 
-/** A value for the wire. */
-export function toWireValue(value: Scalar): MessageInitShape<typeof MetadataValueSchema> {
-  switch (typeof value) {
-    case "string":
-      return { kind: { case: "text", value } };
-    case "number":
-      return { kind: { case: "number", value } };
-    default:
-      return { kind: { case: "truth", value } };
-  }
+/**
+ * A value for the wire. `what` it is, for messages.
+ *
+ * @throws InvalidInputError `FIELD_INVALID` for what is none: programs without types give lists, dates and null.
+ */
+export function toWireValue(value: Scalar, what: string): MessageInitShape<typeof MetadataValueSchema> {
+  if (typeof value === "string") return { kind: { case: "text", value } };
+  if (typeof value === "boolean") return { kind: { case: "truth", value } };
+  if (typeof value === "number" && Number.isFinite(value)) return { kind: { case: "number", value } };
+  throw invalid(`${what} is ${showValue(value)}; it must be a text, a finite number or a boolean`);
 }
 
 function invalid(message: string): InvalidInputError {

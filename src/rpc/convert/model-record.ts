@@ -82,19 +82,18 @@ export function fromRepresentation(bytes: Uint8Array, what: string): Float32Arra
   );
 }
 
-/** Metadata for the wire. */
+/** Metadata for the wire. @throws InvalidInputError `FIELD_INVALID` for a value that is none. */
 export function toWireMetadata(
   metadata: Readonly<Record<string, Scalar>>,
 ): Record<string, MessageInitShape<typeof MetadataValueSchema>> {
-  return Object.fromEntries(Object.entries(metadata).map(([name, value]) => [name, toWireValue(value)]));
+  const entries = Object.entries(metadata);
+  return Object.fromEntries(entries.map(([name, value]) => [name, toWireValue(value, toWhat(name))]));
 }
 
 /** Metadata from the wire. */
 export function fromWireMetadata(metadata: Readonly<Record<string, MetadataValue>>): Record<string, Scalar> {
   const entries = Object.entries(metadata);
-  return Object.fromEntries(
-    entries.map(([name, value]) => [name, fromWireValue(value, `the metadata field "${name.slice(0, 80)}"`)]),
-  );
+  return Object.fromEntries(entries.map(([name, value]) => [name, fromWireValue(value, toWhat(name))]));
 }
 
 /** What a header wants to be known of its model, from the wire. */
@@ -114,6 +113,10 @@ export function fromIndexRequest(request: IndexRequest, headerModelId: string): 
 export function toIndexRequest(facts: IndexFacts): MessageInitShape<typeof IndexRequestSchema> {
   const { modelId, metadata = {}, claims = {}, fileHash = "", base = "", fill = false } = facts;
   return { modelId, metadata: toWireMetadata(metadata), claims: { ...claims }, fileHash, base, fill };
+}
+
+function toWhat(name: string): string {
+  return `the metadata field "${name.slice(0, 80)}"`;
 }
 
 function toMs(time: Timestamp | undefined): number {
