@@ -37,6 +37,7 @@ export { defaultRetrievalLimits, type RetrievalLimits } from "./retrieval/limits
 export type {
   CatalogueSpace,
   ClassifyQuestion,
+  DoubtfulLabel,
   Duplicate,
   Example,
   FullRecord,
@@ -50,6 +51,8 @@ export type {
   RetrievalQuery,
   SkippedSpace,
   TruncatedExample,
+  UnjudgedLabel,
+  UnknownWords,
 } from "./retrieval/retrieval-port.js";
 export { type ClientOptions, connect, type ProbestreamClient } from "./rpc/client.js";
 export type { ExpertInfo, ExpertList, LayerInfo } from "./rpc/convert/expert.js";
@@ -98,7 +101,7 @@ export type { EncodedText } from "./text/encoded-text.js";
 export { openTextEncoder, type TextEncoderOptions } from "./text/open-text-encoder.js";
 export { type StartTextEncoderOptions, startTextEncoder } from "./text/start-text-encoder.js";
 export type { WorkerEncoderOptions } from "./text/start-worker-encoder.js";
-export type { EncodedTexts, TextEncoder, TextVectors, TruncatedText } from "./text/text-encoder.js";
+export type { EncodedTexts, TextEncoder, TextVectors, TruncatedText, UnknownTextWords } from "./text/text-encoder.js";
 export { type WordVectors, writeWordEncoder } from "./text/write-word-encoder.js";
 export type { LayerRule } from "./training/datasets/describe-layer.js";
 export { findLayers } from "./training/datasets/find-layers.js";

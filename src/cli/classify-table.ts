@@ -1,4 +1,5 @@
 import type { LabelScore, LabelScores } from "../retrieval/retrieval-port.js";
+import { toErrorFields } from "./result-writer.js";
 import { toScoreBar } from "./score-bar.js";
 import { type Column, keepEnd, toPlain, toTable } from "./table.js";
 
@@ -39,8 +40,12 @@ export function toLabelLines(models: readonly ClassifiedModel[]): string[] {
 
 /** A model with its labels as an object of JSON. */
 export function toLabelsJson({ name, scores }: ClassifiedModel): Readonly<Record<string, unknown>> {
-  const { spaceId, labels, isCalibrated } = scores;
-  return { model: name, spaceId, isCalibrated, labels: labels.map(toLabelJson) };
+  const { spaceId, labels, isCalibrated, unjudged, doubtful } = scores;
+  return {
+    ...{ model: name, spaceId, isCalibrated, labels: labels.map(toLabelJson) },
+    ...(unjudged.length > 0 && { unjudged: unjudged.map(({ label, error }) => ({ label, ...toErrorFields(error) })) }),
+    ...(doubtful.length > 0 && { doubtful }),
+  };
 }
 
 function toLabelJson({ label, probability, cosine }: LabelScore): Readonly<Record<string, unknown>> {

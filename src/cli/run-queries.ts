@@ -56,7 +56,8 @@ export async function runQueries(
         await terminal.print(line);
       }
       // Remarks on these name a space.
-      if (answer.truncated.length > 0 || answer.hits.some(({ score }) => score === undefined)) {
+      const { hits, truncated, unknownWords } = answer;
+      if (truncated.length + unknownWords.length > 0 || hits.some(({ score }) => score === undefined)) {
         names ??= await readSpaceNames(port);
       }
       for (const remark of toHitRemarks(answer, names ?? String)) remarks.add(remark);

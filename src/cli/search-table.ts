@@ -1,5 +1,6 @@
 import type { ModelHit, QueryHits } from "../retrieval/retrieval-port.js";
 import { toFieldText } from "./field-text.js";
+import { toUnknownWordsRemark } from "./label-remarks.js";
 import { toScoreBar } from "./score-bar.js";
 import { type Column, keepEnd, toPlain, toTable } from "./table.js";
 
@@ -69,14 +70,27 @@ export function toHitJson({ modelId, spaceId, cosine, score, record }: ModelHit)
   };
 }
 
-/** What to say of hits without scores, of spaces that had no say, and of texts that were cut. */
-export function toHitRemarks({ hits, skipped, truncated }: QueryHits, nameOf: (spaceId: string) => string): string[] {
+/** What to say of hits without scores, of spaces that had no say, of texts that were cut, and of words that are unknown. */
+export function toHitRemarks(
+  { hits, skipped, truncated, unknownWords }: QueryHits,
+  nameOf: (spaceId: string) => string,
+): string[] {
   const uncalibrated = [...new Set(hits.flatMap(({ score, spaceId }) => (score === undefined ? [spaceId] : [])))];
   return [
     ...(uncalibrated.length === 0 ? [] : [toCalibrationRemark(uncalibrated.map(nameOf))]),
     ...skipped.map(({ expertName, error }) => toPlain(`not searched: ${expertName}: ${error.message}`)),
     ...toCutRemarks(truncated, nameOf),
+    ...groupWords(unknownWords).flatMap(([spaceId, words]) => toUnknownWordsRemark(words, nameOf(spaceId))),
   ];
+}
+
+/** Unknown words of a query, each once, by space. */
+function groupWords(unknownWords: QueryHits["unknownWords"]): [spaceId: string, words: readonly string[]][] {
+  const bySpace = new Map<string, Set<string>>();
+  for (const { spaceId, words } of unknownWords) {
+    bySpace.set(spaceId, new Set([...(bySpace.get(spaceId) ?? []), ...words]));
+  }
+  return [...bySpace].map(([spaceId, words]) => [spaceId, [...words]]);
 }
 
 /** One line for each space in which texts were cut. */

@@ -1,6 +1,8 @@
 import { InvalidInputError } from "../errors/probestream-error.js";
+import { countRows, type Rows, rowOf } from "../linalg/rows.js";
 import { softmax } from "../linalg/softmax.js";
 import { toUnit } from "../linalg/unit.js";
+import { spread } from "./fit-label-scores.js";
 import type { ScoreCalibration } from "./score-calibration.js";
 import { type QueryBackground, toNearestCosine, toQueryBackground } from "./score-calibration-background.js";
 import {
@@ -10,11 +12,14 @@ import {
   USUAL_SCALE,
   USUAL_SOFTMAX,
 } from "./score-calibration-model.js";
+import { toTextRadius } from "./text-radius.js";
 
 /** Distance of a text that says nothing, 1 − cosine at its greatest. */
 const farthest = 2;
 /** The nearest query differs by rounding alone. */
 const rounding = 1e-4;
+/** Known labels whose distances tell how far such lie apart: as many as make it cost what a question with as many labels does. */
+const mostForRadius = 256;
 
 /**
  * Makes a calibration work. Between texts that the expert was trained on and those as new as the ones held out, scales
@@ -44,6 +49,8 @@ export function createScoreCalibration(model: ScoreModel): ScoreCalibration {
           toOdds(USUAL_SCALE, spread, cosine),
       );
   };
+
+  let labelRadius: number | undefined;
 
   return {
     byteLength: [background, queries, texts].reduce((sum, { values }) => sum + values.byteLength, 0),
@@ -83,12 +90,27 @@ export function createScoreCalibration(model: ScoreModel): ScoreCalibration {
           throw new InvalidInputError("FIELD_INVALID", message, { cosines: values.length, queries: scorers.length });
         });
     },
+    areFamiliar: async (given, pace) => {
+      labelRadius ??= await toLabelRadius(queries, pace);
+      const radius = labelRadius;
+      return mapPaced(given, (query) => 1 - toNearestCosine(query, queries) <= radius, pace);
+    },
     judgeText: (vector) => {
       const isNothing = vector.every((value) => value === 0);
       if (isNothing || texts.values.length === 0) return { distance: farthest, radius };
       return { distance: Math.max(0, 1 - toNearestCosine(toUnit(vector), texts)), radius };
     },
   };
+}
+
+/** How far a label's query may lie from the nearest known one; no bound where there are too few to tell. */
+async function toLabelRadius(queries: Rows, pace: (() => Promise<void>) | undefined): Promise<number> {
+  const count = countRows(queries);
+  if (count < 2) return Number.POSITIVE_INFINITY;
+  const places = spread([...Array(count).keys()], mostForRadius);
+  return toTextRadius(
+    await mapPaced(places, (place) => 1 - toNearestCosine(rowOf(queries, place), queries, place), pace),
+  );
 }
 
 function toOdds(

@@ -14,6 +14,7 @@ import { fitScoreScale } from "./fit-score-scale.js";
 import { toLabelQueries } from "./label-queries.js";
 import { toNearestCosine } from "./score-calibration-background.js";
 import type { BySight, LabelSoftmax, ScoreModel, ScoreScale } from "./score-calibration-model.js";
+import { toTextRadius } from "./text-radius.js";
 
 /** What scores are calibrated on. */
 export interface ScoreSample {
@@ -33,8 +34,6 @@ const mostBackground = 256;
 const fewestBackground = 64;
 const mostExamples = 512;
 const mostTexts = 2048;
-/** Radius of what an expert judges: so many of its own texts lie nearer to another, with an allowance of a tenth. */
-const [within, allowance] = [0.95, 1.1];
 /** Radius where there is one text alone. */
 const loneRadius = 0.5;
 /** Scales of known labels hold for their very texts: this far from the nearest, 1 − cosine, a query is new at the latest. */
@@ -139,7 +138,7 @@ function toRadius(texts: Rows): number {
   const count = countRows(texts);
   if (count < 2) return count * loneRadius;
   const distances = Array.from({ length: count }, (_, row) => 1 - toNearestCosine(rowOf(texts, row), texts, row));
-  return Math.min(1, allowance * quantile(distances, within));
+  return toTextRadius(distances);
 }
 
 function toNovelty(unseen: Rows, seen: Rows): number {
@@ -186,10 +185,4 @@ function toModelRows(width: number, models: readonly ScoredModel[]): Rows {
 
 function toBySight<T>(seen: T | undefined, unseen: T | undefined): BySight<T> {
   return { ...(seen !== undefined && { seen }), ...(unseen !== undefined && { unseen }) };
-}
-
-/** The value that a share of some are below. */
-function quantile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0;
 }

@@ -47,6 +47,18 @@ export interface ScoreCalibration {
     pace?: () => Promise<void>,
   ): Promise<(values: Float32Array) => Float64Array>;
   /**
+   * Whether labels are of a kind that the expert was trained on: each is no farther from the nearest known label than 95 %
+   * of these are from another one, with an allowance of a tenth. Tells labels whose words are known and whose meaning in the
+   * expert's space is not: of 60 held-out labels such as "plain red ring", 1 − cosine 0.014 to 0.189, one is beyond the
+   * bound of 0.184 of an expert of pictures; the bare shapes, 0.190 to 0.503, all are. All are familiar where fewer than two
+   * labels are known.
+   *
+   * @param queries of the labels in the expert's space, at unit length.
+   * @param pace is called after each label, and the first time after each of up to 256 known ones.
+   * @throws what `pace` throws.
+   */
+  areFamiliar(queries: readonly Float32Array[], pace?: () => Promise<void>): Promise<readonly boolean[]>;
+  /**
    * Whether the expert can judge a text, by the text encoder's vector of it (d_text numbers): `distance` from what it was
    * trained on, and the `radius` within which it can. A text of no known words, all zeros, is at the distance 2, farther
    * than any radius; an expert without texts has the radius 0 and judges none.

@@ -49,8 +49,9 @@ export async function classify(
       const record = "modelId" in model ? stored.get(space.info.spaceId)?.get(model.modelId) : undefined;
       const representation = record?.vector ?? ("representation" in model ? model.representation : undefined);
       if (representation === undefined) throw expertMissing(space);
-      const { judge, isCalibrated } = await judgeOf(space);
-      return { spaceId: space.info.spaceId, labels: await judge(representation, kept), isCalibrated };
+      const { judge, isCalibrated, unjudged, doubtful } = await judgeOf(space);
+      const { spaceId } = space.info;
+      return { spaceId, labels: await judge(representation, kept), isCalibrated, unjudged, doubtful };
     });
   });
 }

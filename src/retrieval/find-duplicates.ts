@@ -117,6 +117,7 @@ function toQuery({ space, record }: Place, k: number, minCosine: number): Prepar
     spaces: [{ spaceId, expertName, vector: record.vector, filter: undefined, scorer: undefined }],
     skipped: [],
     truncated: [],
+    unknownWords: [],
   };
 }
 

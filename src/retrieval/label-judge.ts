@@ -10,9 +10,10 @@ import { quoteText } from "../vectors/assert-text.js";
 import { compareText } from "../vectors/compare-text.js";
 import { createPacer } from "./pacer.js";
 import type { RetrievalContext } from "./retrieval-context.js";
-import type { ClassifyQuestion, LabelScore } from "./retrieval-port.js";
+import type { ClassifyQuestion, DoubtfulLabel, LabelScore, UnjudgedLabel } from "./retrieval-port.js";
 import type { KnownSpace } from "./space-directory.js";
-import { expertMissing, toImage } from "./space-vector.js";
+import { expertMissing, findNotJudged, type ImagesBySpace, toImage } from "./space-vector.js";
+import type { TextImage } from "./text-images.js";
 
 /** Judges models by the labels of one question in one space. */
 export interface LabelJudge {
@@ -24,19 +25,22 @@ export interface LabelJudge {
   judge(representation: Float32Array, top: number): Promise<readonly LabelScore[]>;
   /** Whether probabilities are calibrated. */
   readonly isCalibrated: boolean;
+  /** Labels that it leaves out. */
+  readonly unjudged: readonly UnjudgedLabel[];
+  readonly doubtful: readonly DoubtfulLabel[];
 }
 
 /** Labels that a model is compared with before others may have the thread. */
 const labelsPerStep = 256;
 
 /** Labels of an error message. */
-const maxListed = 5;
+const maxListed = 20;
 
 /**
  * Reads what labels are compared with.
  *
  * @throws NotFoundError `EXPERT_NOT_FOUND` if the space's expert is not at hand; PreconditionError `TEXT_ENCODER_MISSING`,
- * `TEXT_NOT_JUDGED` for labels of no known word; InvalidInputError `FIELD_INVALID` without labels, and for labels that a
+ * `TEXT_NOT_JUDGED` if no label can be judged; InvalidInputError `FIELD_INVALID` without labels, and for labels that a
  * classification expert does not have.
  */
 export async function createLabelJudge(
@@ -73,17 +77,21 @@ async function createTextJudge(
   const whyNot = texts.whyNot(expert);
   if (whyNot !== undefined) throw whyNot;
   const images = await texts.images(new Map([[expert, new Set(labels)]]), signal);
-  const found = labels.map((label) => toImage(label, space, images));
-  assertKnown(
-    expert,
-    labels.filter((_, index) => found[index]?.isKnown !== true),
-  );
-  const queries = found.map(({ image }) => image);
-  const isWithinReach = found.every(({ reach }) => reach === undefined || reach.distance <= reach.radius);
+  const { judged, unjudged } = selectJudged(labels, space, images);
+  if (judged.length === 0) throw noneJudged(expert, unjudged);
+  const names = judged.map(({ label }) => label);
+  const queries = judged.map(({ image }) => image);
   const pace = createPacer(signal);
   const toProbabilities = await calibration?.toLabelJudge(mode, queries, pace);
+  const isFitted = calibration?.fitted.labels === true;
+  const familiar = isFitted ? await calibration.areFamiliar(queries, pace) : [];
   return {
-    isCalibrated: calibration?.fitted.labels === true && isWithinReach,
+    isCalibrated: isFitted && !familiar.includes(false),
+    unjudged,
+    doubtful: judged.flatMap(({ label, unknownWords }, index) => {
+      const isUnfamiliar = familiar[index] === false;
+      return isUnfamiliar || unknownWords.length > 0 ? [{ label, unknownWords, isUnfamiliar }] : [];
+    }),
     judge: async (representation, top) => {
       const unit = toUnit(representation);
       const cosines = new Float32Array(queries.length);
@@ -91,7 +99,7 @@ async function createTextJudge(
         if (index % labelsPerStep === 0) await pace();
         cosines[index] = dot(query, unit);
       }
-      return rank(labels, toProbabilities?.(cosines), cosines, top);
+      return rank(names, toProbabilities?.(cosines), cosines, top);
     },
   };
 }
@@ -114,6 +122,8 @@ async function createHeadJudge(
   const toProbabilities = (await calibration?.toLabelJudge(mode, undefined)) ?? toUncalibrated(mode);
   return {
     isCalibrated: calibration?.fitted.labels === true,
+    unjudged: [],
+    doubtful: [],
     judge: async (representation, top) => {
       const all = applyLinear(head, representation);
       const logits = Float32Array.from(places, (place) => all[place] as number);
@@ -150,12 +160,38 @@ function rank(
   }));
 }
 
-function assertKnown({ name, spaceId }: Expert, unknown: readonly string[]): void {
-  if (unknown.length === 0) return;
-  throw new PreconditionError(
+/** Labels with their images where the expert can judge them: by the rule that a search has for its texts. */
+function selectJudged(
+  labels: readonly string[],
+  space: KnownSpace,
+  images: ImagesBySpace,
+): {
+  readonly judged: readonly (TextImage & { readonly label: string })[];
+  readonly unjudged: readonly UnjudgedLabel[];
+} {
+  const judged: (TextImage & { readonly label: string })[] = [];
+  const unjudged: UnjudgedLabel[] = [];
+  for (const label of labels) {
+    const image = toImage(label, space, images);
+    const error = findNotJudged(label, space, image);
+    if (error === undefined) judged.push({ ...image, label });
+    else unjudged.push({ label, error });
+  }
+  return { judged, unjudged };
+}
+
+function noneJudged({ name, spaceId }: Expert, unjudged: readonly UnjudgedLabel[]): PreconditionError {
+  const namesOf = (isFar: boolean): readonly string[] =>
+    unjudged.flatMap(({ label, error }) => ("radius" in error.facts === isFar ? [label] : []));
+  const [unknown, far] = [namesOf(false), namesOf(true)];
+  const whys = [
+    ...(unknown.length === 0 ? [] : [`its text encoder knows no word of ${listed(unknown)}`]),
+    ...(far.length === 0 ? [] : [`unlike everything that it was trained on: ${listed(far)}`]),
+  ];
+  return new PreconditionError(
     "TEXT_NOT_JUDGED",
-    `the text encoder of the expert "${name}" knows no word of ${unknown.length} labels: ${listed(unknown)}; say them in other words, or leave them out`,
-    { expert: name, spaceId, labels: unknown.length },
+    `the expert "${name}" can judge none of the labels: ${whys.join("; ")}; say them in other words`,
+    { expert: name, spaceId, labels: unjudged.length },
   );
 }
 

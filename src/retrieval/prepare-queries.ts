@@ -6,7 +6,7 @@ import { mapSound, outcomeOf } from "./map-sound.js";
 import { createPacer } from "./pacer.js";
 import type { PreparedQuery, SpaceQuery } from "./prepared-query.js";
 import type { RetrievalContext } from "./retrieval-context.js";
-import type { RetrievalQuery, SkippedSpace, TruncatedExample } from "./retrieval-port.js";
+import type { RetrievalQuery, SkippedSpace, TruncatedExample, UnknownWords } from "./retrieval-port.js";
 import { type KnownSpace, readSpaceDirectory } from "./space-directory.js";
 import { fieldsOf, toSpaceFilter, withTrees } from "./space-filter.js";
 import {
@@ -17,6 +17,7 @@ import {
   toMostTelling,
   toSpaceVector,
   toTruncated,
+  toUnknownWords,
 } from "./space-vector.js";
 import { readStoredModels, type StoredModels, toCommonSpaces } from "./stored-models.js";
 
@@ -75,6 +76,7 @@ function toPrepared({ query, spaces }: Placed, shared: Shared, context: Retrieva
   const found: SpaceQuery[] = [];
   const skipped: SkippedSpace[] = [];
   const truncated: TruncatedExample[] = [];
+  const unknownWords: UnknownWords[] = [];
   // A space without a model has nothing to say, and must not keep others from being merged.
   const searched = filled.length > 0 ? filled : spaces;
   const elsewhere = new Set(searched.flatMap(({ info }) => [...(shared.fields.get(info.spaceId) ?? [])]));
@@ -83,6 +85,7 @@ function toPrepared({ query, spaces }: Placed, shared: Shared, context: Retrieva
     try {
       found.push(toSpaceQuery(query, space, shared, elsewhere, context));
       truncated.push(...toTruncated(query, space, shared.images));
+      unknownWords.push(...toUnknownWords(query, space, shared.images));
     } catch (error) {
       if (!(error instanceof ProbestreamError) || error.kind === "internal") throw error;
       const isOfSpace = error === shared.images.get(spaceId) || error === shared.calibrations.get(spaceId);
@@ -95,7 +98,7 @@ function toPrepared({ query, spaces }: Placed, shared: Shared, context: Retrieva
   if (nothing !== undefined) throw nothing;
   assertCalibrated(found, minScore);
   const excluded = examplesOf(query).flatMap((example) => ("modelId" in example ? [example.modelId] : []));
-  const rest = { minScore, minCosine, maxPerBase, exact, skipped, truncated };
+  const rest = { minScore, minCosine, maxPerBase, exact, skipped, truncated, unknownWords };
   return { k, excluded: new Set(excluded), spaces: found, ...rest };
 }
 

@@ -1,5 +1,5 @@
 import type { Filter } from "../vectors/filter.js";
-import type { SkippedSpace, TruncatedExample } from "./retrieval-port.js";
+import type { SkippedSpace, TruncatedExample, UnknownWords } from "./retrieval-port.js";
 
 /** A query in one space. */
 export interface SpaceQuery {
@@ -25,4 +25,5 @@ export interface PreparedQuery {
   readonly spaces: readonly SpaceQuery[];
   readonly skipped: readonly SkippedSpace[];
   readonly truncated: readonly TruncatedExample[];
+  readonly unknownWords: readonly UnknownWords[];
 }

@@ -62,12 +62,22 @@ export interface TruncatedExample {
   readonly maxTokens: number;
 }
 
+/** Words of a text of a query that the text encoder of one space's expert does not know: they had no say there. */
+export interface UnknownWords {
+  /** The text's place among the query's examples, positives before negatives, from 0. */
+  readonly example: number;
+  readonly spaceId: string;
+  /** As they stand in the text, each once, the first 32 at most. */
+  readonly words: readonly string[];
+}
+
 /** Models found, the best first. */
 export interface QueryHits {
   readonly hits: readonly ModelHit[];
   readonly skipped: readonly SkippedSpace[];
   /** Texts of which the end, or the begin, had no say in a space. */
   readonly truncated: readonly TruncatedExample[];
+  readonly unknownWords: readonly UnknownWords[];
 }
 
 /** What labels are asked about; described at `ClassifyRequest` in the contract. */
@@ -87,11 +97,31 @@ export interface LabelScore {
   readonly cosine?: number;
 }
 
+/** A label that had no say, for the expert cannot judge it. */
+export interface UnjudgedLabel {
+  readonly label: string;
+  readonly error: ProbestreamError;
+}
+
+/** A label that was judged with less certainty than probabilities tell. */
+export interface DoubtfulLabel {
+  readonly label: string;
+  /** Words of it that the text encoder does not know: it is judged by the others. */
+  readonly unknownWords: readonly string[];
+  /** Of another kind than the labels that the expert was trained on, so that `isCalibrated` is false. */
+  readonly isUnfamiliar: boolean;
+}
+
 /** Labels of one model, the best first. */
 export interface LabelScores {
   readonly spaceId: string;
   readonly labels: readonly LabelScore[];
+  /** Whether probabilities were checked on models that the expert was not trained on, for labels such as these. */
   readonly isCalibrated: boolean;
+  /** Labels asked for that are not among `labels`; the same for all models of a space. */
+  readonly unjudged: readonly UnjudgedLabel[];
+  /** Of the labels that were judged, also those beyond `top`; the same for all models of a space. */
+  readonly doubtful: readonly DoubtfulLabel[];
 }
 
 /** A model that is nearly the same as another. */

@@ -49,8 +49,8 @@ export async function retrieve(
         if (query instanceof ProbestreamError) return query;
         const hits = found[next++] ?? [];
         if (hits instanceof ProbestreamError) return hits;
-        const { skipped, truncated } = query;
-        return { hits: hits.flatMap((hit) => toModelHit(hit, records)), skipped, truncated };
+        const { skipped, truncated, unknownWords } = query;
+        return { hits: hits.flatMap((hit) => toModelHit(hit, records)), skipped, truncated, unknownWords };
       });
     } finally {
       for (const release of releases) release();

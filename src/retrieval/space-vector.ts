@@ -2,7 +2,7 @@ import type { ErrorReason } from "../errors/error-reason.js";
 import { NotFoundError, PreconditionError, ProbestreamError } from "../errors/probestream-error.js";
 import { quoteText } from "../vectors/assert-text.js";
 import type { SoundQuery } from "./assert-query.js";
-import type { Example, SkippedSpace, TruncatedExample } from "./retrieval-port.js";
+import type { Example, SkippedSpace, TruncatedExample, UnknownWords } from "./retrieval-port.js";
 import { type KnownSpace, toLabel } from "./space-directory.js";
 import { modelNotFound, type StoredModels } from "./stored-models.js";
 import type { TextImage, TextImages } from "./text-images.js";
@@ -46,18 +46,28 @@ export function toSpaceVector(
 /** A text's image where the expert can judge it. Throws like {@link toSpaceVector}. */
 function toJudged(text: string, space: KnownSpace, images: ImagesBySpace): TextImage {
   const image = toImage(text, space, images);
-  const { isKnown, reach } = image;
+  const error = findNotJudged(text, space, image);
+  if (error !== undefined) throw error;
+  return image;
+}
+
+/** Why an expert cannot judge a text, PreconditionError `TEXT_NOT_JUDGED`; undefined if it can. */
+export function findNotJudged(
+  text: string,
+  space: KnownSpace,
+  { isKnown, reach }: TextImage,
+): PreconditionError | undefined {
   const { spaceId, expertName } = space.info;
   if (!isKnown) {
-    throw new PreconditionError(
+    return new PreconditionError(
       "TEXT_NOT_JUDGED",
       `the text encoder of the expert "${expertName}" knows no word of ${quoteText(text)}; say it in other words`,
       { expert: expertName, spaceId },
     );
   }
-  if (reach === undefined || reach.distance <= reach.radius) return image;
+  if (reach === undefined || reach.distance <= reach.radius) return undefined;
   const { distance, radius } = reach;
-  throw new PreconditionError(
+  return new PreconditionError(
     "TEXT_NOT_JUDGED",
     `${quoteText(text)} is unlike everything that the expert "${expertName}" was trained on: ${distance.toPrecision(3)} away, and it judges up to ${radius.toPrecision(3)}`,
     { expert: expertName, spaceId, distance, radius },
@@ -79,6 +89,14 @@ export function toTruncated(query: SoundQuery, space: KnownSpace, images: Images
   return [...examplesOf(query).entries()].flatMap(([example, one]) => {
     const truncation = "text" in one ? toImage(one.text, space, images).truncation : undefined;
     return truncation === undefined ? [] : [{ example, spaceId: space.info.spaceId, ...truncation }];
+  });
+}
+
+/** Words of a query's texts that the text encoder of a space's expert does not know. */
+export function toUnknownWords(query: SoundQuery, space: KnownSpace, images: ImagesBySpace): readonly UnknownWords[] {
+  return [...examplesOf(query).entries()].flatMap(([example, one]) => {
+    const words = "text" in one ? toImage(one.text, space, images).unknownWords : [];
+    return words.length === 0 ? [] : [{ example, spaceId: space.info.spaceId, words }];
   });
 }
 

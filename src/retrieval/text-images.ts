@@ -19,10 +19,15 @@ export interface TextImage {
   readonly image: Float32Array;
   /** Whether the encoder knows any of its words. */
   readonly isKnown: boolean;
-  /** How far it lies from what the expert was trained on, and how far it may; absent where the expert cannot tell. */
+  /**
+   * How far it lies from what the expert was trained on, and how far it may; absent where the expert cannot tell, and for
+   * labels that it was trained on.
+   */
   readonly reach: { readonly distance: number; readonly radius: number } | undefined;
   /** Tokens of the text in its prompt, and those that the encoder takes; absent where it was not cut. */
   readonly truncation: EncodedText["truncation"] | undefined;
+  /** Words of the text that the encoder does not know. */
+  readonly unknownWords: readonly string[];
 }
 
 /** Texts in the spaces of experts. */
@@ -102,10 +107,13 @@ export function createTextImages({ encoders, heads, calibrations }: TextImagesOp
       const { vector, truncation } = encoded;
       const isKnown = !encoded.isUnknown && vector.some((x) => x !== 0) && !isSame(vector, bare);
       const image = toUnit(applyLinear(head, vector));
-      const reach = isKnown ? calibration?.judgeText(vector) : undefined;
-      const found = { image, isKnown, reach, truncation };
+      const isOwn = calibration?.labelQuery(text) !== undefined;
+      const reach = isKnown && !isOwn ? calibration?.judgeText(vector) : undefined;
+      // Words of the prompt are not the caller's.
+      const unknownWords = encoded.unknownWords.filter((word) => text.includes(word));
+      const found = { image, isKnown, reach, truncation, unknownWords };
       answer.set(text, found);
-      known.set(toKey(expert, text), { ...found, calibration }, imageBytes(image, text));
+      known.set(toKey(expert, text), { ...found, calibration }, imageBytes(found, text));
       await pace();
     }
     return undefined;
@@ -194,9 +202,10 @@ function toKey({ spaceId, prompt }: Expert, text: string): string {
   return JSON.stringify([spaceId, prompt, text]);
 }
 
-/** The vector, two copies of the text, and what a Map takes for an entry. */
-function imageBytes(image: Float32Array, text: string): number {
-  return image.byteLength + 4 * text.length + 400;
+/** The vector, two copies of the text, its unknown words, and what a Map takes for an entry. */
+function imageBytes({ image, unknownWords }: TextImage, text: string): number {
+  const wordBytes = unknownWords.reduce((sum, word) => sum + 2 * word.length, 0);
+  return image.byteLength + 4 * text.length + wordBytes + 400;
 }
 
 /** Errors of ours concern the space; others end the call. */
@@ -212,7 +221,7 @@ function toLabelImage(
   calibration: ScoreCalibration | undefined,
 ): TextImage | ProbestreamError {
   const image = calibration?.labelQuery(text);
-  if (image !== undefined) return { image, isKnown: true, reach: undefined, truncation: undefined };
+  if (image !== undefined) return { image, isKnown: true, reach: undefined, truncation: undefined, unknownWords: [] };
   const why =
     calibration === undefined
       ? "it is to be calibrated before it answers to them in words"

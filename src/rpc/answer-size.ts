@@ -1,5 +1,5 @@
 import { LimitExceededError } from "../errors/probestream-error.js";
-import type { LabelScores, ModelRecord, QueryHits } from "../retrieval/retrieval-port.js";
+import type { DoubtfulLabel, LabelScores, ModelRecord, QueryHits, UnjudgedLabel } from "../retrieval/retrieval-port.js";
 
 /** Longest answer to one call of retrieval: half of what our client takes. */
 export const maxRetrievalAnswerBytes = 32 * 1024 * 1024;
@@ -11,11 +11,13 @@ const hitBytes = 32;
 const recordBytes = 300;
 
 /** Bytes of hits on the wire, about. */
-export function sizeOfHits({ hits, skipped, truncated }: QueryHits): number {
+export function sizeOfHits({ hits, skipped, truncated, unknownWords }: QueryHits): number {
   return hits.reduce(
     (sum, { modelId, spaceId, record }) =>
       sum + hitBytes + Buffer.byteLength(modelId) + spaceId.length + (record === undefined ? 0 : sizeOfRecord(record)),
-    skipped.length * 512 + truncated.length * 96,
+    skipped.length * 512 +
+      truncated.length * 96 +
+      unknownWords.reduce((sum, { words }) => sum + 96 + sizeOfWords(words), 0),
   );
 }
 
@@ -32,6 +34,25 @@ export function sizeOfRecord({ id, base, tree, metadata, claims }: ModelRecord):
 /** Bytes of labels on the wire, about. */
 export function sizeOfScores({ labels }: LabelScores): number {
   return labels.reduce((sum, { label }) => sum + 24 + Buffer.byteLength(label), 100);
+}
+
+/** Bytes on the wire, about, of what is said of the labels of one space. */
+export function sizeOfLabelRemarks({
+  unjudged,
+  doubtful,
+}: {
+  readonly unjudged: readonly UnjudgedLabel[];
+  readonly doubtful: readonly DoubtfulLabel[];
+}): number {
+  const texts = [...unjudged.map(({ label }) => ({ label, unknownWords: [] })), ...doubtful];
+  return texts.reduce(
+    (sum, { label, unknownWords }) => sum + 96 + Buffer.byteLength(label) + sizeOfWords(unknownWords),
+    unjudged.length * 512,
+  );
+}
+
+function sizeOfWords(words: readonly string[]): number {
+  return words.reduce((sum, word) => sum + 4 + Buffer.byteLength(word), 0);
 }
 
 /**

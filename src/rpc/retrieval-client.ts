@@ -10,7 +10,15 @@ import type { ClientChannel } from "./client-channel.js";
 import { fromModelError } from "./convert/error.js";
 import { toWireFilter } from "./convert/filter.js";
 import { fromFullWireRecord, fromWireRecord, toWireMetadata, toWireRecord } from "./convert/model-record.js";
-import { fromWireHits, fromWireScores, toUint32, toWireExample, toWireMode, toWireQuery } from "./convert/retrieval.js";
+import {
+  fromWireHits,
+  fromWireLabelRemarks,
+  fromWireScores,
+  toUint32,
+  toWireExample,
+  toWireMode,
+  toWireQuery,
+} from "./convert/retrieval.js";
 import type { ServerLimits } from "./convert/server-info.js";
 import { fromWireSpace } from "./convert/space.js";
 import { inHalves, requestBytes, toCallBatches } from "./retrieval-batches.js";
@@ -75,9 +83,12 @@ export function createRetrievalClient(
       const perModel = Math.max(1, top || labels.length || 100);
       const bounds = { count: await maxCount(models.length), bytes: requestBytes, answer: scoresPerCall };
       const ask = async (batch: readonly (typeof messages)[number][]) => {
-        const { answers } = await unary(RetrievalService.method.classify, { ...request, models: [...batch] }, signal);
-        return inPlaces(batch, answers, ({ outcome }) =>
-          outcome.case === "scores" ? fromWireScores(outcome.value) : outcome.case && fromModelError(outcome.value),
+        const response = await unary(RetrievalService.method.classify, { ...request, models: [...batch] }, signal);
+        const remarksOf = fromWireLabelRemarks(response);
+        return inPlaces(batch, response.answers, ({ outcome }) =>
+          outcome.case === "scores"
+            ? fromWireScores(outcome.value, remarksOf)
+            : outcome.case && fromModelError(outcome.value),
         );
       };
       const sizeOf = (model: (typeof messages)[number]) => ({

@@ -13,7 +13,7 @@ const overheadBytes = 750;
  * Puts a cache before an encoder: a text's vector is kept, and given again to who asks for the same text, until texts
  * that were asked for later have taken its place. Equal texts of one call are encoded once.
  *
- * Memory: `maxBytes`, about 4·d_text + 2·characters + 750 per text; one that takes more alone is not kept.
+ * Memory: `maxBytes`, about 4·d_text + 4·characters + 750 per text; one that takes more alone is not kept.
  */
 export function createCachedEncoder(encoder: TextEncoder, maxBytes: number): TextEncoder {
   const entries = createLruCache<string, EncodedText>(maxBytes);
@@ -55,6 +55,8 @@ export function createCachedEncoder(encoder: TextEncoder, maxBytes: number): Tex
   };
 }
 
-function toBytes(text: string, { vector }: EncodedText): number {
-  return vector.byteLength + 2 * text.length + overheadBytes;
+/** Words that are unknown may be all of the text again. */
+function toBytes(text: string, { vector, unknownWords }: EncodedText): number {
+  const wordBytes = unknownWords.reduce((sum, word) => sum + 2 * word.length, 0);
+  return vector.byteLength + 2 * text.length + wordBytes + overheadBytes;
 }

@@ -1,6 +1,7 @@
 import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
 import { InvalidInputError } from "../errors/probestream-error.js";
 import { isObject } from "./encoder-files.js";
+import { findUnknownWords } from "./find-unknown-words.js";
 import { findUnknownId } from "./special-tokens.js";
 import type { Side } from "./tokenizer-settings.js";
 
@@ -12,6 +13,11 @@ export interface Tokens {
   readonly tokenCount: number;
   /** The vocabulary knows nothing of the text: besides the marks, all tokens are that for unknown ones, or there are none. */
   readonly isUnknown: boolean;
+  /**
+   * Words that the vocabulary does not know, as {@link findUnknownWords} tells them; none where it has no token for such, or
+   * one that marks begin or end as well, as CLIP's.
+   */
+  readonly unknownWords: readonly string[];
 }
 
 /** Turns texts into the token ids of one vocabulary. */
@@ -50,7 +56,11 @@ export function createTokenizer(description: Readonly<Record<string, unknown>>, 
       throw new InvalidInputError("FIELD_INVALID", message, { token });
     });
   };
-  const meaningless = new Set([...toIds("", true), findUnknownId(description)]);
+  const marks = toIds("", true);
+  const unknownId = findUnknownId(description);
+  const meaningless = new Set([...marks, unknownId]);
+  const hasUnknown = (ids: readonly number[]): boolean =>
+    unknownId !== undefined && !marks.includes(unknownId) && ids.includes(unknownId);
   return {
     toTokens: (text, max, cutSide) => {
       const marked = toIds(text, true);
@@ -58,6 +68,7 @@ export function createTokenizer(description: Readonly<Record<string, unknown>>, 
         ids: marked.length <= max ? marked : cut(marked, toIds(text, false), max, cutSide),
         tokenCount: marked.length,
         isUnknown: marked.every((id) => meaningless.has(id)),
+        unknownWords: hasUnknown(marked) ? findUnknownWords(text, (word) => hasUnknown(toIds(word, false))) : [],
       };
     },
   };

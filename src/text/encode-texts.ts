@@ -58,6 +58,9 @@ export async function encodeTexts(
       tokenCount > maxTokens ? [{ index, tokenCount, maxTokens }] : [],
     ),
     unknown: [...sequences.entries()].flatMap(([index, { isUnknown }]) => (isUnknown ? [index] : [])),
+    unknownWords: [...sequences.entries()].flatMap(([index, { unknownWords: words }]) =>
+      words.length > 0 ? [{ index, words }] : [],
+    ),
   };
 }
 

@@ -1,4 +1,4 @@
-import type { EncodedTexts, TruncatedText } from "./text-encoder.js";
+import type { EncodedTexts, TruncatedText, UnknownTextWords } from "./text-encoder.js";
 
 /** One text's vector, and what is to be said of it. */
 export interface EncodedText {
@@ -7,12 +7,15 @@ export interface EncodedText {
   readonly truncation?: Omit<TruncatedText, "index">;
   /** The vocabulary knows nothing of it, so that the vector means nothing. */
   readonly isUnknown: boolean;
+  /** Words that the vocabulary does not know. */
+  readonly unknownWords: readonly string[];
 }
 
 /** Takes the answer for many texts apart. */
-export function toEach({ rows, columns, values, truncated, unknown }: EncodedTexts): EncodedText[] {
+export function toEach({ rows, columns, values, truncated, unknown, unknownWords = [] }: EncodedTexts): EncodedText[] {
   const truncations = new Map(truncated.map(({ index, ...rest }) => [index, rest] as const));
   const unknowns = new Set(unknown);
+  const words = new Map(unknownWords.map((one) => [one.index, one.words] as const));
   return Array.from({ length: rows }, (_, row) => {
     const truncation = truncations.get(row);
     return {
@@ -20,6 +23,7 @@ export function toEach({ rows, columns, values, truncated, unknown }: EncodedTex
       vector: values.slice(row * columns, (row + 1) * columns),
       ...(truncation !== undefined && { truncation }),
       isUnknown: unknowns.has(row),
+      unknownWords: words.get(row) ?? [],
     };
   });
 }
@@ -33,10 +37,12 @@ export function fromEach(texts: readonly EncodedText[], columns: number): Encode
   const values = new Float32Array(texts.length * columns);
   const truncated: TruncatedText[] = [];
   const unknown: number[] = [];
-  for (const [index, { vector, truncation, isUnknown }] of texts.entries()) {
+  const unknownWords: UnknownTextWords[] = [];
+  for (const [index, { vector, truncation, isUnknown, unknownWords: words }] of texts.entries()) {
     values.set(vector, index * columns);
     if (truncation !== undefined) truncated.push({ index, ...truncation });
     if (isUnknown) unknown.push(index);
+    if (words.length > 0) unknownWords.push({ index, words });
   }
-  return { rows: texts.length, columns, values, truncated, unknown };
+  return { rows: texts.length, columns, values, truncated, unknown, unknownWords };
 }

@@ -15,6 +15,14 @@ export interface TruncatedText {
   readonly maxTokens: number;
 }
 
+/** Words of a text that the vocabulary does not know. */
+export interface UnknownTextWords {
+  /** Position in the list of texts. */
+  readonly index: number;
+  /** As they stand in the text, each once, the first 32 at most. */
+  readonly words: readonly string[];
+}
+
 /** Vectors of texts, and what is to be said of them. */
 export interface EncodedTexts extends TextVectors {
   /** Texts of which the end, or the begin, has no part in the vector; in the order of the texts. */
@@ -24,6 +32,8 @@ export interface EncodedTexts extends TextVectors {
    * of bytes, as CLIP's, know everything.
    */
   readonly unknown: readonly number[];
+  /** Words that have no part in the vectors, of those texts that have such; absent where the encoder does not tell. */
+  readonly unknownWords?: readonly UnknownTextWords[];
 }
 
 /** Turns texts into vectors of one space. */

@@ -19,17 +19,20 @@ test("a bar is as wide whatever its share", (t) => {
 });
 
 test("hits with scores are shown with their bars; columns that are empty throughout are left out", (t) => {
-  t.deepEqual(toHitLines({ hits: [hit, { ...hit, modelId: "b", score: 0.1 }], skipped: [], truncated: [] }), [
-    "#              score  cosine  model          tree",
-    "-  ----------  -----  ------  -------------  ----",
-    "1  █████████·  0.900   0.512  a.safetensors  sdxl",
-    "2  █·········  0.100   0.512  b              sdxl",
-  ]);
+  t.deepEqual(
+    toHitLines({ hits: [hit, { ...hit, modelId: "b", score: 0.1 }], skipped: [], truncated: [], unknownWords: [] }),
+    [
+      "#              score  cosine  model          tree",
+      "-  ----------  -----  ------  -------------  ----",
+      "1  █████████·  0.900   0.512  a.safetensors  sdxl",
+      "2  █·········  0.100   0.512  b              sdxl",
+    ],
+  );
 });
 
 test("hits without scores show their cosines, and a remark says how to get scores", (t) => {
   const { score: _, ...bare } = hit;
-  const found = { hits: [bare], skipped: [], truncated: [] };
+  const found = { hits: [bare], skipped: [], truncated: [], unknownWords: [] };
   t.regex(toHitLines(found).at(-1) ?? "", /^1 {2}█████▏···· {3}0\.512 {2}a\.safetensors {2}sdxl$/);
   t.regex(toHitRemarks(found, () => "loras")[0] ?? "", /^cosines only: loras has no calibrated scores; `probestream/);
 });
@@ -37,7 +40,7 @@ test("hits without scores show their cosines, and a remark says how to get score
 test("spaces that had no say are named with their reason", (t) => {
   const error = new NotFoundError("TEXT_ENCODER_MISSING", "no encoder");
   const remarks = toHitRemarks(
-    { hits: [hit], skipped: [{ spaceId: "t", expertName: "dense", error }], truncated: [] },
+    { hits: [hit], skipped: [{ spaceId: "t", expertName: "dense", error }], truncated: [], unknownWords: [] },
     () => "",
   );
   t.deepEqual(remarks, ["not searched: dense: no encoder"]);
@@ -51,7 +54,7 @@ test("texts that were cut are told once for each space, with the longest", (t) =
     { ...cut, example: 0, spaceId: "t" },
   ];
   t.deepEqual(
-    toHitRemarks({ hits: [hit], skipped: [], truncated }, (id) => `expert ${id}`),
+    toHitRemarks({ hits: [hit], skipped: [], truncated, unknownWords: [] }, (id) => `expert ${id}`),
     [
       "2 texts of the query were cut for expert s: its text encoder takes 77 tokens, and there are 120 in the longest",
       "a text of the query was cut for expert t: its text encoder takes 77 tokens, and there are 90",

@@ -155,3 +155,24 @@ test("a model that is its own query does not widen its background", (t) => {
     createScoreCalibration({ ...usual, background }).toScorer(query, "example")(0.3);
   t.true(Math.abs(score(usual.background) - score(without)) < 1e-12);
 });
+
+test("labels are familiar up to how far known ones lie from one another, and a tenth more", async (t) => {
+  // Known labels on a circle, 0.2 rad apart: each lies 1 − cos 0.2 from the next one.
+  const at = (angle: number): Float32Array => Float32Array.of(Math.cos(angle), Math.sin(angle), 0, 0, 0, 0);
+  const values = Float32Array.from([0, 0.2, 0.4].flatMap((angle) => [...at(angle)]));
+  const calibration = createScoreCalibration(createScoreModel({ queries: { width: 6, values } }));
+  const bound = Math.acos(1 - 1.1 * (1 - Math.cos(0.2)));
+  const angles = [0, 0.1, -bound + 0.01, -bound - 0.01, 0.4 + bound + 0.01, 2];
+  let paces = 0;
+  const pace = async () => void paces++;
+  t.deepEqual(await calibration.areFamiliar(angles.map(at), pace), [true, true, true, false, false, false]);
+  t.is(paces, 3 + angles.length);
+  await calibration.areFamiliar([at(1)], pace);
+  t.is(paces, 3 + angles.length + 1, "the bound is known");
+  await t.throwsAsync(
+    calibration.areFamiliar([at(1)], () => Promise.reject(new Error("enough"))),
+    { message: "enough" },
+  );
+  const lone = createScoreCalibration(createScoreModel({ labels: ["cat"], queries: { width: 6, values: at(0) } }));
+  t.deepEqual(await lone.areFamiliar([at(2)]), [true]);
+});

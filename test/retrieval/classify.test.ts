@@ -1,9 +1,15 @@
-import anyTest, { type TestFn } from "ava";
+import { join } from "node:path";
+import anyTest, { type ExecutionContext, type TestFn } from "ava";
 import { ProbestreamError } from "../../src/errors/probestream-error.js";
+import { openCatalogue } from "../../src/experts/catalogue.js";
 import { createScoreCalibration } from "../../src/experts/create-score-calibration.js";
-import { readScoreModel } from "../../src/experts/score-calibration-file.js";
+import { describeExpert } from "../../src/experts/expert.js";
+import { readScoreModel, writeScoreModel } from "../../src/experts/score-calibration-file.js";
+import type { ScoreModel } from "../../src/experts/score-calibration-model.js";
+import { toUnit } from "../../src/linalg/unit.js";
 import type { LabelScores } from "../../src/retrieval/retrieval-port.js";
 import { assertError, assertRefused } from "../helpers/assert-refused.js";
+import { writeExpert } from "../helpers/expert-folder.js";
 import { exactCosine, exactLinear } from "../helpers/oracle.js";
 import { randomValues } from "../helpers/random.js";
 import {
@@ -15,6 +21,7 @@ import {
   toNewRecord,
   width,
 } from "../helpers/retrieval-zoo.js";
+import { createTemporaryFolder } from "../helpers/temporary-folder.js";
 
 const test = anyTest as TestFn<{ zoo: RetrievalZoo }>;
 
@@ -128,8 +135,90 @@ test("models that cannot be judged say why, and the others are", async (t) => {
   });
   const reasons = outcomes.map((outcome) => (outcome instanceof ProbestreamError ? outcome.reason : outcome.spaceId));
   t.deepEqual(reasons, [one.spaceId, "EXPERT_AMBIGUOUS", "MODEL_NOT_FOUND", "SHAPE_MISMATCH", two.spaceId]);
-  const [strange] = await retrieval.classify({ models: [{ modelId: "m" }], labels: ["dogs", "xyzzy"] });
-  assertError(t, strange, { reason: "TEXT_NOT_JUDGED", message: /no word of 1 labels: "xyzzy"/ });
+  const [strange] = await retrieval.classify({ models: [{ modelId: "m" }], labels: ["unicorns", "xyzzy"] });
+  assertError(t, strange, { reason: "TEXT_NOT_JUDGED", message: /no word of "unicorns", "xyzzy"; say/ });
+});
+
+test("labels that cannot be judged are left out and named, and the others are judged as without them", async (t) => {
+  const { zoo } = t.context;
+  const { store, retrieval } = openZooRetrieval(zoo);
+  await fillSpace(store, zoo.experts.one, [toNewRecord("m", 8)]);
+  const models = [{ modelId: "m" }];
+  const labels = ["dogs", "red cats", "houses"];
+  const [plain] = await retrieval.classify({ models, labels });
+  const [mixed] = await retrieval.classify({ models, labels: ["xyzzy", ...labels, "unicorns"] });
+  t.deepEqual(scoresOf(mixed).labels, scoresOf(plain).labels);
+  t.deepEqual(scoresOf(plain).unjudged, []);
+  const { unjudged } = scoresOf(mixed);
+  t.deepEqual(
+    unjudged.map(({ label }) => label),
+    ["xyzzy", "unicorns"],
+  );
+  assertError(t, unjudged[1]?.error, { reason: "TEXT_NOT_JUDGED", message: /knows no word of "unicorns"/ });
+});
+
+/** Classifies by an expert like `one` whose calibration differs. */
+async function classifyBy(
+  t: ExecutionContext<{ zoo: RetrievalZoo }>,
+  changes: Partial<ScoreModel>,
+  labels: readonly string[],
+): Promise<LabelScores | ProbestreamError | undefined> {
+  const { experts, parameters, encoder } = t.context.zoo;
+  const root = await createTemporaryFolder(t);
+  const model = await readScoreModel(experts.one, experts.one.extra);
+  if (model === undefined) throw t.fail("the expert is not calibrated");
+  const text = { encoder: encoder.identity, prompt: "a model of {}" };
+  const folder = await writeExpert(join(root, "own"), parameters.one, { module: "m.one" }, { text, labels: ["red"] });
+  const { spaceId } = await describeExpert(folder);
+  await writeScoreModel(folder, spaceId, { ...model, ...changes });
+  const { store, retrieval } = openZooRetrieval({ ...t.context.zoo, catalogue: openCatalogue(root) });
+  await fillSpace(store, await describeExpert(folder), [toNewRecord("m", 8)]);
+  const [outcome] = await retrieval.classify({ models: [{ modelId: "m" }], labels });
+  const [found] = await retrieval.retrieve([{ positives: [{ text: "dogs" }] }]);
+  // One rule for both.
+  const isLeftOut =
+    outcome instanceof ProbestreamError || outcome?.unjudged.some(({ label }) => label === "dogs") === true;
+  t.is(found instanceof ProbestreamError, isLeftOut);
+  return outcome;
+}
+
+test("labels beyond the expert's radius are left out as a search refuses them, its own labels never", async (t) => {
+  const scores = scoresOf(await classifyBy(t, { radius: 1e-6 }, ["dogs", "red", "xyzzy"]));
+  t.deepEqual(
+    scores.labels.map(({ label }) => label),
+    ["red"],
+  );
+  t.deepEqual(
+    scores.unjudged.map(({ label }) => label),
+    ["dogs", "xyzzy"],
+  );
+  assertError(t, scores.unjudged[0]?.error, { reason: "TEXT_NOT_JUDGED", message: /"dogs" is unlike everything/ });
+  assertError(t, await classifyBy(t, { radius: 1e-6 }, ["dogs", "houses", "xyzzy"]), {
+    reason: "TEXT_NOT_JUDGED",
+    message: /no word of "xyzzy"; unlike everything that it was trained on: "dogs", "houses"; say/,
+  });
+});
+
+test("labels far from those the expert was trained on are judged, and not calibrated", async (t) => {
+  const { zoo } = t.context;
+  const own = ["red", "dogs", "cats"];
+  const { values } = await zoo.encoder.encode(own.map((label) => `a model of ${label}`));
+  const { weight, bias } = zoo.parameters.one.head;
+  const images = own.map((_, row) =>
+    toUnit(Float32Array.from(exactLinear(weight, bias, values.subarray(row * 5, row * 5 + 5)))),
+  );
+  const [red = new Float32Array(0)] = images;
+  const near = (images[1] ?? red).map((x, i) => 0.01 * x + (red[i] ?? 0));
+  const queries = { width, values: Float32Array.from([...red, ...toUnit(near)]) };
+  const calibration = { labels: ["red", "nearly red"], queries };
+  const known = scoresOf(await classifyBy(t, calibration, ["red"]));
+  t.true(known.isCalibrated);
+  t.deepEqual(known.doubtful, []);
+  const mixed = scoresOf(await classifyBy(t, calibration, ["red", "cats"]));
+  t.false(mixed.isCalibrated);
+  t.deepEqual(mixed.doubtful, [{ label: "cats", unknownWords: [], isUnfamiliar: true }]);
+  const partly = scoresOf(await classifyBy(t, calibration, ["purple red"]));
+  t.deepEqual(partly.doubtful, [{ label: "purple red", unknownWords: ["purple"], isUnfamiliar: false }]);
 });
 
 test("labels that are wrong refuse the call", async (t) => {

@@ -41,6 +41,7 @@ test("a text is encoded once, and answers are those of the encoder", async (t) =
     values: Float32Array.of(1, 4, 2, 0, 1, 3, 2, 0, 1, 4, 2, 0, 1, 4, 5, 2),
     truncated: [{ index: 3, tokenCount: 5, maxTokens: 4 }],
     unknown: [1],
+    unknownWords: [{ index: 1, words: ["zebra"] }],
   });
   t.deepEqual(second, {
     rows: 4,
@@ -48,6 +49,10 @@ test("a text is encoded once, and answers are those of the encoder", async (t) =
     values: Float32Array.of(1, 4, 5, 2, 1, 7, 2, 0, 1, 3, 2, 0, 1, 3, 2, 0),
     truncated: [{ index: 0, tokenCount: 5, maxTokens: 4 }],
     unknown: [2, 3],
+    unknownWords: [
+      { index: 2, words: ["zebra"] },
+      { index: 3, words: ["zebra"] },
+    ],
   });
 });
 

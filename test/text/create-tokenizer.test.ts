@@ -13,6 +13,7 @@ test("token ids are those of CLIP's authors, for every text of the golden list",
     t.deepEqual(found.ids, ids, text);
     t.is(found.tokenCount > 77, truncated, text);
     t.false(found.isUnknown, text);
+    t.deepEqual(found.unknownWords, [], text);
   }
 });
 
@@ -39,6 +40,17 @@ test("a text is unknown if nothing but marks and unknown words is in it", async 
     [true, false],
   );
   t.is(letters.toTokens("a b c d a", 4, "right").tokenCount, 7);
+});
+
+test("words that become the token for unknown ones are told, the others are not", (t) => {
+  const wordsOf = (description: Readonly<Record<string, unknown>>, text: string) =>
+    createTokenizer(description, "letters").toTokens(text, 4, "right").unknownWords;
+  t.deepEqual(wordsOf(letterTokenizer, "a zebra b horse c zebra"), ["zebra", "horse"]);
+  t.deepEqual(wordsOf(letterTokenizer, "a b"), []);
+  const { unk_token: _, ...model } = letterTokenizer.model;
+  t.deepEqual(wordsOf({ ...letterTokenizer, model }, "a b"), []);
+  // Where the token is that of the end as well, as CLIP's is, it says nothing.
+  t.deepEqual(wordsOf({ ...letterTokenizer, model: { ...model, unk_token: "</s>" } }, "a zebra"), []);
 });
 
 test("a text that is cut keeps the tokens that mark its begin and end", (t) => {

@@ -41,8 +41,9 @@ test("bad texts among good ones have their own answers", async (t) => {
     vector: Float32Array.of(1, 4, 5, 2),
     truncation: { tokenCount: 5, maxTokens: 4 },
     isUnknown: false,
+    unknownWords: [],
   });
-  t.deepEqual(answers[2], { vector: Float32Array.of(1, 6, 2, 0), isUnknown: false });
+  t.deepEqual(answers[2], { vector: Float32Array.of(1, 6, 2, 0), isUnknown: false, unknownWords: [] });
   t.deepEqual(await encodeEach(encoder, []), []);
 });
 

@@ -23,11 +23,14 @@ export {
 export type { Dtype } from "../../../src/linalg/dtype.js";
 export type {
   CatalogueSpace,
+  DoubtfulLabel,
   Duplicate,
   LabelScore,
   LabelScores,
   SkippedSpace,
   TruncatedExample,
+  UnjudgedLabel,
+  UnknownWords,
 } from "../../../src/retrieval/retrieval-port.js";
 export type { ExpertInfo, ExpertList, LayerInfo } from "../../../src/rpc/convert/expert.js";
 export type { ServerBackend, ServerInfo, ServerLimits, ServerMemory } from "../../../src/rpc/convert/server-info.js";

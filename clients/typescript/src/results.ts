@@ -6,6 +6,7 @@ import type {
   SkippedSpace,
   ModelRecord as StoredRecord,
   TruncatedExample,
+  UnknownWords,
 } from "../../../src/retrieval/retrieval-port.js";
 import type { PortResult } from "../../../src/search/embed-port.js";
 import type { TreeMatch } from "../../../src/trees/tree-match.js";
@@ -160,6 +161,8 @@ export interface Answer {
   readonly skipped: readonly SkippedSpace[];
   /** Texts of the query that were cut for a space, for its text encoder takes fewer tokens. */
   readonly truncated: readonly TruncatedExample[];
+  /** Words of the query's texts that a space's text encoder does not know: they had no say there. */
+  readonly unknownWords: readonly UnknownWords[];
 }
 
 /** An answer for the caller. */

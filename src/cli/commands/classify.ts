@@ -8,6 +8,7 @@ import type { CommandContext } from "../command-context.js";
 import { toCount } from "../embed-report.js";
 import { CommandError, exitCodes, toExitCode, usageError } from "../exit-codes.js";
 import { assertExample, type FoundExample, findExamples } from "../find-examples.js";
+import { toLabelRemarks } from "../label-remarks.js";
 import { openCatalogueOf } from "../open-retrieval.js";
 import { collectWord, parseCount } from "../option-values.js";
 import { createHeaderOption, createTokenOption, toModelOptions } from "../remote-options.js";
@@ -32,7 +33,9 @@ interface ClassifyOptions extends RetrievalOptions {
 const help = `
 Labels are your own (any texts; --labels) or those that the expert names. one-of-many:
 exactly one is right, and the probabilities of all add up to 1; any-of-many: each is right
-or wrong by itself. Without --mode it is what the expert was trained for.
+or wrong by itself. Without --mode it is what the expert was trained for. Labels that an
+expert cannot judge are left out; those unlike the ones that it was trained on are judged
+with a remark.
 ${storeHelp}
 Exit codes: 0 all models have their labels; 1 some could not be judged; 2 the command line
 is wrong; 3 no server, no store, or no model that could be judged.
@@ -135,9 +138,16 @@ async function print(
     if (answers.length === 1) return toExitCode(outcome);
   }
   if (!isJson && judged.length > 0) for (const line of toLabelLines(judged)) await terminal.print(line);
-  const uncalibrated = new Set(judged.flatMap(({ scores }) => (scores.isCalibrated ? [] : [scores.spaceId])));
-  if (uncalibrated.size > 0) {
-    const unchecked = [...uncalibrated].map(await readSpaceNames(catalogue));
+  const bySpace = new Map(judged.map(({ scores }) => [scores.spaceId, scores]));
+  const noted = [...bySpace.values()].filter(({ unjudged, doubtful }) => unjudged.length + doubtful.length > 0);
+  // Where it is their labels' fault, a remark on these says so.
+  const uncalibrated = [...bySpace.values()].filter(
+    ({ isCalibrated, doubtful }) => !isCalibrated && !doubtful.some(({ isUnfamiliar }) => isUnfamiliar),
+  );
+  const nameOf = noted.length + uncalibrated.length > 0 ? await readSpaceNames(catalogue) : String;
+  for (const one of noted) for (const remark of toLabelRemarks(one, nameOf(one.spaceId))) terminal.remark(remark);
+  if (uncalibrated.length > 0) {
+    const unchecked = uncalibrated.map(({ spaceId }) => nameOf(spaceId));
     const haveProbabilities = judged.every(({ scores }) => scores.labels.every(hasProbability));
     terminal.remark(
       haveProbabilities

@@ -2,6 +2,8 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { InvalidInputError } from "../../errors/probestream-error.js";
 import {
   ClassifyMode,
+  type ClassifyResponse,
+  type ClassifyResponseSchema,
   type ExampleSchema,
   type LabelScoresSchema,
   type QueryHitsSchema,
@@ -14,11 +16,13 @@ import {
 import type { ModelError } from "../../gen/probestream/v1/types_pb.js";
 import type {
   ClassifyQuestion,
+  DoubtfulLabel,
   Example,
   LabelScores,
   ModelHit,
   QueryHits,
   RetrievalQuery,
+  UnjudgedLabel,
 } from "../../retrieval/retrieval-port.js";
 import { float32Bytes } from "../../weights/safetensors-writer.js";
 import { fromModelError } from "./error.js";
@@ -91,7 +95,7 @@ export function toWireExample(example: Example): MessageInitShape<typeof Example
 
 /** Hits for the wire. `toError` packs the errors of spaces that were skipped. */
 export function toWireHits(
-  { hits, skipped, truncated }: QueryHits,
+  { hits, skipped, truncated, unknownWords }: QueryHits,
   toError: (error: unknown) => ModelError,
 ): MessageInitShape<typeof QueryHitsSchema> {
   return {
@@ -104,11 +108,12 @@ export function toWireHits(
     })),
     skipped: skipped.map(({ spaceId, expertName, error }) => ({ spaceId, expertName, error: toError(error) })),
     truncated: truncated.map((one) => ({ ...one })),
+    unknownWords: unknownWords.map(({ words, ...rest }) => ({ ...rest, words: [...words] })),
   };
 }
 
 /** Hits from the wire. */
-export function fromWireHits({ hits, skipped, truncated }: WireHits): QueryHits {
+export function fromWireHits({ hits, skipped, truncated, unknownWords }: WireHits): QueryHits {
   return {
     hits: hits.map(
       ({ modelId, spaceId, cosine, score, record }): ModelHit => ({
@@ -125,6 +130,7 @@ export function fromWireHits({ hits, skipped, truncated }: WireHits): QueryHits 
     truncated: truncated.map(({ example, spaceId, tokenCount, maxTokens }) => ({
       ...{ example, spaceId, tokenCount, maxTokens },
     })),
+    unknownWords: unknownWords.map(({ example, spaceId, words }) => ({ example, spaceId, words })),
   };
 }
 
@@ -158,6 +164,9 @@ export function fromWireModel(example: WireExample): ClassifyQuestion["models"][
   throw new InvalidInputError("FIELD_INVALID", "a text cannot be classified; name a model or give its representation");
 }
 
+/** What is said of the labels of a space. */
+type LabelRemarks = Pick<LabelScores, "unjudged" | "doubtful">;
+
 /** Labels of a model for the wire. */
 export function toWireScores({
   spaceId,
@@ -167,11 +176,53 @@ export function toWireScores({
   return { spaceId, labels: labels.map((label) => ({ ...label })), calibrated: isCalibrated };
 }
 
-/** Labels of a model from the wire. */
-export function fromWireScores({ spaceId, labels, calibrated }: WireScores): LabelScores {
+/** What is said of labels, once for each space, for the wire. `toError` packs the errors of those that are not judged. */
+export function toWireLabelRemarks(
+  spaces: Iterable<LabelScores>,
+  toError: (error: unknown) => ModelError,
+): Pick<MessageInitShape<typeof ClassifyResponseSchema>, "unjudged" | "doubtful"> {
+  const all = [...spaces];
+  return {
+    unjudged: all.flatMap(({ spaceId, unjudged }) =>
+      unjudged.map(({ label, error }) => ({ spaceId, label, error: toError(error) })),
+    ),
+    doubtful: all.flatMap(({ spaceId, doubtful }) =>
+      doubtful.map(({ label, unknownWords, isUnfamiliar }) => {
+        return { spaceId, label, unknownWords: [...unknownWords], unfamiliar: isUnfamiliar };
+      }),
+    ),
+  };
+}
+
+/** What is said of the labels of each space, from the wire. */
+export function fromWireLabelRemarks({
+  unjudged,
+  doubtful,
+}: Pick<ClassifyResponse, "unjudged" | "doubtful">): (spaceId: string) => LabelRemarks {
+  const bySpace = new Map<string, { unjudged: UnjudgedLabel[]; doubtful: DoubtfulLabel[] }>();
+  const of = (spaceId: string): { unjudged: UnjudgedLabel[]; doubtful: DoubtfulLabel[] } => {
+    const own = bySpace.get(spaceId) ?? { unjudged: [], doubtful: [] };
+    bySpace.set(spaceId, own);
+    return own;
+  };
+  for (const { spaceId, label, error } of unjudged) {
+    if (error !== undefined) of(spaceId).unjudged.push({ label, error: fromModelError(error) });
+  }
+  for (const { spaceId, label, unknownWords, unfamiliar } of doubtful) {
+    of(spaceId).doubtful.push({ label, unknownWords, isUnfamiliar: unfamiliar });
+  }
+  return of;
+}
+
+/** Labels of a model from the wire, with what is said of those of its space. */
+export function fromWireScores(
+  { spaceId, labels, calibrated }: WireScores,
+  remarksOf: (spaceId: string) => LabelRemarks,
+): LabelScores {
   return {
     spaceId,
     isCalibrated: calibrated,
+    ...remarksOf(spaceId),
     labels: labels.map(({ label, probability, cosine }) => ({
       label,
       ...(probability !== undefined && { probability }),

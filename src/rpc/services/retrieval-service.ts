@@ -14,10 +14,17 @@ import {
 import type { ModelError } from "../../gen/probestream/v1/types_pb.js";
 import { assertCount } from "../../retrieval/assert-count.js";
 import type { RetrievalLimits } from "../../retrieval/limits.js";
-import type { RetrievalPort } from "../../retrieval/retrieval-port.js";
-import { assertAnswerSize, sizeOfHits, sizeOfScores } from "../answer-size.js";
+import type { LabelScores, RetrievalPort } from "../../retrieval/retrieval-port.js";
+import { assertAnswerSize, sizeOfHits, sizeOfLabelRemarks, sizeOfScores } from "../answer-size.js";
 import type { Unary } from "../call.js";
-import { fromWireMode, fromWireModel, fromWireQuery, toWireHits, toWireScores } from "../convert/retrieval.js";
+import {
+  fromWireMode,
+  fromWireModel,
+  fromWireQuery,
+  toWireHits,
+  toWireLabelRemarks,
+  toWireScores,
+} from "../convert/retrieval.js";
 import { type ReportFault, toPublicModelError } from "../to-status.js";
 import { tryTo } from "../try-to.js";
 
@@ -71,7 +78,14 @@ export function createRetrievalService(
         (sound) => port.classify({ ...question, models: sound }, signal),
       );
       let bytes = 0;
-      for (const outcome of outcomes) if (!(outcome instanceof ProbestreamError)) bytes += sizeOfScores(outcome);
+      // What is said of labels is the same for all models of a space.
+      const spaces = new Map<string, LabelScores>();
+      for (const outcome of outcomes) {
+        if (outcome instanceof ProbestreamError) continue;
+        bytes += sizeOfScores(outcome);
+        spaces.set(outcome.spaceId, outcome);
+      }
+      for (const one of spaces.values()) bytes += sizeOfLabelRemarks(one);
       assertAnswerSize(bytes, "models or labels, or a smaller top");
       return {
         answers: outcomes.map((outcome) =>
@@ -82,6 +96,7 @@ export function createRetrievalService(
                 : { case: "scores", value: toWireScores(outcome) },
           }),
         ),
+        ...toWireLabelRemarks(spaces.values(), toError),
       };
     },
 

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file probestream/v1/retrieval_service.proto.
  */
 export const file_probestream_v1_retrieval_service: GenFile = /*@__PURE__*/
-  fileDesc("CiZwcm9iZXN0cmVhbS92MS9yZXRyaWV2YWxfc2VydmljZS5wcm90bxIOcHJvYmVzdHJlYW0udjEiXQoUQmF0Y2hSZXRyaWV2ZVJlcXVlc3QSLwoHcXVlcmllcxgBIAMoCzIeLnByb2Jlc3RyZWFtLnYxLlJldHJpZXZhbFF1ZXJ5EhQKDHdpdGhfcmVjb3JkcxgCIAEoCCK+AgoOUmV0cmlldmFsUXVlcnkSKgoJcG9zaXRpdmVzGAEgAygLMhcucHJvYmVzdHJlYW0udjEuRXhhbXBsZRIqCgluZWdhdGl2ZXMYAiADKAsyFy5wcm9iZXN0cmVhbS52MS5FeGFtcGxlEgkKAWsYAyABKA0SKwoGZmlsdGVyGAQgASgLMhYucHJvYmVzdHJlYW0udjEuRmlsdGVySACIAQESDwoHZXhwZXJ0cxgFIAMoCRINCgV0cmVlcxgGIAMoCRIWCgltaW5fc2NvcmUYByABKAFIAYgBARIXCgptaW5fY29zaW5lGAggASgBSAKIAQESFAoMbWF4X3Blcl9iYXNlGAkgASgNEg0KBWV4YWN0GAogASgIQgkKB19maWx0ZXJCDAoKX21pbl9zY29yZUINCgtfbWluX2Nvc2luZSJvCgdFeGFtcGxlEg4KBHRleHQYASABKAlIABISCghtb2RlbF9pZBgCIAEoCUgAEjgKDnJlcHJlc2VudGF0aW9uGAMgASgLMh4ucHJvYmVzdHJlYW0udjEuUmVwcmVzZW50YXRpb25IAEIGCgRraW5kIjIKDlJlcHJlc2VudGF0aW9uEhAKCHNwYWNlX2lkGAEgASgJEg4KBnZhbHVlcxgCIAEoDCJFChVCYXRjaFJldHJpZXZlUmVzcG9uc2USLAoHYW5zd2VycxgBIAMoCzIbLnByb2Jlc3RyZWFtLnYxLlF1ZXJ5QW5zd2VyInAKC1F1ZXJ5QW5zd2VyEikKBGhpdHMYASABKAsyGS5wcm9iZXN0cmVhbS52MS5RdWVyeUhpdHNIABIrCgVlcnJvchgCIAEoCzIaLnByb2Jlc3RyZWFtLnYxLk1vZGVsRXJyb3JIAEIJCgdvdXRjb21lIpIBCglRdWVyeUhpdHMSIQoEaGl0cxgBIAMoCzITLnByb2Jlc3RyZWFtLnYxLkhpdBItCgdza2lwcGVkGAIgAygLMhwucHJvYmVzdHJlYW0udjEuU2tpcHBlZFNwYWNlEjMKCXRydW5jYXRlZBgDIAMoCzIgLnByb2Jlc3RyZWFtLnYxLlRydW5jYXRlZEV4YW1wbGUiXgoQVHJ1bmNhdGVkRXhhbXBsZRIPCgdleGFtcGxlGAEgASgNEhAKCHNwYWNlX2lkGAIgASgJEhMKC3Rva2VuX2NvdW50GAMgASgNEhIKCm1heF90b2tlbnMYBCABKA0iYAoMU2tpcHBlZFNwYWNlEhAKCHNwYWNlX2lkGAEgASgJEhMKC2V4cGVydF9uYW1lGAIgASgJEikKBWVycm9yGAMgASgLMhoucHJvYmVzdHJlYW0udjEuTW9kZWxFcnJvciKUAQoDSGl0EhAKCG1vZGVsX2lkGAEgASgJEhAKCHNwYWNlX2lkGAIgASgJEg4KBmNvc2luZRgDIAEoARISCgVzY29yZRgEIAEoAUgAiAEBEjAKBnJlY29yZBgFIAEoCzIbLnByb2Jlc3RyZWFtLnYxLk1vZGVsUmVjb3JkSAGIAQFCCAoGX3Njb3JlQgkKB19yZWNvcmQilAEKD0NsYXNzaWZ5UmVxdWVzdBInCgZtb2RlbHMYASADKAsyFy5wcm9iZXN0cmVhbS52MS5FeGFtcGxlEg4KBmxhYmVscxgCIAMoCRIPCgdleHBlcnRzGAMgAygJEioKBG1vZGUYBCABKA4yHC5wcm9iZXN0cmVhbS52MS5DbGFzc2lmeU1vZGUSCwoDdG9wGAUgASgNIkMKEENsYXNzaWZ5UmVzcG9uc2USLwoHYW5zd2VycxgBIAMoCzIeLnByb2Jlc3RyZWFtLnYxLkNsYXNzaWZ5QW5zd2VyIncKDkNsYXNzaWZ5QW5zd2VyEi0KBnNjb3JlcxgBIAEoCzIbLnByb2Jlc3RyZWFtLnYxLkxhYmVsU2NvcmVzSAASKwoFZXJyb3IYAiABKAsyGi5wcm9iZXN0cmVhbS52MS5Nb2RlbEVycm9ySABCCQoHb3V0Y29tZSJfCgtMYWJlbFNjb3JlcxIQCghzcGFjZV9pZBgBIAEoCRIqCgZsYWJlbHMYAiADKAsyGi5wcm9iZXN0cmVhbS52MS5MYWJlbFNjb3JlEhIKCmNhbGlicmF0ZWQYAyABKAgiZQoKTGFiZWxTY29yZRINCgVsYWJlbBgBIAEoCRIYCgtwcm9iYWJpbGl0eRgCIAEoAUgAiAEBEhMKBmNvc2luZRgDIAEoAUgBiAEBQg4KDF9wcm9iYWJpbGl0eUIJCgdfY29zaW5lIm4KFUZpbmREdXBsaWNhdGVzUmVxdWVzdBIRCgltb2RlbF9pZHMYASADKAkSFwoKbWluX2Nvc2luZRgCIAEoAUgAiAEBEgkKAWsYAyABKA0SDwoHZXhwZXJ0cxgEIAMoCUINCgtfbWluX2Nvc2luZSJLChZGaW5kRHVwbGljYXRlc1Jlc3BvbnNlEjEKB2Fuc3dlcnMYASADKAsyIC5wcm9iZXN0cmVhbS52MS5EdXBsaWNhdGVzQW5zd2VyInwKEER1cGxpY2F0ZXNBbnN3ZXISMAoKZHVwbGljYXRlcxgBIAEoCzIaLnByb2Jlc3RyZWFtLnYxLkR1cGxpY2F0ZXNIABIrCgVlcnJvchgCIAEoCzIaLnByb2Jlc3RyZWFtLnYxLk1vZGVsRXJyb3JIAEIJCgdvdXRjb21lIjsKCkR1cGxpY2F0ZXMSLQoKZHVwbGljYXRlcxgBIAMoCzIZLnByb2Jlc3RyZWFtLnYxLkR1cGxpY2F0ZSJVCglEdXBsaWNhdGUSEAoIbW9kZWxfaWQYASABKAkSEAoIc3BhY2VfaWQYAiABKAkSDgoGY29zaW5lGAMgASgBEhQKDHNhbWVfd2VpZ2h0cxgEIAEoCCprCgxDbGFzc2lmeU1vZGUSHQoZQ0xBU1NJRllfTU9ERV9VTlNQRUNJRklFRBAAEh0KGUNMQVNTSUZZX01PREVfT05FX09GX01BTlkQARIdChlDTEFTU0lGWV9NT0RFX0FOWV9PRl9NQU5ZEAIyoAIKEFJldHJpZXZhbFNlcnZpY2USXAoNQmF0Y2hSZXRyaWV2ZRIkLnByb2Jlc3RyZWFtLnYxLkJhdGNoUmV0cmlldmVSZXF1ZXN0GiUucHJvYmVzdHJlYW0udjEuQmF0Y2hSZXRyaWV2ZVJlc3BvbnNlEk0KCENsYXNzaWZ5Eh8ucHJvYmVzdHJlYW0udjEuQ2xhc3NpZnlSZXF1ZXN0GiAucHJvYmVzdHJlYW0udjEuQ2xhc3NpZnlSZXNwb25zZRJfCg5GaW5kRHVwbGljYXRlcxIlLnByb2Jlc3RyZWFtLnYxLkZpbmREdXBsaWNhdGVzUmVxdWVzdBomLnByb2Jlc3RyZWFtLnYxLkZpbmREdXBsaWNhdGVzUmVzcG9uc2ViBnByb3RvMw", [file_probestream_v1_catalogue_service, file_probestream_v1_types]);
+  fileDesc("CiZwcm9iZXN0cmVhbS92MS9yZXRyaWV2YWxfc2VydmljZS5wcm90bxIOcHJvYmVzdHJlYW0udjEiXQoUQmF0Y2hSZXRyaWV2ZVJlcXVlc3QSLwoHcXVlcmllcxgBIAMoCzIeLnByb2Jlc3RyZWFtLnYxLlJldHJpZXZhbFF1ZXJ5EhQKDHdpdGhfcmVjb3JkcxgCIAEoCCK+AgoOUmV0cmlldmFsUXVlcnkSKgoJcG9zaXRpdmVzGAEgAygLMhcucHJvYmVzdHJlYW0udjEuRXhhbXBsZRIqCgluZWdhdGl2ZXMYAiADKAsyFy5wcm9iZXN0cmVhbS52MS5FeGFtcGxlEgkKAWsYAyABKA0SKwoGZmlsdGVyGAQgASgLMhYucHJvYmVzdHJlYW0udjEuRmlsdGVySACIAQESDwoHZXhwZXJ0cxgFIAMoCRINCgV0cmVlcxgGIAMoCRIWCgltaW5fc2NvcmUYByABKAFIAYgBARIXCgptaW5fY29zaW5lGAggASgBSAKIAQESFAoMbWF4X3Blcl9iYXNlGAkgASgNEg0KBWV4YWN0GAogASgIQgkKB19maWx0ZXJCDAoKX21pbl9zY29yZUINCgtfbWluX2Nvc2luZSJvCgdFeGFtcGxlEg4KBHRleHQYASABKAlIABISCghtb2RlbF9pZBgCIAEoCUgAEjgKDnJlcHJlc2VudGF0aW9uGAMgASgLMh4ucHJvYmVzdHJlYW0udjEuUmVwcmVzZW50YXRpb25IAEIGCgRraW5kIjIKDlJlcHJlc2VudGF0aW9uEhAKCHNwYWNlX2lkGAEgASgJEg4KBnZhbHVlcxgCIAEoDCJFChVCYXRjaFJldHJpZXZlUmVzcG9uc2USLAoHYW5zd2VycxgBIAMoCzIbLnByb2Jlc3RyZWFtLnYxLlF1ZXJ5QW5zd2VyInAKC1F1ZXJ5QW5zd2VyEikKBGhpdHMYASABKAsyGS5wcm9iZXN0cmVhbS52MS5RdWVyeUhpdHNIABIrCgVlcnJvchgCIAEoCzIaLnByb2Jlc3RyZWFtLnYxLk1vZGVsRXJyb3JIAEIJCgdvdXRjb21lIscBCglRdWVyeUhpdHMSIQoEaGl0cxgBIAMoCzITLnByb2Jlc3RyZWFtLnYxLkhpdBItCgdza2lwcGVkGAIgAygLMhwucHJvYmVzdHJlYW0udjEuU2tpcHBlZFNwYWNlEjMKCXRydW5jYXRlZBgDIAMoCzIgLnByb2Jlc3RyZWFtLnYxLlRydW5jYXRlZEV4YW1wbGUSMwoNdW5rbm93bl93b3JkcxgEIAMoCzIcLnByb2Jlc3RyZWFtLnYxLlVua25vd25Xb3JkcyJACgxVbmtub3duV29yZHMSDwoHZXhhbXBsZRgBIAEoDRIQCghzcGFjZV9pZBgCIAEoCRINCgV3b3JkcxgDIAMoCSJeChBUcnVuY2F0ZWRFeGFtcGxlEg8KB2V4YW1wbGUYASABKA0SEAoIc3BhY2VfaWQYAiABKAkSEwoLdG9rZW5fY291bnQYAyABKA0SEgoKbWF4X3Rva2VucxgEIAEoDSJgCgxTa2lwcGVkU3BhY2USEAoIc3BhY2VfaWQYASABKAkSEwoLZXhwZXJ0X25hbWUYAiABKAkSKQoFZXJyb3IYAyABKAsyGi5wcm9iZXN0cmVhbS52MS5Nb2RlbEVycm9yIpQBCgNIaXQSEAoIbW9kZWxfaWQYASABKAkSEAoIc3BhY2VfaWQYAiABKAkSDgoGY29zaW5lGAMgASgBEhIKBXNjb3JlGAQgASgBSACIAQESMAoGcmVjb3JkGAUgASgLMhsucHJvYmVzdHJlYW0udjEuTW9kZWxSZWNvcmRIAYgBAUIICgZfc2NvcmVCCQoHX3JlY29yZCKUAQoPQ2xhc3NpZnlSZXF1ZXN0EicKBm1vZGVscxgBIAMoCzIXLnByb2Jlc3RyZWFtLnYxLkV4YW1wbGUSDgoGbGFiZWxzGAIgAygJEg8KB2V4cGVydHMYAyADKAkSKgoEbW9kZRgEIAEoDjIcLnByb2Jlc3RyZWFtLnYxLkNsYXNzaWZ5TW9kZRILCgN0b3AYBSABKA0ipQEKEENsYXNzaWZ5UmVzcG9uc2USLwoHYW5zd2VycxgBIAMoCzIeLnByb2Jlc3RyZWFtLnYxLkNsYXNzaWZ5QW5zd2VyEi8KCHVuanVkZ2VkGAIgAygLMh0ucHJvYmVzdHJlYW0udjEuVW5qdWRnZWRMYWJlbBIvCghkb3VidGZ1bBgDIAMoCzIdLnByb2Jlc3RyZWFtLnYxLkRvdWJ0ZnVsTGFiZWwiWwoNVW5qdWRnZWRMYWJlbBIQCghzcGFjZV9pZBgBIAEoCRINCgVsYWJlbBgCIAEoCRIpCgVlcnJvchgDIAEoCzIaLnByb2Jlc3RyZWFtLnYxLk1vZGVsRXJyb3IiWwoNRG91YnRmdWxMYWJlbBIQCghzcGFjZV9pZBgBIAEoCRINCgVsYWJlbBgCIAEoCRIVCg11bmtub3duX3dvcmRzGAMgAygJEhIKCnVuZmFtaWxpYXIYBCABKAgidwoOQ2xhc3NpZnlBbnN3ZXISLQoGc2NvcmVzGAEgASgLMhsucHJvYmVzdHJlYW0udjEuTGFiZWxTY29yZXNIABIrCgVlcnJvchgCIAEoCzIaLnByb2Jlc3RyZWFtLnYxLk1vZGVsRXJyb3JIAEIJCgdvdXRjb21lIl8KC0xhYmVsU2NvcmVzEhAKCHNwYWNlX2lkGAEgASgJEioKBmxhYmVscxgCIAMoCzIaLnByb2Jlc3RyZWFtLnYxLkxhYmVsU2NvcmUSEgoKY2FsaWJyYXRlZBgDIAEoCCJlCgpMYWJlbFNjb3JlEg0KBWxhYmVsGAEgASgJEhgKC3Byb2JhYmlsaXR5GAIgASgBSACIAQESEwoGY29zaW5lGAMgASgBSAGIAQFCDgoMX3Byb2JhYmlsaXR5QgkKB19jb3NpbmUibgoVRmluZER1cGxpY2F0ZXNSZXF1ZXN0EhEKCW1vZGVsX2lkcxgBIAMoCRIXCgptaW5fY29zaW5lGAIgASgBSACIAQESCQoBaxgDIAEoDRIPCgdleHBlcnRzGAQgAygJQg0KC19taW5fY29zaW5lIksKFkZpbmREdXBsaWNhdGVzUmVzcG9uc2USMQoHYW5zd2VycxgBIAMoCzIgLnByb2Jlc3RyZWFtLnYxLkR1cGxpY2F0ZXNBbnN3ZXIifAoQRHVwbGljYXRlc0Fuc3dlchIwCgpkdXBsaWNhdGVzGAEgASgLMhoucHJvYmVzdHJlYW0udjEuRHVwbGljYXRlc0gAEisKBWVycm9yGAIgASgLMhoucHJvYmVzdHJlYW0udjEuTW9kZWxFcnJvckgAQgkKB291dGNvbWUiOwoKRHVwbGljYXRlcxItCgpkdXBsaWNhdGVzGAEgAygLMhkucHJvYmVzdHJlYW0udjEuRHVwbGljYXRlIlUKCUR1cGxpY2F0ZRIQCghtb2RlbF9pZBgBIAEoCRIQCghzcGFjZV9pZBgCIAEoCRIOCgZjb3NpbmUYAyABKAESFAoMc2FtZV93ZWlnaHRzGAQgASgIKmsKDENsYXNzaWZ5TW9kZRIdChlDTEFTU0lGWV9NT0RFX1VOU1BFQ0lGSUVEEAASHQoZQ0xBU1NJRllfTU9ERV9PTkVfT0ZfTUFOWRABEh0KGUNMQVNTSUZZX01PREVfQU5ZX09GX01BTlkQAjKgAgoQUmV0cmlldmFsU2VydmljZRJcCg1CYXRjaFJldHJpZXZlEiQucHJvYmVzdHJlYW0udjEuQmF0Y2hSZXRyaWV2ZVJlcXVlc3QaJS5wcm9iZXN0cmVhbS52MS5CYXRjaFJldHJpZXZlUmVzcG9uc2USTQoIQ2xhc3NpZnkSHy5wcm9iZXN0cmVhbS52MS5DbGFzc2lmeVJlcXVlc3QaIC5wcm9iZXN0cmVhbS52MS5DbGFzc2lmeVJlc3BvbnNlEl8KDkZpbmREdXBsaWNhdGVzEiUucHJvYmVzdHJlYW0udjEuRmluZER1cGxpY2F0ZXNSZXF1ZXN0GiYucHJvYmVzdHJlYW0udjEuRmluZER1cGxpY2F0ZXNSZXNwb25zZWIGcHJvdG8z", [file_probestream_v1_catalogue_service, file_probestream_v1_types]);
 
 /**
  * Queries, and what they have in common.
@@ -282,6 +282,14 @@ export type QueryHits = Message<"probestream.v1.QueryHits"> & {
    * @generated from field: repeated probestream.v1.TruncatedExample truncated = 3;
    */
   truncated: TruncatedExample[];
+
+  /**
+   * Words of the query's texts that a text encoder does not know: they had no say in that space. Encoders of bytes, as
+   * CLIP's, know every word.
+   *
+   * @generated from field: repeated probestream.v1.UnknownWords unknown_words = 4;
+   */
+  unknownWords: UnknownWords[];
 };
 
 /**
@@ -290,6 +298,41 @@ export type QueryHits = Message<"probestream.v1.QueryHits"> & {
  */
 export const QueryHitsSchema: GenMessage<QueryHits> = /*@__PURE__*/
   messageDesc(file_probestream_v1_retrieval_service, 6);
+
+/**
+ * Words of a text of a query that one space's text encoder does not know.
+ *
+ * @generated from message probestream.v1.UnknownWords
+ */
+export type UnknownWords = Message<"probestream.v1.UnknownWords"> & {
+  /**
+   * The text's place among the query's examples, positives before negatives, from 0.
+   *
+   * @generated from field: uint32 example = 1;
+   */
+  example: number;
+
+  /**
+   * The space.
+   *
+   * @generated from field: string space_id = 2;
+   */
+  spaceId: string;
+
+  /**
+   * The words as they stand in the text, each once, the first 32 at most.
+   *
+   * @generated from field: repeated string words = 3;
+   */
+  words: string[];
+};
+
+/**
+ * Describes the message probestream.v1.UnknownWords.
+ * Use `create(UnknownWordsSchema)` to create a new message.
+ */
+export const UnknownWordsSchema: GenMessage<UnknownWords> = /*@__PURE__*/
+  messageDesc(file_probestream_v1_retrieval_service, 7);
 
 /**
  * A text of a query that was cut in one space.
@@ -331,7 +374,7 @@ export type TruncatedExample = Message<"probestream.v1.TruncatedExample"> & {
  * Use `create(TruncatedExampleSchema)` to create a new message.
  */
 export const TruncatedExampleSchema: GenMessage<TruncatedExample> = /*@__PURE__*/
-  messageDesc(file_probestream_v1_retrieval_service, 7);
+  messageDesc(file_probestream_v1_retrieval_service, 8);
 
 /**
  * A space that had no say.
@@ -366,7 +409,7 @@ export type SkippedSpace = Message<"probestream.v1.SkippedSpace"> & {
  * Use `create(SkippedSpaceSchema)` to create a new message.
  */
 export const SkippedSpaceSchema: GenMessage<SkippedSpace> = /*@__PURE__*/
-  messageDesc(file_probestream_v1_retrieval_service, 8);
+  messageDesc(file_probestream_v1_retrieval_service, 9);
 
 /**
  * A model that fits.
@@ -416,7 +459,7 @@ export type Hit = Message<"probestream.v1.Hit"> & {
  * Use `create(HitSchema)` to create a new message.
  */
 export const HitSchema: GenMessage<Hit> = /*@__PURE__*/
-  messageDesc(file_probestream_v1_retrieval_service, 9);
+  messageDesc(file_probestream_v1_retrieval_service, 10);
 
 /**
  * Models and labels.
@@ -465,7 +508,7 @@ export type ClassifyRequest = Message<"probestream.v1.ClassifyRequest"> & {
  * Use `create(ClassifyRequestSchema)` to create a new message.
  */
 export const ClassifyRequestSchema: GenMessage<ClassifyRequest> = /*@__PURE__*/
-  messageDesc(file_probestream_v1_retrieval_service, 10);
+  messageDesc(file_probestream_v1_retrieval_service, 11);
 
 /**
  * Answers in the order of the models.
@@ -479,6 +522,21 @@ export type ClassifyResponse = Message<"probestream.v1.ClassifyResponse"> & {
    * @generated from field: repeated probestream.v1.ClassifyAnswer answers = 1;
    */
   answers: ClassifyAnswer[];
+
+  /**
+   * Labels that are in no model's `scores` in a space, for its expert cannot judge them; a search refuses such texts. Where
+   * no label is left, models have an error instead, and nothing stands here.
+   *
+   * @generated from field: repeated probestream.v1.UnjudgedLabel unjudged = 2;
+   */
+  unjudged: UnjudgedLabel[];
+
+  /**
+   * Labels that are judged in a space, with something to be said of them.
+   *
+   * @generated from field: repeated probestream.v1.DoubtfulLabel doubtful = 3;
+   */
+  doubtful: DoubtfulLabel[];
 };
 
 /**
@@ -486,7 +544,85 @@ export type ClassifyResponse = Message<"probestream.v1.ClassifyResponse"> & {
  * Use `create(ClassifyResponseSchema)` to create a new message.
  */
 export const ClassifyResponseSchema: GenMessage<ClassifyResponse> = /*@__PURE__*/
-  messageDesc(file_probestream_v1_retrieval_service, 11);
+  messageDesc(file_probestream_v1_retrieval_service, 12);
+
+/**
+ * A label that had no say in one space.
+ *
+ * @generated from message probestream.v1.UnjudgedLabel
+ */
+export type UnjudgedLabel = Message<"probestream.v1.UnjudgedLabel"> & {
+  /**
+   * The space.
+   *
+   * @generated from field: string space_id = 1;
+   */
+  spaceId: string;
+
+  /**
+   * The label.
+   *
+   * @generated from field: string label = 2;
+   */
+  label: string;
+
+  /**
+   * Why: TEXT_NOT_JUDGED.
+   *
+   * @generated from field: probestream.v1.ModelError error = 3;
+   */
+  error?: ModelError | undefined;
+};
+
+/**
+ * Describes the message probestream.v1.UnjudgedLabel.
+ * Use `create(UnjudgedLabelSchema)` to create a new message.
+ */
+export const UnjudgedLabelSchema: GenMessage<UnjudgedLabel> = /*@__PURE__*/
+  messageDesc(file_probestream_v1_retrieval_service, 13);
+
+/**
+ * A label that was judged in one space with less certainty than probabilities tell.
+ *
+ * @generated from message probestream.v1.DoubtfulLabel
+ */
+export type DoubtfulLabel = Message<"probestream.v1.DoubtfulLabel"> & {
+  /**
+   * The space.
+   *
+   * @generated from field: string space_id = 1;
+   */
+  spaceId: string;
+
+  /**
+   * The label.
+   *
+   * @generated from field: string label = 2;
+   */
+  label: string;
+
+  /**
+   * Words of it that the space's text encoder does not know: it is judged by the others. The first 32 at most.
+   *
+   * @generated from field: repeated string unknown_words = 3;
+   */
+  unknownWords: string[];
+
+  /**
+   * It lies farther from the labels that the expert was trained on than these from one another, as "circle" does where all
+   * were of the kind "plain red circle": nothing was measured for such, and `LabelScores.calibrated` is false.
+   *
+   * @generated from field: bool unfamiliar = 4;
+   */
+  unfamiliar: boolean;
+};
+
+/**
+ * Describes the message probestream.v1.DoubtfulLabel.
+ * Use `create(DoubtfulLabelSchema)` to create a new message.
+ */
+export const DoubtfulLabelSchema: GenMessage<DoubtfulLabel> = /*@__PURE__*/
+  messageDesc(file_probestream_v1_retrieval_service, 14);
 
 /**
  * What labels fit one model.
@@ -521,7 +657,7 @@ export type ClassifyAnswer = Message<"probestream.v1.ClassifyAnswer"> & {
  * Use `create(ClassifyAnswerSchema)` to create a new message.
  */
 export const ClassifyAnswerSchema: GenMessage<ClassifyAnswer> = /*@__PURE__*/
-  messageDesc(file_probestream_v1_retrieval_service, 12);
+  messageDesc(file_probestream_v1_retrieval_service, 15);
 
 /**
  * Labels of one model.
@@ -544,7 +680,8 @@ export type LabelScores = Message<"probestream.v1.LabelScores"> & {
   labels: LabelScore[];
 
   /**
-   * Whether probabilities are calibrated: checked on models that the expert was not trained on.
+   * Whether probabilities are calibrated: checked on models that the expert was not trained on, for labels such as these.
+   * Where one label is right, it is assumed to be among those judged; see `ClassifyResponse.unjudged`.
    *
    * @generated from field: bool calibrated = 3;
    */
@@ -556,7 +693,7 @@ export type LabelScores = Message<"probestream.v1.LabelScores"> & {
  * Use `create(LabelScoresSchema)` to create a new message.
  */
 export const LabelScoresSchema: GenMessage<LabelScores> = /*@__PURE__*/
-  messageDesc(file_probestream_v1_retrieval_service, 13);
+  messageDesc(file_probestream_v1_retrieval_service, 16);
 
 /**
  * One label.
@@ -591,7 +728,7 @@ export type LabelScore = Message<"probestream.v1.LabelScore"> & {
  * Use `create(LabelScoreSchema)` to create a new message.
  */
 export const LabelScoreSchema: GenMessage<LabelScore> = /*@__PURE__*/
-  messageDesc(file_probestream_v1_retrieval_service, 14);
+  messageDesc(file_probestream_v1_retrieval_service, 17);
 
 /**
  * Models whose copies are wanted.
@@ -633,7 +770,7 @@ export type FindDuplicatesRequest = Message<"probestream.v1.FindDuplicatesReques
  * Use `create(FindDuplicatesRequestSchema)` to create a new message.
  */
 export const FindDuplicatesRequestSchema: GenMessage<FindDuplicatesRequest> = /*@__PURE__*/
-  messageDesc(file_probestream_v1_retrieval_service, 15);
+  messageDesc(file_probestream_v1_retrieval_service, 18);
 
 /**
  * Answers in the order of the models.
@@ -654,7 +791,7 @@ export type FindDuplicatesResponse = Message<"probestream.v1.FindDuplicatesRespo
  * Use `create(FindDuplicatesResponseSchema)` to create a new message.
  */
 export const FindDuplicatesResponseSchema: GenMessage<FindDuplicatesResponse> = /*@__PURE__*/
-  messageDesc(file_probestream_v1_retrieval_service, 16);
+  messageDesc(file_probestream_v1_retrieval_service, 19);
 
 /**
  * Copies of one model.
@@ -689,7 +826,7 @@ export type DuplicatesAnswer = Message<"probestream.v1.DuplicatesAnswer"> & {
  * Use `create(DuplicatesAnswerSchema)` to create a new message.
  */
 export const DuplicatesAnswerSchema: GenMessage<DuplicatesAnswer> = /*@__PURE__*/
-  messageDesc(file_probestream_v1_retrieval_service, 17);
+  messageDesc(file_probestream_v1_retrieval_service, 20);
 
 /**
  * Copies of one model, the nearest first, without itself.
@@ -710,7 +847,7 @@ export type Duplicates = Message<"probestream.v1.Duplicates"> & {
  * Use `create(DuplicatesSchema)` to create a new message.
  */
 export const DuplicatesSchema: GenMessage<Duplicates> = /*@__PURE__*/
-  messageDesc(file_probestream_v1_retrieval_service, 18);
+  messageDesc(file_probestream_v1_retrieval_service, 21);
 
 /**
  * A model that is nearly the same as another.
@@ -752,7 +889,7 @@ export type Duplicate = Message<"probestream.v1.Duplicate"> & {
  * Use `create(DuplicateSchema)` to create a new message.
  */
 export const DuplicateSchema: GenMessage<Duplicate> = /*@__PURE__*/
-  messageDesc(file_probestream_v1_retrieval_service, 19);
+  messageDesc(file_probestream_v1_retrieval_service, 22);
 
 /**
  * How labels exclude one another.

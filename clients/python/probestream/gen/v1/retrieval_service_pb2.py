@@ -15,15 +15,15 @@ from probestream.gen.v1 import catalogue_service_pb2 as probestream_dot_v1_dot_c
 from probestream.gen.v1 import types_pb2 as probestream_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&probestream/v1/retrieval_service.proto\x12\x0eprobestream.v1\x1a&probestream/v1/catalogue_service.proto\x1a\x1aprobestream/v1/types.proto\"s\n\x14\x42\x61tchRetrieveRequest\x12\x38\n\x07queries\x18\x01 \x03(\x0b\x32\x1e.probestream.v1.RetrievalQueryR\x07queries\x12!\n\x0cwith_records\x18\x02 \x01(\x08R\x0bwithRecords\"\x97\x03\n\x0eRetrievalQuery\x12\x35\n\tpositives\x18\x01 \x03(\x0b\x32\x17.probestream.v1.ExampleR\tpositives\x12\x35\n\tnegatives\x18\x02 \x03(\x0b\x32\x17.probestream.v1.ExampleR\tnegatives\x12\x0c\n\x01k\x18\x03 \x01(\rR\x01k\x12\x33\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x16.probestream.v1.FilterH\x00R\x06\x66ilter\x88\x01\x01\x12\x18\n\x07\x65xperts\x18\x05 \x03(\tR\x07\x65xperts\x12\x14\n\x05trees\x18\x06 \x03(\tR\x05trees\x12 \n\tmin_score\x18\x07 \x01(\x01H\x01R\x08minScore\x88\x01\x01\x12\"\n\nmin_cosine\x18\x08 \x01(\x01H\x02R\tminCosine\x88\x01\x01\x12 \n\x0cmax_per_base\x18\t \x01(\rR\nmaxPerBase\x12\x14\n\x05\x65xact\x18\n \x01(\x08R\x05\x65xactB\t\n\x07_filterB\x0c\n\n_min_scoreB\r\n\x0b_min_cosine\"\x8e\x01\n\x07\x45xample\x12\x14\n\x04text\x18\x01 \x01(\tH\x00R\x04text\x12\x1b\n\x08model_id\x18\x02 \x01(\tH\x00R\x07modelId\x12H\n\x0erepresentation\x18\x03 \x01(\x0b\x32\x1e.probestream.v1.RepresentationH\x00R\x0erepresentationB\x06\n\x04kind\"C\n\x0eRepresentation\x12\x19\n\x08space_id\x18\x01 \x01(\tR\x07spaceId\x12\x16\n\x06values\x18\x02 \x01(\x0cR\x06values\"N\n\x15\x42\x61tchRetrieveResponse\x12\x35\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x1b.probestream.v1.QueryAnswerR\x07\x61nswers\"}\n\x0bQueryAnswer\x12/\n\x04hits\x18\x01 \x01(\x0b\x32\x19.probestream.v1.QueryHitsH\x00R\x04hits\x12\x32\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x1a.probestream.v1.ModelErrorH\x00R\x05\x65rrorB\t\n\x07outcome\"\xac\x01\n\tQueryHits\x12\'\n\x04hits\x18\x01 \x03(\x0b\x32\x13.probestream.v1.HitR\x04hits\x12\x36\n\x07skipped\x18\x02 \x03(\x0b\x32\x1c.probestream.v1.SkippedSpaceR\x07skipped\x12>\n\ttruncated\x18\x03 \x03(\x0b\x32 .probestream.v1.TruncatedExampleR\ttruncated\"\x87\x01\n\x10TruncatedExample\x12\x18\n\x07\x65xample\x18\x01 \x01(\rR\x07\x65xample\x12\x19\n\x08space_id\x18\x02 \x01(\tR\x07spaceId\x12\x1f\n\x0btoken_count\x18\x03 \x01(\rR\ntokenCount\x12\x1d\n\nmax_tokens\x18\x04 \x01(\rR\tmaxTokens\"|\n\x0cSkippedSpace\x12\x19\n\x08space_id\x18\x01 \x01(\tR\x07spaceId\x12\x1f\n\x0b\x65xpert_name\x18\x02 \x01(\tR\nexpertName\x12\x30\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x1a.probestream.v1.ModelErrorR\x05\x65rror\"\xbd\x01\n\x03Hit\x12\x19\n\x08model_id\x18\x01 \x01(\tR\x07modelId\x12\x19\n\x08space_id\x18\x02 \x01(\tR\x07spaceId\x12\x16\n\x06\x63osine\x18\x03 \x01(\x01R\x06\x63osine\x12\x19\n\x05score\x18\x04 \x01(\x01H\x00R\x05score\x88\x01\x01\x12\x38\n\x06record\x18\x05 \x01(\x0b\x32\x1b.probestream.v1.ModelRecordH\x01R\x06record\x88\x01\x01\x42\x08\n\x06_scoreB\t\n\x07_record\"\xb8\x01\n\x0f\x43lassifyRequest\x12/\n\x06models\x18\x01 \x03(\x0b\x32\x17.probestream.v1.ExampleR\x06models\x12\x16\n\x06labels\x18\x02 \x03(\tR\x06labels\x12\x18\n\x07\x65xperts\x18\x03 \x03(\tR\x07\x65xperts\x12\x30\n\x04mode\x18\x04 \x01(\x0e\x32\x1c.probestream.v1.ClassifyModeR\x04mode\x12\x10\n\x03top\x18\x05 \x01(\rR\x03top\"L\n\x10\x43lassifyResponse\x12\x38\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x1e.probestream.v1.ClassifyAnswerR\x07\x61nswers\"\x86\x01\n\x0e\x43lassifyAnswer\x12\x35\n\x06scores\x18\x01 \x01(\x0b\x32\x1b.probestream.v1.LabelScoresH\x00R\x06scores\x12\x32\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x1a.probestream.v1.ModelErrorH\x00R\x05\x65rrorB\t\n\x07outcome\"|\n\x0bLabelScores\x12\x19\n\x08space_id\x18\x01 \x01(\tR\x07spaceId\x12\x32\n\x06labels\x18\x02 \x03(\x0b\x32\x1a.probestream.v1.LabelScoreR\x06labels\x12\x1e\n\ncalibrated\x18\x03 \x01(\x08R\ncalibrated\"\x81\x01\n\nLabelScore\x12\x14\n\x05label\x18\x01 \x01(\tR\x05label\x12%\n\x0bprobability\x18\x02 \x01(\x01H\x00R\x0bprobability\x88\x01\x01\x12\x1b\n\x06\x63osine\x18\x03 \x01(\x01H\x01R\x06\x63osine\x88\x01\x01\x42\x0e\n\x0c_probabilityB\t\n\x07_cosine\"\x8f\x01\n\x15\x46indDuplicatesRequest\x12\x1b\n\tmodel_ids\x18\x01 \x03(\tR\x08modelIds\x12\"\n\nmin_cosine\x18\x02 \x01(\x01H\x00R\tminCosine\x88\x01\x01\x12\x0c\n\x01k\x18\x03 \x01(\rR\x01k\x12\x18\n\x07\x65xperts\x18\x04 \x03(\tR\x07\x65xpertsB\r\n\x0b_min_cosine\"T\n\x16\x46indDuplicatesResponse\x12:\n\x07\x61nswers\x18\x01 \x03(\x0b\x32 .probestream.v1.DuplicatesAnswerR\x07\x61nswers\"\x8f\x01\n\x10\x44uplicatesAnswer\x12<\n\nduplicates\x18\x01 \x01(\x0b\x32\x1a.probestream.v1.DuplicatesH\x00R\nduplicates\x12\x32\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x1a.probestream.v1.ModelErrorH\x00R\x05\x65rrorB\t\n\x07outcome\"G\n\nDuplicates\x12\x39\n\nduplicates\x18\x01 \x03(\x0b\x32\x19.probestream.v1.DuplicateR\nduplicates\"|\n\tDuplicate\x12\x19\n\x08model_id\x18\x01 \x01(\tR\x07modelId\x12\x19\n\x08space_id\x18\x02 \x01(\tR\x07spaceId\x12\x16\n\x06\x63osine\x18\x03 \x01(\x01R\x06\x63osine\x12!\n\x0csame_weights\x18\x04 \x01(\x08R\x0bsameWeights*k\n\x0c\x43lassifyMode\x12\x1d\n\x19\x43LASSIFY_MODE_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x43LASSIFY_MODE_ONE_OF_MANY\x10\x01\x12\x1d\n\x19\x43LASSIFY_MODE_ANY_OF_MANY\x10\x02\x32\xa0\x02\n\x10RetrievalService\x12\\\n\rBatchRetrieve\x12$.probestream.v1.BatchRetrieveRequest\x1a%.probestream.v1.BatchRetrieveResponse\x12M\n\x08\x43lassify\x12\x1f.probestream.v1.ClassifyRequest\x1a .probestream.v1.ClassifyResponse\x12_\n\x0e\x46indDuplicates\x12%.probestream.v1.FindDuplicatesRequest\x1a&.probestream.v1.FindDuplicatesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&probestream/v1/retrieval_service.proto\x12\x0eprobestream.v1\x1a&probestream/v1/catalogue_service.proto\x1a\x1aprobestream/v1/types.proto\"s\n\x14\x42\x61tchRetrieveRequest\x12\x38\n\x07queries\x18\x01 \x03(\x0b\x32\x1e.probestream.v1.RetrievalQueryR\x07queries\x12!\n\x0cwith_records\x18\x02 \x01(\x08R\x0bwithRecords\"\x97\x03\n\x0eRetrievalQuery\x12\x35\n\tpositives\x18\x01 \x03(\x0b\x32\x17.probestream.v1.ExampleR\tpositives\x12\x35\n\tnegatives\x18\x02 \x03(\x0b\x32\x17.probestream.v1.ExampleR\tnegatives\x12\x0c\n\x01k\x18\x03 \x01(\rR\x01k\x12\x33\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x16.probestream.v1.FilterH\x00R\x06\x66ilter\x88\x01\x01\x12\x18\n\x07\x65xperts\x18\x05 \x03(\tR\x07\x65xperts\x12\x14\n\x05trees\x18\x06 \x03(\tR\x05trees\x12 \n\tmin_score\x18\x07 \x01(\x01H\x01R\x08minScore\x88\x01\x01\x12\"\n\nmin_cosine\x18\x08 \x01(\x01H\x02R\tminCosine\x88\x01\x01\x12 \n\x0cmax_per_base\x18\t \x01(\rR\nmaxPerBase\x12\x14\n\x05\x65xact\x18\n \x01(\x08R\x05\x65xactB\t\n\x07_filterB\x0c\n\n_min_scoreB\r\n\x0b_min_cosine\"\x8e\x01\n\x07\x45xample\x12\x14\n\x04text\x18\x01 \x01(\tH\x00R\x04text\x12\x1b\n\x08model_id\x18\x02 \x01(\tH\x00R\x07modelId\x12H\n\x0erepresentation\x18\x03 \x01(\x0b\x32\x1e.probestream.v1.RepresentationH\x00R\x0erepresentationB\x06\n\x04kind\"C\n\x0eRepresentation\x12\x19\n\x08space_id\x18\x01 \x01(\tR\x07spaceId\x12\x16\n\x06values\x18\x02 \x01(\x0cR\x06values\"N\n\x15\x42\x61tchRetrieveResponse\x12\x35\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x1b.probestream.v1.QueryAnswerR\x07\x61nswers\"}\n\x0bQueryAnswer\x12/\n\x04hits\x18\x01 \x01(\x0b\x32\x19.probestream.v1.QueryHitsH\x00R\x04hits\x12\x32\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x1a.probestream.v1.ModelErrorH\x00R\x05\x65rrorB\t\n\x07outcome\"\xef\x01\n\tQueryHits\x12\'\n\x04hits\x18\x01 \x03(\x0b\x32\x13.probestream.v1.HitR\x04hits\x12\x36\n\x07skipped\x18\x02 \x03(\x0b\x32\x1c.probestream.v1.SkippedSpaceR\x07skipped\x12>\n\ttruncated\x18\x03 \x03(\x0b\x32 .probestream.v1.TruncatedExampleR\ttruncated\x12\x41\n\runknown_words\x18\x04 \x03(\x0b\x32\x1c.probestream.v1.UnknownWordsR\x0cunknownWords\"Y\n\x0cUnknownWords\x12\x18\n\x07\x65xample\x18\x01 \x01(\rR\x07\x65xample\x12\x19\n\x08space_id\x18\x02 \x01(\tR\x07spaceId\x12\x14\n\x05words\x18\x03 \x03(\tR\x05words\"\x87\x01\n\x10TruncatedExample\x12\x18\n\x07\x65xample\x18\x01 \x01(\rR\x07\x65xample\x12\x19\n\x08space_id\x18\x02 \x01(\tR\x07spaceId\x12\x1f\n\x0btoken_count\x18\x03 \x01(\rR\ntokenCount\x12\x1d\n\nmax_tokens\x18\x04 \x01(\rR\tmaxTokens\"|\n\x0cSkippedSpace\x12\x19\n\x08space_id\x18\x01 \x01(\tR\x07spaceId\x12\x1f\n\x0b\x65xpert_name\x18\x02 \x01(\tR\nexpertName\x12\x30\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x1a.probestream.v1.ModelErrorR\x05\x65rror\"\xbd\x01\n\x03Hit\x12\x19\n\x08model_id\x18\x01 \x01(\tR\x07modelId\x12\x19\n\x08space_id\x18\x02 \x01(\tR\x07spaceId\x12\x16\n\x06\x63osine\x18\x03 \x01(\x01R\x06\x63osine\x12\x19\n\x05score\x18\x04 \x01(\x01H\x00R\x05score\x88\x01\x01\x12\x38\n\x06record\x18\x05 \x01(\x0b\x32\x1b.probestream.v1.ModelRecordH\x01R\x06record\x88\x01\x01\x42\x08\n\x06_scoreB\t\n\x07_record\"\xb8\x01\n\x0f\x43lassifyRequest\x12/\n\x06models\x18\x01 \x03(\x0b\x32\x17.probestream.v1.ExampleR\x06models\x12\x16\n\x06labels\x18\x02 \x03(\tR\x06labels\x12\x18\n\x07\x65xperts\x18\x03 \x03(\tR\x07\x65xperts\x12\x30\n\x04mode\x18\x04 \x01(\x0e\x32\x1c.probestream.v1.ClassifyModeR\x04mode\x12\x10\n\x03top\x18\x05 \x01(\rR\x03top\"\xc2\x01\n\x10\x43lassifyResponse\x12\x38\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x1e.probestream.v1.ClassifyAnswerR\x07\x61nswers\x12\x39\n\x08unjudged\x18\x02 \x03(\x0b\x32\x1d.probestream.v1.UnjudgedLabelR\x08unjudged\x12\x39\n\x08\x64oubtful\x18\x03 \x03(\x0b\x32\x1d.probestream.v1.DoubtfulLabelR\x08\x64oubtful\"r\n\rUnjudgedLabel\x12\x19\n\x08space_id\x18\x01 \x01(\tR\x07spaceId\x12\x14\n\x05label\x18\x02 \x01(\tR\x05label\x12\x30\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x1a.probestream.v1.ModelErrorR\x05\x65rror\"\x85\x01\n\rDoubtfulLabel\x12\x19\n\x08space_id\x18\x01 \x01(\tR\x07spaceId\x12\x14\n\x05label\x18\x02 \x01(\tR\x05label\x12#\n\runknown_words\x18\x03 \x03(\tR\x0cunknownWords\x12\x1e\n\nunfamiliar\x18\x04 \x01(\x08R\nunfamiliar\"\x86\x01\n\x0e\x43lassifyAnswer\x12\x35\n\x06scores\x18\x01 \x01(\x0b\x32\x1b.probestream.v1.LabelScoresH\x00R\x06scores\x12\x32\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x1a.probestream.v1.ModelErrorH\x00R\x05\x65rrorB\t\n\x07outcome\"|\n\x0bLabelScores\x12\x19\n\x08space_id\x18\x01 \x01(\tR\x07spaceId\x12\x32\n\x06labels\x18\x02 \x03(\x0b\x32\x1a.probestream.v1.LabelScoreR\x06labels\x12\x1e\n\ncalibrated\x18\x03 \x01(\x08R\ncalibrated\"\x81\x01\n\nLabelScore\x12\x14\n\x05label\x18\x01 \x01(\tR\x05label\x12%\n\x0bprobability\x18\x02 \x01(\x01H\x00R\x0bprobability\x88\x01\x01\x12\x1b\n\x06\x63osine\x18\x03 \x01(\x01H\x01R\x06\x63osine\x88\x01\x01\x42\x0e\n\x0c_probabilityB\t\n\x07_cosine\"\x8f\x01\n\x15\x46indDuplicatesRequest\x12\x1b\n\tmodel_ids\x18\x01 \x03(\tR\x08modelIds\x12\"\n\nmin_cosine\x18\x02 \x01(\x01H\x00R\tminCosine\x88\x01\x01\x12\x0c\n\x01k\x18\x03 \x01(\rR\x01k\x12\x18\n\x07\x65xperts\x18\x04 \x03(\tR\x07\x65xpertsB\r\n\x0b_min_cosine\"T\n\x16\x46indDuplicatesResponse\x12:\n\x07\x61nswers\x18\x01 \x03(\x0b\x32 .probestream.v1.DuplicatesAnswerR\x07\x61nswers\"\x8f\x01\n\x10\x44uplicatesAnswer\x12<\n\nduplicates\x18\x01 \x01(\x0b\x32\x1a.probestream.v1.DuplicatesH\x00R\nduplicates\x12\x32\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x1a.probestream.v1.ModelErrorH\x00R\x05\x65rrorB\t\n\x07outcome\"G\n\nDuplicates\x12\x39\n\nduplicates\x18\x01 \x03(\x0b\x32\x19.probestream.v1.DuplicateR\nduplicates\"|\n\tDuplicate\x12\x19\n\x08model_id\x18\x01 \x01(\tR\x07modelId\x12\x19\n\x08space_id\x18\x02 \x01(\tR\x07spaceId\x12\x16\n\x06\x63osine\x18\x03 \x01(\x01R\x06\x63osine\x12!\n\x0csame_weights\x18\x04 \x01(\x08R\x0bsameWeights*k\n\x0c\x43lassifyMode\x12\x1d\n\x19\x43LASSIFY_MODE_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x43LASSIFY_MODE_ONE_OF_MANY\x10\x01\x12\x1d\n\x19\x43LASSIFY_MODE_ANY_OF_MANY\x10\x02\x32\xa0\x02\n\x10RetrievalService\x12\\\n\rBatchRetrieve\x12$.probestream.v1.BatchRetrieveRequest\x1a%.probestream.v1.BatchRetrieveResponse\x12M\n\x08\x43lassify\x12\x1f.probestream.v1.ClassifyRequest\x1a .probestream.v1.ClassifyResponse\x12_\n\x0e\x46indDuplicates\x12%.probestream.v1.FindDuplicatesRequest\x1a&.probestream.v1.FindDuplicatesResponseb\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'probestream.v1.retrieval_service_pb2', globals())
 if _descriptor._USE_C_DESCRIPTORS == False:
 
   DESCRIPTOR._options = None
-  _CLASSIFYMODE._serialized_start=2942
-  _CLASSIFYMODE._serialized_end=3049
+  _CLASSIFYMODE._serialized_start=3471
+  _CLASSIFYMODE._serialized_end=3578
   _BATCHRETRIEVEREQUEST._serialized_start=126
   _BATCHRETRIEVEREQUEST._serialized_end=241
   _RETRIEVALQUERY._serialized_start=244
@@ -37,33 +37,39 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _QUERYANSWER._serialized_start=947
   _QUERYANSWER._serialized_end=1072
   _QUERYHITS._serialized_start=1075
-  _QUERYHITS._serialized_end=1247
-  _TRUNCATEDEXAMPLE._serialized_start=1250
-  _TRUNCATEDEXAMPLE._serialized_end=1385
-  _SKIPPEDSPACE._serialized_start=1387
-  _SKIPPEDSPACE._serialized_end=1511
-  _HIT._serialized_start=1514
-  _HIT._serialized_end=1703
-  _CLASSIFYREQUEST._serialized_start=1706
-  _CLASSIFYREQUEST._serialized_end=1890
-  _CLASSIFYRESPONSE._serialized_start=1892
-  _CLASSIFYRESPONSE._serialized_end=1968
-  _CLASSIFYANSWER._serialized_start=1971
-  _CLASSIFYANSWER._serialized_end=2105
-  _LABELSCORES._serialized_start=2107
-  _LABELSCORES._serialized_end=2231
-  _LABELSCORE._serialized_start=2234
-  _LABELSCORE._serialized_end=2363
-  _FINDDUPLICATESREQUEST._serialized_start=2366
-  _FINDDUPLICATESREQUEST._serialized_end=2509
-  _FINDDUPLICATESRESPONSE._serialized_start=2511
-  _FINDDUPLICATESRESPONSE._serialized_end=2595
-  _DUPLICATESANSWER._serialized_start=2598
-  _DUPLICATESANSWER._serialized_end=2741
-  _DUPLICATES._serialized_start=2743
-  _DUPLICATES._serialized_end=2814
-  _DUPLICATE._serialized_start=2816
-  _DUPLICATE._serialized_end=2940
-  _RETRIEVALSERVICE._serialized_start=3052
-  _RETRIEVALSERVICE._serialized_end=3340
+  _QUERYHITS._serialized_end=1314
+  _UNKNOWNWORDS._serialized_start=1316
+  _UNKNOWNWORDS._serialized_end=1405
+  _TRUNCATEDEXAMPLE._serialized_start=1408
+  _TRUNCATEDEXAMPLE._serialized_end=1543
+  _SKIPPEDSPACE._serialized_start=1545
+  _SKIPPEDSPACE._serialized_end=1669
+  _HIT._serialized_start=1672
+  _HIT._serialized_end=1861
+  _CLASSIFYREQUEST._serialized_start=1864
+  _CLASSIFYREQUEST._serialized_end=2048
+  _CLASSIFYRESPONSE._serialized_start=2051
+  _CLASSIFYRESPONSE._serialized_end=2245
+  _UNJUDGEDLABEL._serialized_start=2247
+  _UNJUDGEDLABEL._serialized_end=2361
+  _DOUBTFULLABEL._serialized_start=2364
+  _DOUBTFULLABEL._serialized_end=2497
+  _CLASSIFYANSWER._serialized_start=2500
+  _CLASSIFYANSWER._serialized_end=2634
+  _LABELSCORES._serialized_start=2636
+  _LABELSCORES._serialized_end=2760
+  _LABELSCORE._serialized_start=2763
+  _LABELSCORE._serialized_end=2892
+  _FINDDUPLICATESREQUEST._serialized_start=2895
+  _FINDDUPLICATESREQUEST._serialized_end=3038
+  _FINDDUPLICATESRESPONSE._serialized_start=3040
+  _FINDDUPLICATESRESPONSE._serialized_end=3124
+  _DUPLICATESANSWER._serialized_start=3127
+  _DUPLICATESANSWER._serialized_end=3270
+  _DUPLICATES._serialized_start=3272
+  _DUPLICATES._serialized_end=3343
+  _DUPLICATE._serialized_start=3345
+  _DUPLICATE._serialized_end=3469
+  _RETRIEVALSERVICE._serialized_start=3581
+  _RETRIEVALSERVICE._serialized_end=3869
 # @@protoc_insertion_point(module_scope)

@@ -48,10 +48,26 @@ class ClassifyRequest(_message.Message):
     def __init__(self, models: _Optional[_Iterable[_Union[Example, _Mapping]]] = ..., labels: _Optional[_Iterable[str]] = ..., experts: _Optional[_Iterable[str]] = ..., mode: _Optional[_Union[ClassifyMode, str]] = ..., top: _Optional[int] = ...) -> None: ...
 
 class ClassifyResponse(_message.Message):
-    __slots__ = ["answers"]
+    __slots__ = ["answers", "doubtful", "unjudged"]
     ANSWERS_FIELD_NUMBER: _ClassVar[int]
+    DOUBTFUL_FIELD_NUMBER: _ClassVar[int]
+    UNJUDGED_FIELD_NUMBER: _ClassVar[int]
     answers: _containers.RepeatedCompositeFieldContainer[ClassifyAnswer]
-    def __init__(self, answers: _Optional[_Iterable[_Union[ClassifyAnswer, _Mapping]]] = ...) -> None: ...
+    doubtful: _containers.RepeatedCompositeFieldContainer[DoubtfulLabel]
+    unjudged: _containers.RepeatedCompositeFieldContainer[UnjudgedLabel]
+    def __init__(self, answers: _Optional[_Iterable[_Union[ClassifyAnswer, _Mapping]]] = ..., unjudged: _Optional[_Iterable[_Union[UnjudgedLabel, _Mapping]]] = ..., doubtful: _Optional[_Iterable[_Union[DoubtfulLabel, _Mapping]]] = ...) -> None: ...
+
+class DoubtfulLabel(_message.Message):
+    __slots__ = ["label", "space_id", "unfamiliar", "unknown_words"]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    SPACE_ID_FIELD_NUMBER: _ClassVar[int]
+    UNFAMILIAR_FIELD_NUMBER: _ClassVar[int]
+    UNKNOWN_WORDS_FIELD_NUMBER: _ClassVar[int]
+    label: str
+    space_id: str
+    unfamiliar: bool
+    unknown_words: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, space_id: _Optional[str] = ..., label: _Optional[str] = ..., unknown_words: _Optional[_Iterable[str]] = ..., unfamiliar: bool = ...) -> None: ...
 
 class Duplicate(_message.Message):
     __slots__ = ["cosine", "model_id", "same_weights", "space_id"]
@@ -150,14 +166,16 @@ class QueryAnswer(_message.Message):
     def __init__(self, hits: _Optional[_Union[QueryHits, _Mapping]] = ..., error: _Optional[_Union[_types_pb2.ModelError, _Mapping]] = ...) -> None: ...
 
 class QueryHits(_message.Message):
-    __slots__ = ["hits", "skipped", "truncated"]
+    __slots__ = ["hits", "skipped", "truncated", "unknown_words"]
     HITS_FIELD_NUMBER: _ClassVar[int]
     SKIPPED_FIELD_NUMBER: _ClassVar[int]
     TRUNCATED_FIELD_NUMBER: _ClassVar[int]
+    UNKNOWN_WORDS_FIELD_NUMBER: _ClassVar[int]
     hits: _containers.RepeatedCompositeFieldContainer[Hit]
     skipped: _containers.RepeatedCompositeFieldContainer[SkippedSpace]
     truncated: _containers.RepeatedCompositeFieldContainer[TruncatedExample]
-    def __init__(self, hits: _Optional[_Iterable[_Union[Hit, _Mapping]]] = ..., skipped: _Optional[_Iterable[_Union[SkippedSpace, _Mapping]]] = ..., truncated: _Optional[_Iterable[_Union[TruncatedExample, _Mapping]]] = ...) -> None: ...
+    unknown_words: _containers.RepeatedCompositeFieldContainer[UnknownWords]
+    def __init__(self, hits: _Optional[_Iterable[_Union[Hit, _Mapping]]] = ..., skipped: _Optional[_Iterable[_Union[SkippedSpace, _Mapping]]] = ..., truncated: _Optional[_Iterable[_Union[TruncatedExample, _Mapping]]] = ..., unknown_words: _Optional[_Iterable[_Union[UnknownWords, _Mapping]]] = ...) -> None: ...
 
 class Representation(_message.Message):
     __slots__ = ["space_id", "values"]
@@ -212,6 +230,26 @@ class TruncatedExample(_message.Message):
     space_id: str
     token_count: int
     def __init__(self, example: _Optional[int] = ..., space_id: _Optional[str] = ..., token_count: _Optional[int] = ..., max_tokens: _Optional[int] = ...) -> None: ...
+
+class UnjudgedLabel(_message.Message):
+    __slots__ = ["error", "label", "space_id"]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    SPACE_ID_FIELD_NUMBER: _ClassVar[int]
+    error: _types_pb2.ModelError
+    label: str
+    space_id: str
+    def __init__(self, space_id: _Optional[str] = ..., label: _Optional[str] = ..., error: _Optional[_Union[_types_pb2.ModelError, _Mapping]] = ...) -> None: ...
+
+class UnknownWords(_message.Message):
+    __slots__ = ["example", "space_id", "words"]
+    EXAMPLE_FIELD_NUMBER: _ClassVar[int]
+    SPACE_ID_FIELD_NUMBER: _ClassVar[int]
+    WORDS_FIELD_NUMBER: _ClassVar[int]
+    example: int
+    space_id: str
+    words: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, example: _Optional[int] = ..., space_id: _Optional[str] = ..., words: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ClassifyMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = []
