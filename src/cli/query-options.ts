@@ -51,8 +51,12 @@ export function toFilter(sources: readonly string[] = []): Filter | undefined {
   return first === undefined || others.length === 0 ? first : { and: [first, ...others] };
 }
 
-/** Adds a field's name to the names so far. */
-function collectField(field: string, fields?: readonly string[]): string[] {
+/**
+ * Adds a field's name to the names so far.
+ *
+ * @throws InvalidArgumentError for a name that no filter knows.
+ */
+export function collectField(field: string, fields?: readonly string[]): string[] {
   assertField(field);
   return collectWord(field, fields);
 }

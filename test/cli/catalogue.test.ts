@@ -315,6 +315,18 @@ test("spaces and models are listed; a field that only one space has is no error 
   const listed = await run(["catalogue", "list", "--where", "meta.rank >= 4"]);
   t.regex(listed.stdout, /^model +expert +tree +base +metadata\n-.*\nchess-lora-1\.safetensors +concepts-lora +- +- +/);
   t.regex(listed.stdout, /\njazz-lora-1\.safetensors .*license=mit.*\n$/);
+  t.is(listed.stderr, "2 records\n");
+  const shown = await run([
+    "catalogue",
+    "list",
+    "--where",
+    "meta.rank >= 4",
+    "--show",
+    "claim.concept",
+    "--show",
+    "base",
+  ]);
+  t.regex(shown.stdout, /^model +expert +tree +base +claim\.concept +metadata\n-.*\n.* chess +[^ ]/);
   const few = await run(["catalogue", "list", "--limit", "3", "--json"]);
   t.is(parseLines(few.stdout).length, 3);
   t.is(few.stderr, "the first 3; --limit sets how many\n");

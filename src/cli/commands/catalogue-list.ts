@@ -1,12 +1,14 @@
 import type { Command } from "commander";
 import type { ModelRecord } from "../../retrieval/retrieval-port.js";
 import type { CommandContext } from "../command-context.js";
+import { toCount } from "../embed-report.js";
 import { exitCodes } from "../exit-codes.js";
+import { toFieldText } from "../field-text.js";
 import { selectSpaces, toFilterIn } from "../find-space.js";
 import { openCatalogueOf } from "../open-retrieval.js";
 import { collectWord, parseCount } from "../option-values.js";
 import { filterHelp } from "../parse-filter.js";
-import { toFilter } from "../query-options.js";
+import { collectField, toFilter } from "../query-options.js";
 import { toMetadataText, toRecordJson } from "../record-text.js";
 import { addRetrievalOptions, type RetrievalOptions, storeHelp } from "../retrieval-options.js";
 import { type Column, keepEnd, toHeading, toPlain, toRow, toRule, widthOf } from "../table.js";
@@ -15,6 +17,7 @@ interface ListOptions extends RetrievalOptions {
   readonly space?: readonly string[];
   readonly where?: readonly string[];
   readonly limit?: number;
+  readonly show?: readonly string[];
   readonly json?: boolean;
 }
 
@@ -55,6 +58,7 @@ export function addCatalogueList(catalogue: Command, context: CommandContext): v
     .option("--space <name>", "expert's name or space id; repeatable (default: all that serve)", collectWord)
     .option("--where <filter>", "condition on models, see below; repeatable, all must hold", collectWord)
     .option("--limit <n>", "models at most", parseCount)
+    .option("--show <field>", "further column of the table, such as claim.title; repeatable", collectField)
     .option("--json", "one JSON object per line instead of a table")
     .action(async (options: ListOptions) => {
       context.exit(await list(options, context));
@@ -68,7 +72,8 @@ async function list(options: ListOptions, context: CommandContext): Promise<numb
   const opened = await openCatalogueOf(options, context);
   try {
     const { spaces } = await opened.catalogue.listSpaces();
-    const table = createTable();
+    const shown = (options.show ?? []).filter((field) => !columns.some(({ title }) => title === field));
+    const table = createTable(shown);
     let count = 0;
     let hasMore = false;
     const print = async (lines: readonly string[]): Promise<void> => {
@@ -93,6 +98,7 @@ async function list(options: ListOptions, context: CommandContext): Promise<numb
     }
     await print(table.end());
     if (count === 0) terminal.remark(filter === undefined ? "no models" : "no model fits");
+    if (count > 0 && !hasMore && options.json !== true) terminal.remark(toCount(count, "record"));
     if (hasMore) terminal.remark(`the first ${count}; --limit sets how many`);
     return exitCodes.success;
   } finally {
@@ -106,7 +112,9 @@ interface Table {
   end(): readonly string[];
 }
 
-function createTable(): Table {
+function createTable(fields: readonly string[]): Table {
+  // What is said of a model is the last column: it may be long.
+  const all = [...columns.slice(0, -1), ...fields.map((title) => ({ title })), ...columns.slice(-1)];
   let waiting: string[][] = [];
   let widths: readonly number[] | undefined;
   const flush = (): readonly string[] => {
@@ -114,14 +122,14 @@ function createTable(): Table {
     waiting = [];
     if (rows.length === 0) return [];
     const head = widths === undefined;
-    const shown = widths ?? toWidths(rows);
+    const shown = widths ?? toWidths(all, rows);
     widths = shown;
-    const lines = rows.map((row) => toRow(columns, shown, row));
-    return head ? [toHeading(columns, shown), toRule(shown), ...lines] : lines;
+    const lines = rows.map((row) => toRow(all, shown, row));
+    return head ? [toHeading(all, shown), toRule(shown), ...lines] : lines;
   };
   return {
     add: (records, expertName) => {
-      waiting.push(...records.map((record) => toCells(record, expertName)));
+      waiting.push(...records.map((record) => toCells(record, expertName, fields)));
       return waiting.length < pageSize ? [] : flush();
     },
     end: flush,
@@ -129,19 +137,21 @@ function createTable(): Table {
 }
 
 /** What follows the last column is nothing. */
-function toWidths(rows: readonly (readonly string[])[]): readonly number[] {
-  return columns.map(({ title }, index) => {
-    const cells = index < columns.length - 1 ? rows.map((row) => row[index] ?? "") : [];
+function toWidths(all: readonly Column[], rows: readonly (readonly string[])[]): readonly number[] {
+  return all.map(({ title }, index) => {
+    const cells = index < all.length - 1 ? rows.map((row) => row[index] ?? "") : [];
     return cells.reduce((widest, cell) => Math.max(widest, widthOf(cell)), widthOf(title));
   });
 }
 
-function toCells({ id, tree, base, metadata }: ModelRecord, expertName: string): string[] {
+function toCells(record: ModelRecord, expertName: string, fields: readonly string[]): string[] {
+  const { id, tree, base, metadata } = record;
   return [
     keepEnd(toPlain(id), idWidth),
     toPlain(expertName),
     toPlain(tree) || "-",
     toPlain(base) || "-",
+    ...fields.map((field) => toPlain(toFieldText(record, field)) || "-"),
     toMetadataText(metadata),
   ];
 }
