@@ -23,8 +23,8 @@ not and parentheses. Fields are tree, base, id, weights_hash, file_hash, created
 updated_ms; meta.NAME, what was said of a model (--meta, --metadata); claim.NAME, what its
 file says of itself. Values: 8 and 0.5 are numbers, true and false are truths, all else is
 text, in quotes where there are spaces in it or it looks like a number ("8"). Times may be
-written 2026-05-01. A name with spaces is meta."a name". Claims are text: a number is compared
-with those that are numbers, "8" with all as text. exists tree, base or a hash: not empty.
+written 2026-05-01. A name with spaces is meta."a name". Claims are text; beside a number
+those that are numbers count as such. exists tree, base or a hash means: not empty.
   --where 'meta.license in (mit, apache-2.0) and not tree = sdxl'
   --where 'meta.rank >= 16 and (exists meta.author or created_ms > 2026-05-01)'
 `;
