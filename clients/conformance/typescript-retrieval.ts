@@ -89,7 +89,10 @@ export function createRetrievalVerbs(
             expert_name: expertName,
             error: toError(error),
           }));
-          return { hits, skipped };
+          const unknownWords = answer.unknownWords.map(({ example, spaceId, words }) => ({
+            ...{ example, space_id: spaceId, words: [...words] },
+          }));
+          return { hits, skipped, unknown_words: unknownWords };
         }),
       };
     },
@@ -108,6 +111,10 @@ export function createRetrievalVerbs(
                 space_id: answer.spaceId,
                 labels: answer.labels.map((label) => ({ ...label })),
                 calibrated: answer.isCalibrated,
+                unjudged: answer.unjudged.map(({ label, error }) => ({ label, error: toError(error) })),
+                doubtful: answer.doubtful.map(({ label, unknownWords, isUnfamiliar }) => {
+                  return { label, unknown_words: [...unknownWords], unfamiliar: isUnfamiliar };
+                }),
               },
         ),
       };

@@ -33,9 +33,28 @@ type ClassifyOptions struct {
 type Labels struct {
 	SpaceID string
 	Labels  []Label
-	// Calibrated says that probabilities were checked on models that the expert was not trained on.
+	// Calibrated says that probabilities were checked on models that the expert was not trained on, for labels such as these.
 	Calibrated bool
-	Err        *Error
+	// Unjudged are labels asked for that are not among Labels, and why.
+	Unjudged []UnjudgedLabel
+	// Doubtful are those of the labels that were judged with less certainty, also beyond Top.
+	Doubtful []DoubtfulLabel
+	Err      *Error
+}
+
+// UnjudgedLabel had no say, for the expert cannot judge it.
+type UnjudgedLabel struct {
+	Label string
+	Err   *Error
+}
+
+// DoubtfulLabel was judged with less certainty than probabilities tell.
+type DoubtfulLabel struct {
+	Label string
+	// UnknownWords of it are not known to the text encoder: it is judged by the others.
+	UnknownWords []string
+	// Unfamiliar says that it is of another kind than the labels that the expert was trained on, so that Calibrated is false.
+	Unfamiliar bool
 }
 
 // Label is one label of a model.
@@ -60,7 +79,7 @@ func (c *Client) Classify(ctx context.Context, models []Example, options *Classi
 		return c.call(ctx, func(ctx context.Context) error {
 			response, err := c.retrieval.Classify(ctx, request)
 			for _, answer := range response.GetAnswers() {
-				answers = append(answers, toLabels(answer))
+				answers = append(answers, toLabels(answer, response))
 			}
 			return err
 		})
@@ -71,7 +90,7 @@ func (c *Client) Classify(ctx context.Context, models []Example, options *Classi
 	return answers, nil
 }
 
-func toLabels(answer *pb.ClassifyAnswer) Labels {
+func toLabels(answer *pb.ClassifyAnswer, response *pb.ClassifyResponse) Labels {
 	if refused := answer.GetError(); refused != nil {
 		return Labels{Err: fromModelError(refused)}
 	}
@@ -79,6 +98,16 @@ func toLabels(answer *pb.ClassifyAnswer) Labels {
 	labels := Labels{SpaceID: scores.GetSpaceId(), Calibrated: scores.GetCalibrated()}
 	for _, label := range scores.GetLabels() {
 		labels.Labels = append(labels.Labels, Label{label.GetLabel(), label.Probability, label.Cosine})
+	}
+	for _, one := range response.GetUnjudged() {
+		if one.GetSpaceId() == labels.SpaceID {
+			labels.Unjudged = append(labels.Unjudged, UnjudgedLabel{one.GetLabel(), fromModelError(one.GetError())})
+		}
+	}
+	for _, one := range response.GetDoubtful() {
+		if one.GetSpaceId() == labels.SpaceID {
+			labels.Doubtful = append(labels.Doubtful, DoubtfulLabel{one.GetLabel(), one.GetUnknownWords(), one.GetUnfamiliar()})
+		}
 	}
 	return labels
 }

@@ -61,7 +61,9 @@ type Answer struct {
 	Skipped []SkippedSpace
 	// Truncated are texts of the query that a text encoder cut.
 	Truncated []TruncatedExample
-	Err       *Error
+	// UnknownWords are words of the query's texts that a space's text encoder does not know.
+	UnknownWords []UnknownWords
+	Err          *Error
 }
 
 // Hit is a model that fits a query.
@@ -88,6 +90,15 @@ type TruncatedExample struct {
 	SpaceID string
 	// TokenCount is how many tokens it has with the expert's prompt, MaxTokens how many the text encoder takes.
 	TokenCount, MaxTokens int
+}
+
+// UnknownWords are words of a text of a query that the text encoder of one space does not know: they had no say there.
+type UnknownWords struct {
+	// Example is the text's place among the query's examples, positives before negatives, from 0.
+	Example int
+	SpaceID string
+	// Words as they stand in the text, each once, the first 32 at most.
+	Words []string
 }
 
 // Retrieve answers many queries at once, in their order. One that is refused costs the others nothing.
@@ -157,6 +168,9 @@ func toAnswer(from *pb.QueryAnswer) Answer {
 	}
 	for _, text := range from.GetHits().GetTruncated() {
 		answer.Truncated = append(answer.Truncated, TruncatedExample{int(text.GetExample()), text.GetSpaceId(), int(text.GetTokenCount()), int(text.GetMaxTokens())})
+	}
+	for _, text := range from.GetHits().GetUnknownWords() {
+		answer.UnknownWords = append(answer.UnknownWords, UnknownWords{int(text.GetExample()), text.GetSpaceId(), text.GetWords()})
 	}
 	return answer
 }

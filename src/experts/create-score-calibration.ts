@@ -20,6 +20,8 @@ const farthest = 2;
 const rounding = 1e-4;
 /** Known labels whose distances tell how far such lie apart: as many as make it cost what a question with as many labels does. */
 const mostForRadius = 256;
+/** Share of them that lie within the radius: more than for texts, since the answer hangs on each label of a question. */
+const within = 0.99;
 
 /**
  * Makes a calibration work. Between texts that the expert was trained on and those as new as the ones held out, scales
@@ -110,6 +112,7 @@ async function toLabelRadius(queries: Rows, pace: (() => Promise<void>) | undefi
   const places = spread([...Array(count).keys()], mostForRadius);
   return toTextRadius(
     await mapPaced(places, (place) => 1 - toNearestCosine(rowOf(queries, place), queries, place), pace),
+    within,
   );
 }
 

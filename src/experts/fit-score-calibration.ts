@@ -34,6 +34,8 @@ const mostBackground = 256;
 const fewestBackground = 64;
 const mostExamples = 512;
 const mostTexts = 2048;
+/** Share of an expert's own texts that lie nearer to another one than its radius. */
+const within = 0.95;
 /** Radius where there is one text alone. */
 const loneRadius = 0.5;
 /** Scales of known labels hold for their very texts: this far from the nearest, 1 − cosine, a query is new at the latest. */
@@ -138,7 +140,7 @@ function toRadius(texts: Rows): number {
   const count = countRows(texts);
   if (count < 2) return count * loneRadius;
   const distances = Array.from({ length: count }, (_, row) => 1 - toNearestCosine(rowOf(texts, row), texts, row));
-  return toTextRadius(distances);
+  return toTextRadius(distances, within);
 }
 
 function toNovelty(unseen: Rows, seen: Rows): number {

@@ -47,10 +47,11 @@ export interface ScoreCalibration {
     pace?: () => Promise<void>,
   ): Promise<(values: Float32Array) => Float64Array>;
   /**
-   * Whether labels are of a kind that the expert was trained on: each is no farther from the nearest known label than 95 %
+   * Whether labels are of a kind that the expert was trained on: each is no farther from the nearest known label than 99 %
    * of these are from another one, with an allowance of a tenth. Tells labels whose words are known and whose meaning in the
-   * expert's space is not: of 60 held-out labels such as "plain red ring", 1 − cosine 0.014 to 0.189, one is beyond the
-   * bound of 0.184 of an expert of pictures; the bare shapes, 0.190 to 0.503, all are. All are familiar where fewer than two
+   * expert's space is not. Of an expert of pictures with labels such as "plain red circle", whose bound is 0.227, all of 60
+   * such that were held out are familiar, at 0.014 to 0.189; "circle", "square" and "ring" are not, at 0.419 to 0.503;
+   * "red circle", at 0.102, is, though it is told no better. All labels are familiar where fewer than two
    * labels are known.
    *
    * @param queries of the labels in the expert's space, at unit length.

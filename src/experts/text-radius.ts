@@ -1,13 +1,14 @@
-/** So many of some texts lie nearer to another of them than a radius, which has an allowance of a tenth. */
-const [within, allowance] = [0.95, 1.1];
+/** A radius is a tenth more than what a share of distances keep within. */
+const allowance = 1.1;
 
 /**
  * How far from some texts another one may lie to be of their kind.
  *
  * @param distances of each to the nearest other one, 1 − cosine.
+ * @param within share of the texts that are nearer than the radius without its allowance of a tenth.
  * @returns at most 1; 0 without distances.
  */
-export function toTextRadius(distances: readonly number[]): number {
+export function toTextRadius(distances: readonly number[], within: number): number {
   return Math.min(1, allowance * quantile(distances, within));
 }
 

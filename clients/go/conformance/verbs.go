@@ -127,7 +127,11 @@ func retrieve(d *driver, ctx context.Context, raw json.RawMessage) (object, erro
 		for _, space := range answer.Skipped {
 			skipped = append(skipped, object{"space_id": space.SpaceID, "expert_name": space.ExpertName, "error": toError(space.Err)})
 		}
-		out = append(out, object{"hits": hits, "skipped": skipped})
+		unknownWords := []object{}
+		for _, one := range answer.UnknownWords {
+			unknownWords = append(unknownWords, object{"example": one.Example, "space_id": one.SpaceID, "words": one.Words})
+		}
+		out = append(out, object{"hits": hits, "skipped": skipped, "unknown_words": unknownWords})
 	}
 	return object{"answers": out}, err
 }
@@ -161,7 +165,16 @@ func classify(d *driver, ctx context.Context, raw json.RawMessage) (object, erro
 			}
 			labels = append(labels, one)
 		}
-		out = append(out, object{"space_id": answer.SpaceID, "labels": labels, "calibrated": answer.Calibrated})
+		unjudged, doubtful := []object{}, []object{}
+		for _, one := range answer.Unjudged {
+			unjudged = append(unjudged, object{"label": one.Label, "error": toError(one.Err)})
+		}
+		for _, one := range answer.Doubtful {
+			doubtful = append(doubtful, object{"label": one.Label, "unknown_words": texts(one.UnknownWords), "unfamiliar": one.Unfamiliar})
+		}
+		out = append(out, object{
+			"space_id": answer.SpaceID, "labels": labels, "calibrated": answer.Calibrated, "unjudged": unjudged, "doubtful": doubtful,
+		})
 	}
 	return object{"answers": out}, err
 }

@@ -174,7 +174,8 @@ def to_answer(answer):
     skipped = [
         {"space_id": s.space_id, "expert_name": s.expert_name, "error": to_error(s.error)} for s in answer.skipped
     ]
-    return {"hits": hits, "skipped": skipped}
+    unknown_words = [vars(one) for one in answer.unknown_words]
+    return {"hits": hits, "skipped": skipped, "unknown_words": unknown_words}
 
 
 def classify(client, models, **rest):
@@ -184,7 +185,10 @@ def classify(client, models, **rest):
             answers.append({"error": to_error(answer.error)})
             continue
         labels = [{name: value for name, value in vars(one).items() if value is not None} for one in answer.labels]
-        answers.append({"space_id": answer.space_id, "labels": labels, "calibrated": answer.calibrated})
+        unjudged = [{"label": one.label, "error": to_error(one.error)} for one in answer.unjudged]
+        doubtful = [vars(one) for one in answer.doubtful]
+        rest = {"calibrated": answer.calibrated, "unjudged": unjudged, "doubtful": doubtful}
+        answers.append({"space_id": answer.space_id, "labels": labels, **rest})
     return {"answers": answers}
 
 

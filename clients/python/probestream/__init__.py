@@ -15,6 +15,7 @@ from probestream.results import (
     Answer,
     Backend,
     Classification,
+    DoubtfulLabel,
     Duplicate,
     Duplicates,
     EmbedResult,
@@ -32,6 +33,8 @@ from probestream.results import (
     Spaces,
     TreeMatch,
     TruncatedExample,
+    UnjudgedLabel,
+    UnknownWords,
     unit,
 )
 from probestream.upload.progress import Progress
@@ -41,6 +44,7 @@ __all__ = [
     "Backend",
     "Classification",
     "Client",
+    "DoubtfulLabel",
     "Duplicate",
     "Duplicates",
     "EmbedResult",
@@ -67,6 +71,8 @@ __all__ = [
     "Tls",
     "TreeMatch",
     "TruncatedExample",
+    "UnjudgedLabel",
+    "UnknownWords",
     "__version__",
     "connect",
     "field",

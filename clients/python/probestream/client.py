@@ -12,7 +12,7 @@ from probestream.connection import Connection, Tls
 from probestream.convert import (
     to_answer,
     to_candidates,
-    to_classification,
+    to_classifications,
     to_decision,
     to_duplicates,
     to_expert,
@@ -253,7 +253,7 @@ class Client(Catalogue):
             request = retrieval_service_pb2.ClassifyRequest(
                 models=batch, labels=to_names(labels), experts=to_names(experts), mode=_MODES[mode], top=top
             )
-            answers.extend(map(to_classification, self._connection.unary(self._retrieval.Classify, request).answers))
+            answers.extend(to_classifications(self._connection.unary(self._retrieval.Classify, request)))
         return answers
 
     def find_duplicates(

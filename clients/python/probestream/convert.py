@@ -22,6 +22,7 @@ from probestream.results import (
     Answer,
     Backend,
     Classification,
+    DoubtfulLabel,
     Duplicate,
     Duplicates,
     EmbedResult,
@@ -38,6 +39,8 @@ from probestream.results import (
     Space,
     TreeMatch,
     TruncatedExample,
+    UnjudgedLabel,
+    UnknownWords,
 )
 
 
@@ -180,11 +183,27 @@ def to_answer(wire: retrieval_service_pb2.QueryAnswer) -> Answer:
     truncated = [
         TruncatedExample(one.example, one.space_id, one.token_count, one.max_tokens) for one in wire.hits.truncated
     ]
-    return Answer(hits, skipped, truncated)
+    unknown = [UnknownWords(one.example, one.space_id, list(one.words)) for one in wire.hits.unknown_words]
+    return Answer(hits, skipped, truncated, unknown_words=unknown)
 
 
-def to_classification(wire: retrieval_service_pb2.ClassifyAnswer) -> Classification:
-    """What labels fit one model."""
+def to_classifications(wire: retrieval_service_pb2.ClassifyResponse) -> List[Classification]:
+    """What labels fit each model, with what is said of the labels in its space."""
+    answers = [_to_classification(answer) for answer in wire.answers]
+    unjudged: Dict[str, List[UnjudgedLabel]] = {}
+    for one in wire.unjudged:
+        unjudged.setdefault(one.space_id, []).append(UnjudgedLabel(one.label, from_model_error(one.error)))
+    doubtful: Dict[str, List[DoubtfulLabel]] = {}
+    for doubt in wire.doubtful:
+        label = DoubtfulLabel(doubt.label, list(doubt.unknown_words), doubt.unfamiliar)
+        doubtful.setdefault(doubt.space_id, []).append(label)
+    for answer in answers:
+        answer.unjudged = unjudged.get(answer.space_id, [])
+        answer.doubtful = doubtful.get(answer.space_id, [])
+    return answers
+
+
+def _to_classification(wire: retrieval_service_pb2.ClassifyAnswer) -> Classification:
     if wire.WhichOneof("outcome") == "error":
         return Classification(error=from_model_error(wire.error))
     labels = [

@@ -146,6 +146,17 @@ class TruncatedExample:
 
 
 @dataclass
+class UnknownWords:
+    """Words of a text of a query that the text encoder of one space does not know: they had no say there."""
+
+    #: The text's place among the query's examples, positives before negatives.
+    example: int
+    space_id: str
+    #: As they stand in the text, each once, the first 32 at most.
+    words: List[str]
+
+
+@dataclass
 class Answer:
     """The answer to one query: hits, the best first, or an error."""
 
@@ -153,6 +164,7 @@ class Answer:
     skipped: List[SkippedSpace] = field(default_factory=list)
     truncated: List[TruncatedExample] = field(default_factory=list)
     error: Optional[ProbestreamError] = None
+    unknown_words: List[UnknownWords] = field(default_factory=list)
 
 
 @dataclass
@@ -167,13 +179,37 @@ class LabelScore:
 
 
 @dataclass
+class UnjudgedLabel:
+    """A label that had no say, for the expert cannot judge it, and why."""
+
+    label: str
+    error: ProbestreamError
+
+
+@dataclass
+class DoubtfulLabel:
+    """A label that was judged with less certainty than probabilities tell."""
+
+    label: str
+    #: Words of it that the text encoder does not know: it is judged by the others.
+    unknown_words: List[str]
+    #: Of another kind than the labels that the expert was trained on, so that `calibrated` is False.
+    unfamiliar: bool
+
+
+@dataclass
 class Classification:
     """What labels fit one model, the best first, or an error."""
 
     labels: List[LabelScore] = field(default_factory=list)
     space_id: str = ""
+    #: Whether probabilities were checked on models that the expert was not trained on, for labels such as these.
     calibrated: bool = False
     error: Optional[ProbestreamError] = None
+    #: Labels asked for that are not among `labels`.
+    unjudged: List[UnjudgedLabel] = field(default_factory=list)
+    #: Of the labels that were judged, also those beyond `top`.
+    doubtful: List[DoubtfulLabel] = field(default_factory=list)
 
 
 @dataclass
