@@ -243,6 +243,12 @@ class CatalogueTest(ServerCase):
             )
             self.assertEqual(answers[0].error.reason, "MODEL_NOT_FOUND")
             self.assertEqual(len(answers[1].hits), 2)
+            # Of one the answer, or its error; of several a list.
+            self.assert_refused("MODEL_NOT_FOUND", lambda: client.find_duplicates("nobody"))
+            self.assertIsNone(client.find_duplicates("ünï").error)
+            self.assertEqual(client.find_duplicates(["nobody"])[0].error.reason, "MODEL_NOT_FOUND")
+            self.assert_refused("MODEL_NOT_FOUND", lambda: client.classify(probestream.Stored("nobody")))
+            self.assertEqual(client.classify([probestream.Stored("nobody")])[0].error.reason, "MODEL_NOT_FOUND")
             exported = {record.model_id: record for record in client.export()}
             self.assert_close(exported["ünï"].representation, expected)
             self.assertEqual(client.delete("ünï"), 1)
