@@ -20,6 +20,9 @@ const (
 // call makes a call that changes nothing, or the same however often it is made: again while the server is unavailable,
 // until the deadline.
 func (c *Client) call(ctx context.Context, once func(context.Context) error) error {
+	if err := c.checkOpen(); err != nil {
+		return err
+	}
 	bounded, cancel := context.WithTimeout(ctx, c.deadline)
 	defer cancel()
 	var last *Error
@@ -45,6 +48,9 @@ func (c *Client) call(ctx context.Context, once func(context.Context) error) err
 
 // callOnce makes a call that must not be made twice.
 func (c *Client) callOnce(ctx context.Context, once func(context.Context) error) error {
+	if err := c.checkOpen(); err != nil {
+		return err
+	}
 	bounded, cancel := context.WithTimeout(ctx, c.deadline)
 	defer cancel()
 	if err := once(bounded); err != nil {

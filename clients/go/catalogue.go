@@ -146,6 +146,9 @@ func (c *Client) Delete(ctx context.Context, modelIDs []string, space string) (i
 // Export gives each record of a space with its representation, ordered by id; an error of each ends it and is returned.
 // The call lasts as long as it takes, or as the context allows.
 func (c *Client) Export(ctx context.Context, space string, filter *Filter, each func(Record) error) error {
+	if err := c.checkOpen(); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stream, err := c.catalogue.ExportModels(ctx, &pb.ExportModelsRequest{Space: space, Filter: filter})
@@ -187,6 +190,9 @@ const (
 // Import writes the records that next gives, until it says that there are no more, and returns how many were written.
 // What is there already is replaced.
 func (c *Client) Import(ctx context.Context, request ImportRequest, next func() (Record, bool, error)) (int, error) {
+	if err := c.checkOpen(); err != nil {
+		return 0, err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stream, err := c.catalogue.ImportModels(ctx)

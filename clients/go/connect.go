@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -21,7 +22,7 @@ import (
 type Options struct {
 	// TLS encrypts the connection where it is set; an empty one trusts the system's authorities.
 	TLS *TLS
-	// Token is sent with every call as `authorization: Bearer TOKEN`. It wants TLS, unless the server is on this machine.
+	// Token is sent with every call as `authorization: Bearer TOKEN`; empty: none. It wants TLS, unless the server is on this machine.
 	Token string
 	// Deadline bounds every call but uploads, exports and imports; what the context allows is shorter, if it is. 0 stands
 	// for 60 s.
@@ -55,6 +56,7 @@ type Client struct {
 	catalogue pb.CatalogueServiceClient
 
 	limits remembered
+	closed atomic.Bool
 }
 
 const (
@@ -67,8 +69,8 @@ const (
 // Connect prepares a connection to a server, `HOST:PORT`. Nothing is sent before the first call: a server that is not
 // there is met then.
 func Connect(target string, options Options) (*Client, error) {
-	if target == "" {
-		return nil, fail(codes.InvalidArgument, "FIELD_INVALID", `the target is empty; give HOST:PORT, such as "localhost:50051"`)
+	if err := checkTarget(target); err != nil {
+		return nil, err
 	}
 	dial := []grpc.DialOption{
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxReceiveBytes)),
@@ -92,9 +94,8 @@ func Connect(target string, options Options) (*Client, error) {
 			message := fmt.Sprintf("a token would travel to %s in the clear; set Options.TLS", target)
 			return nil, fail(codes.InvalidArgument, "FIELD_INVALID", message, "target", target)
 		}
-		if strings.IndexFunc(options.Token, func(r rune) bool { return r < 0x21 || r > 0x7e }) >= 0 {
-			// The token itself is a secret.
-			return nil, fail(codes.InvalidArgument, "FIELD_INVALID", "Options.Token has characters that a header cannot hold; check it")
+		if err := checkToken(options.Token); err != nil {
+			return nil, err
 		}
 		dial = append(dial, grpc.WithPerRPCCredentials(bearer(options.Token)))
 	}
@@ -126,7 +127,18 @@ func Connect(target string, options Options) (*Client, error) {
 }
 
 // Close ends the connection, and with it all calls under way.
-func (c *Client) Close() error { return c.conn.Close() }
+func (c *Client) Close() error {
+	c.closed.Store(true)
+	return c.conn.Close()
+}
+
+// checkOpen fails once the client is closed; gRPC would say that the call was cancelled.
+func (c *Client) checkOpen() *Error {
+	if c.closed.Load() {
+		return fail(codes.Unavailable, "SHUTTING_DOWN", "the client is closed; connect anew")
+	}
+	return nil
+}
 
 func (t *TLS) config() (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}

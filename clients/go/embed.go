@@ -82,6 +82,9 @@ func (c *Client) EmbedMany(ctx context.Context, models []Model, options *EmbedOp
 	if options == nil {
 		options = &EmbedOptions{}
 	}
+	if err := c.checkOpen(); err != nil {
+		return nil, err
+	}
 	texts, err := toMatrix(options.Texts)
 	if err != nil {
 		return nil, err

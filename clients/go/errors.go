@@ -97,6 +97,10 @@ func fromStatus(ctx context.Context, err error, target string) *Error {
 		message := fmt.Sprintf("%s did not answer before the call's deadline; Options.Deadline or the context sets it", target)
 		return fail(st.Code(), "", message).because(context.DeadlineExceeded)
 	case codes.Unavailable:
+		if strings.Contains(st.Message(), "first record does not look like a TLS handshake") {
+			message := fmt.Sprintf("the server %s speaks no TLS, and this client does; leave Options.TLS out, or start the server with a certificate", target)
+			return fail(st.Code(), "SOURCE_UNAVAILABLE", message, "target", target).because(err)
+		}
 		message := fmt.Sprintf("the server %s cannot be reached: %s; is `probestream serve` running there?", target, cleanDetails(st.Message()))
 		return fail(st.Code(), "SOURCE_UNAVAILABLE", message, "target", target).because(err)
 	case codes.Unimplemented:

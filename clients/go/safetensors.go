@@ -55,7 +55,7 @@ func readHeader(ctx context.Context, from source) (*safetensorsHeader, error) {
 		return nil, err
 	}
 	if len(first) < lengthBytes {
-		return nil, malformed("%q has %d bytes; a safetensors file starts with 8 bytes of header length.", from.name(), len(first))
+		return nil, malformed("%q has %d bytes; a safetensors file starts with 8 bytes of header length. It is empty, cut short or no safetensors file: download or save it again.", from.name(), len(first))
 	}
 	length := binary.LittleEndian.Uint64(first)
 	if length > maxHeaderBytes {

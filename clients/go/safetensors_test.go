@@ -40,7 +40,7 @@ func TestHeadersOfStrangersAreRefusedByReason(t *testing.T) {
 		reason string
 		says   string
 	}{
-		"empty":           {nil, "HEADER_MALFORMED", "0 bytes"},
+		"empty":           {nil, "HEADER_MALFORMED", "download or save it again"},
 		"no header":       {file("", 4), "HEADER_MALFORMED", "does not start"},
 		"too long":        {append(binary.LittleEndian.AppendUint64(nil, 1<<40), '{'), "LIMIT_EXCEEDED", "claims 1099511627776"},
 		"cut in header":   {append(binary.LittleEndian.AppendUint64(nil, 100), '{'), "HEADER_MALFORMED", "cut short"},

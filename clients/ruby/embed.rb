@@ -1,6 +1,7 @@
 # Embeds a small safetensors file by the generated stub alone: `ruby -I GENERATED embed.rb HOST:PORT FILE [EXPERT]` prints,
 # for each expert, its name and the numbers of the representation.
 require "digest"
+require "google/protobuf/well_known_types"
 require "google/rpc/error_details_pb"
 require "google/rpc/status_pb"
 require "json"
@@ -13,8 +14,10 @@ DTYPES = %w[F64 F32 F16 BF16 F8_E4M3 F8_E5M2].freeze
 
 # The manifest of a file, and where each tensor begins in it.
 def read_manifest(file, path, experts)
-  length = file.read(8).to_s.unpack1("Q<") or raise "the file is too short"
-  raise "the file is cut short" if length > file.size - 8
+  length = file.read(8).to_s.unpack1("Q<")
+  if length.nil? || length > file.size - 8
+    abort "#{path} is cut short, or no safetensors file: it has #{file.size} bytes; download or save it again"
+  end
   header = JSON.parse(file.read(length))
   metadata = header.delete("__metadata__") || {}
   begins = header.transform_values { |entry| 8 + length + entry["data_offsets"][0] }
@@ -79,6 +82,8 @@ begin
   end
 rescue GRPC::BadStatus => e
   abort "#{reason_of(e)}: #{e.details}"
+rescue JSON::ParserError
+  abort "#{path} is no safetensors file, or damaged: its header is no JSON; download or save it again"
 rescue SystemCallError => e
   abort e.message
 end

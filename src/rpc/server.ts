@@ -195,13 +195,22 @@ function toCredentials(tls: ServerTls | undefined): ServerCredentials {
 
 /** Waits for open calls, then gives them up: first with an answer, at last by closing their connections. */
 async function shutDown(server: Server, closing: AbortController, graceMs: number): Promise<void> {
-  const done = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
-  const timer = setTimeout(() => {
-    closing.abort();
-    // Time for the answers to leave; health watches never end by themselves.
-    setTimeout(() => server.forceShutdown(), 500);
-  }, graceMs);
-  await done;
+  let timer: NodeJS.Timeout | undefined;
+  const later = (ms: number, act: () => void): void => {
+    timer = setTimeout(act, ms);
+  };
+  await new Promise<void>((resolve) => {
+    server.tryShutdown(() => resolve());
+    later(graceMs, () => {
+      closing.abort();
+      // Time for the answers to leave; health watches never end by themselves.
+      later(500, () => {
+        server.forceShutdown();
+        // grpc-js waits for ever for a connection that broke before it spoke HTTP/2: a client with TLS, or a port scan.
+        later(1000, resolve);
+      });
+    });
+  });
   clearTimeout(timer);
 }
 

@@ -78,7 +78,9 @@ export function parseSafetensorsHeader(bytes: Uint8Array, fileSize: number, name
 /** Length of the header text in bytes, checked against the limit and the file's length. */
 function readHeaderLength(bytes: Uint8Array, fileSize: number, name: string): number {
   if (bytes.length < LENGTH_FIELD_BYTES || fileSize < LENGTH_FIELD_BYTES) {
-    throw malformed(`"${name}" has ${fileSize} bytes; a safetensors file starts with 8 bytes of header length.`);
+    throw malformed(
+      `"${name}" has ${fileSize} bytes; a safetensors file starts with 8 bytes of header length. It is empty, cut short or no safetensors file: download or save it again.`,
+    );
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const length = view.getBigUint64(0, true);

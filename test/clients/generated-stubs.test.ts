@@ -1,5 +1,5 @@
 import { execFile, execFileSync } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -84,6 +84,39 @@ async function embeds(t: ExecutionContext<Context>, { name, example }: Language)
   await t.throwsAsync(run(program, [...args, target, join(folder, "none.safetensors")]), { message: /none/ });
 }
 
+/** A call that is refused, and files that are none: a reason or advice, and no trace. */
+async function saysWhatIsWrong(t: ExecutionContext<Context>, { name, example }: Language): Promise<void> {
+  const { folder, server, model } = t.context;
+  const out = join(folder, `${name}-errors`);
+  await run(join(clients, name, "build"), [out], { maxBuffer: 16 * 1024 * 1024 });
+  const [program, ...args] = example(out);
+  const say = async (target: string, path: string): Promise<string> =>
+    run(program, [...args, target, path]).then(
+      () => "nothing",
+      ({ stderr }: { stderr: string }) => stderr,
+    );
+  const guarded = await startServer({
+    catalogue: openCatalogue(join(folder, "experts")),
+    backend: "plain",
+    workerCount: 1,
+    tokens: ["a-token-that-is-long-enough"],
+  });
+  t.teardown(() => guarded.close(0));
+  t.regex(await say(`${guarded.host}:${guarded.port}`, model), /^TOKEN_MISSING: .*this server wants a token[^\n]*\n$/);
+  const long = Buffer.alloc(16, "{");
+  long.writeBigUInt64LE(8n);
+  const files = { empty: Buffer.alloc(0), short: Buffer.alloc(4, 1), cut: Buffer.alloc(12, 255), other: long };
+  for (const [file, bytes] of Object.entries(files)) {
+    const path = join(folder, `${file}.safetensors`);
+    await writeFile(path, bytes);
+    t.regex(
+      await say(`${server.host}:${server.port}`, path),
+      /^\/[^\n]* is [^\n]*; download or save it again\n$/,
+      file,
+    );
+  }
+}
+
 /** Compiling takes a minute of processor time, so it is done where it is asked for: by `.ci/generated-stubs`. */
 const isWanted = process.env["PROBESTREAM_TEST_STUBS"] === "1";
 
@@ -92,5 +125,7 @@ for (const language of languages) {
   const why = isWanted ? missing && `${missing} is not installed` : "PROBESTREAM_TEST_STUBS is not 1";
   const withLanguage = why === undefined ? test.serial : test.serial.skip;
   const reason = why === undefined ? "" : ` (skipped: ${why})`;
+  const isRuby = language.name === "ruby";
+  if (isRuby) withLanguage(`the Ruby example says what is wrong in a line${reason}`, saysWhatIsWrong, language);
   withLanguage(`the stubs for ${language.name} compile, and their example embeds a file${reason}`, embeds, language);
 }

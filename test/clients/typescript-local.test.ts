@@ -291,6 +291,21 @@ test("a folder that cannot be written is said to be so, and another one serves",
   });
 });
 
+const withProc = existsSync("/proc/self") ? test : test.skip;
+
+withProc("a folder in a file system that lets nobody make one is refused, and not tried for ever", async (t) => {
+  const { client } = await openClient(t);
+  await assertRefused(
+    t,
+    () => client.embed(small(6), { experts: ["small"], local: true, probes: "/proc/nope/probes" }),
+    {
+      kind: "access-denied",
+      reason: "ACCESS_DENIED",
+      message: /"\/proc\/nope\/probes" \(ENOENT\); check its rights and room, or choose another folder/,
+    },
+  );
+});
+
 test("trees choose by sketches that are made here", async (t) => {
   const server = await startTestServer([]);
   t.teardown(() => server.close());

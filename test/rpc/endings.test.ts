@@ -1,7 +1,9 @@
+import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { connect as connectWithTls } from "node:tls";
 import { fileURLToPath } from "node:url";
 import { create } from "@bufbuild/protobuf";
 import { Client, credentials, status } from "@grpc/grpc-js";
@@ -497,3 +499,13 @@ function watchHealth(target: string): {
     close: () => channel.close(),
   };
 }
+
+test("a server closes though what was no HTTP/2 came to it", async (t) => {
+  const server = await startTestServer([]);
+  const [host, port] = server.target.split(":");
+  const socket = connectWithTls({ host, port: Number(port), ALPNProtocols: ["h2"] });
+  await t.throwsAsync(once(socket, "secureConnect"));
+  const begin = Date.now();
+  await server.close();
+  t.true(Date.now() - begin < 5000);
+});

@@ -9,7 +9,7 @@ from probestream.connection import Connection, batches
 from probestream.convert import from_record, to_record, to_scalars, to_space
 from probestream.filters import Filter
 from probestream.gen.v1 import catalogue_service_pb2, catalogue_service_pb2_grpc
-from probestream.models import Names, to_filter, to_names
+from probestream.models import Names, to_filter, to_names, to_uint32
 from probestream.results import Record, Spaces
 from probestream.stopping import Stop
 
@@ -81,7 +81,7 @@ class Catalogue:
             request = catalogue_service_pb2.ListModelsRequest(
                 space=space,
                 filter=to_filter(filter),
-                page_size=page_size,
+                page_size=to_uint32(page_size, "page_size"),
                 page_token=token,
                 with_representations=with_representations,
             )
@@ -156,6 +156,7 @@ class Catalogue:
                 failure.append(error)
                 raise
 
+        self._connection.check_open()
         method = self._catalogue.ImportModels
         metadata = self._connection.metadata
         try:

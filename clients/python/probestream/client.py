@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union, overload
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, TypeVar, Union, overload
 
 import numpy.typing as npt
 
@@ -28,8 +28,31 @@ from probestream.gen.v1 import (
     server_service_pb2,
     server_service_pb2_grpc,
 )
-from probestream.models import Example, Index, Model, Names, Query, Texts, to_examples, to_names, to_query
-from probestream.results import Answer, Classification, Duplicates, EmbedResult, Expert, Experts, Route, ServerInfo
+from probestream.models import (
+    Example,
+    Index,
+    Model,
+    Names,
+    Query,
+    Stored,
+    Texts,
+    is_one_example,
+    to_model_example,
+    to_names,
+    to_query,
+    to_uint32,
+)
+from probestream.results import (
+    Answer,
+    Classification,
+    Duplicates,
+    EmbedResult,
+    Expert,
+    ExpertEmbedding,
+    Experts,
+    Route,
+    ServerInfo,
+)
 from probestream.sources.open_model import is_one_model, open_model
 from probestream.stopping import Stop
 from probestream.upload.embed_models import embed_models
@@ -41,6 +64,8 @@ DEFAULT_TARGET = "127.0.0.1:50051"
 
 #: Bytes of a layer that `route` sends at most: messages have 4 MiB.
 _ROUTE_BYTES = 3 * 1024 * 1024
+
+Answered = TypeVar("Answered", Answer, Classification, Duplicates)
 
 _MODES = {
     None: retrieval_service_pb2.CLASSIFY_MODE_UNSPECIFIED,
@@ -113,6 +138,10 @@ class Client(Catalogue):
             if result.error is not None:
                 raise result.error
             return result
+        if not isinstance(models, Iterable):
+            kind = type(models).__name__
+            message = f"a model is given as a {kind}; give a path, a URL, bytes, arrays by name, or a list of models"
+            raise ProbestreamError("FIELD_INVALID", message)
         found: Dict[int, EmbedResult] = dict(self.embed_iter(models, **options))
         return [found[at] for at in sorted(found)]
 
@@ -220,41 +249,81 @@ class Client(Catalogue):
             Of one query its answer; its error is raised. Of several a list, each with its hits or its error.
         """
         if isinstance(queries, (str, Query)):
-            (answer,) = self.retrieve([queries], with_records=with_records)
-            return _unless_error(answer)
+            return _unless_error(self.retrieve([queries], with_records=with_records)[0])
         answers: List[Answer] = []
         for batch in self._split(map(to_query, queries)):
             request = retrieval_service_pb2.BatchRetrieveRequest(queries=batch, with_records=with_records)
             answers.extend(map(to_answer, self._connection.unary(self._retrieval.BatchRetrieve, request).answers))
         return answers
 
+    @overload
     def classify(
         self,
-        models: Union[Example, Sequence[Example]],
+        models: Union[Stored, EmbedResult, ExpertEmbedding],
         labels: Names = (),
         *,
         experts: Names = (),
         mode: Optional[str] = None,
         top: int = 0,
-    ) -> List[Classification]:
-        """Says how well labels fit each of some models.
+    ) -> Classification: ...
+
+    @overload
+    def classify(
+        self,
+        models: Sequence[Example],
+        labels: Names = (),
+        *,
+        experts: Names = (),
+        mode: Optional[str] = None,
+        top: int = 0,
+    ) -> List[Classification]: ...
+
+    def classify(
+        self,
+        models: Any,
+        labels: Names = (),
+        *,
+        experts: Names = (),
+        mode: Optional[str] = None,
+        top: int = 0,
+    ) -> Any:
+        """Says how well labels fit a model, or each of several. The server needs a store, of whatever the model is.
 
         Args:
-            models: `Stored(id)`, results of `embed`, or (space id, numbers).
+            models: `Stored(id)`, a result of `embed`, or (space id, numbers); or a list of them.
             labels: to choose from; none: the expert's label bank.
             experts: to ask, where a model is known to several.
             mode: "one_of_many", "any_of_many", or None for what the expert was trained for.
             top: labels per model; 0: all.
+
+        Returns:
+            Of one model its answer; its error is raised. Of several a list, each with its labels or its error.
         """
+        if is_one_example(models):
+            return _unless_error(self.classify([models], labels, experts=experts, mode=mode, top=top)[0])
         if mode not in _MODES:
             raise ProbestreamError("FIELD_INVALID", f"mode is {mode!r}; it can be one_of_many or any_of_many")
         answers: List[Classification] = []
-        for batch in self._split(to_examples(models)):
+        for batch in self._split(map(to_model_example, models)):
             request = retrieval_service_pb2.ClassifyRequest(
-                models=batch, labels=to_names(labels), experts=to_names(experts), mode=_MODES[mode], top=top
+                models=batch,
+                labels=to_names(labels),
+                experts=to_names(experts),
+                mode=_MODES[mode],
+                top=to_uint32(top, "top"),
             )
             answers.extend(to_classifications(self._connection.unary(self._retrieval.Classify, request)))
         return answers
+
+    @overload
+    def find_duplicates(  # type: ignore[overload-overlap]
+        self, model_ids: str, *, min_cosine: Optional[float] = None, k: int = 0, experts: Names = ()
+    ) -> Duplicates: ...
+
+    @overload
+    def find_duplicates(
+        self, model_ids: Iterable[str], *, min_cosine: Optional[float] = None, k: int = 0, experts: Names = ()
+    ) -> List[Duplicates]: ...
 
     def find_duplicates(
         self,
@@ -263,12 +332,18 @@ class Client(Catalogue):
         min_cosine: Optional[float] = None,
         k: int = 0,
         experts: Names = (),
-    ) -> List[Duplicates]:
-        """Finds models that are nearly the same as others: per model those whose cosine reaches a bound (0.999)."""
+    ) -> Any:
+        """Finds models that are nearly the same as others: per model those whose cosine reaches a bound (0.999).
+
+        Returns:
+            Of one model its copies; its error is raised. Of several a list, each with its copies or its error.
+        """
+        if isinstance(model_ids, str):
+            return _unless_error(self.find_duplicates([model_ids], min_cosine=min_cosine, k=k, experts=experts)[0])
         answers: List[Duplicates] = []
         for batch in self._split(to_names(model_ids)):
             request = retrieval_service_pb2.FindDuplicatesRequest(
-                model_ids=batch, min_cosine=min_cosine, k=k, experts=to_names(experts)
+                model_ids=batch, min_cosine=min_cosine, k=to_uint32(k, "k"), experts=to_names(experts)
             )
             answers.extend(map(to_duplicates, self._connection.unary(self._retrieval.FindDuplicates, request).answers))
         return answers
@@ -300,7 +375,7 @@ class Client(Catalogue):
         )
 
 
-def _unless_error(answer: Answer) -> Answer:
+def _unless_error(answer: Answered) -> Answered:
     if answer.error is not None:
         raise answer.error
     return answer

@@ -49,6 +49,8 @@ class Connection:
     """A channel to one server."""
 
     def __init__(self, target: str, tls: Union[bool, Tls, None], token: Optional[str], timeout: float) -> None:
+        _check_target(target)
+        self.is_closed = False
         self.target = target
         self.timeout = timeout
         is_near = is_this_machine(target)
@@ -68,12 +70,10 @@ class Connection:
         ]
         self.metadata: Tuple[Tuple[str, str], ...] = ()
         if token is not None:
+            _check_token(token)
             if not tls and not is_near:
                 message = f"a token would go to {target} unencrypted, for all to read; connect with tls=True"
                 raise ProbestreamError("FIELD_INVALID", message, {"target": target})
-            if re.fullmatch(r"[\x21-\x7e]+", token) is None:
-                # What grpcio says of it would hold the token, which is a secret.
-                raise ProbestreamError("FIELD_INVALID", "the token has characters that a header cannot hold; check it")
             self.metadata = (("authorization", f"Bearer {token}"),)
         if tls:
             given = tls if isinstance(tls, Tls) else Tls()
@@ -101,6 +101,7 @@ class Connection:
             stop: what may end the wait.
             safe: whether the call may be made again where the server could not be reached.
         """
+        self.check_open()
         stop = stop or Stop()
         seconds = self.timeout if timeout is None else timeout
         if stop.remaining is not None:
@@ -136,6 +137,7 @@ class Connection:
 
     def stream(self, method: Any, request: Any, timeout: Optional[float], stop: Stop) -> Iterator[Any]:
         """Messages of a call that answers with many."""
+        self.check_open()
         stop.check()
         call = method(request, timeout=timeout, metadata=self.metadata)
         forget = stop.on_stop(call.cancel)
@@ -165,7 +167,13 @@ class Connection:
 
     def close(self) -> None:
         """Ends all calls."""
+        self.is_closed = True
         self.channel.close()
+
+    def check_open(self) -> None:
+        """Raises where the connection was closed: what grpcio raises has no reason."""
+        if self.is_closed:
+            raise ProbestreamError("SHUTTING_DOWN", "the client is closed; connect anew")
 
 
 def result_of(call: Any, target: str, stop: Stop) -> Any:
@@ -205,6 +213,32 @@ def is_this_machine(target: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _check_target(target: Any) -> None:
+    """Refuses what is not `HOST:PORT` and has no scheme of gRPC, which would take the port 443 and a host named http."""
+    scheme = None
+    if isinstance(target, str):
+        if re.match(r"(?:dns|ipv4|ipv6|unix|unix-abstract|xds|passthrough):.", target):
+            return
+        found = re.fullmatch(r"(?:\[[^\][\s]+\]|[^\s:/@?#\[\]]+):([0-9]{1,5})", target)
+        if found is not None and 0 < int(found[1]) < 65536:
+            return
+        scheme = re.match(r"https?://", target, re.IGNORECASE)
+    advice = "" if scheme is None else f", without {scheme[0]}; TLS is an option of its own"
+    message = f"the target is {target!r}; give HOST:PORT, such as 127.0.0.1:50051{advice}"
+    raise ProbestreamError("FIELD_INVALID", message, {"target": target})
+
+
+def _check_token(token: str) -> None:
+    """Refuses what no header can hold. What grpcio says of it would hold the token, which is a secret."""
+    if token == "":
+        raise ProbestreamError("FIELD_INVALID", "the token is empty; leave it out for a server that wants none")
+    if re.search(r"[\r\n]", token):
+        message = "the token holds a line break, as the content of a file does; give it without its line end"
+        raise ProbestreamError("FIELD_INVALID", message)
+    if re.fullmatch(r"[\x21-\x7e]+", token) is None:
+        raise ProbestreamError("FIELD_INVALID", "the token has characters that a header cannot hold; check it")
 
 
 def _may_pass(error: ProbestreamError) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Dict, Mapping, Optional
 
 import grpc
@@ -9,6 +10,9 @@ import grpc
 from probestream.gen.v1 import error_reason_pb2, types_pb2
 
 __all__ = ["ProbestreamError"]
+
+#: What grpcio says where the first bytes of an answer are no TLS.
+_SPEAKS_NO_TLS = re.compile("wrong version number|WRONG_VERSION_NUMBER")
 
 _PREFIX = "ERROR_REASON_"
 
@@ -28,6 +32,7 @@ _CODES: Dict[str, grpc.StatusCode] = {
     "EXPERT_AMBIGUOUS": grpc.StatusCode.FAILED_PRECONDITION,
     "LIMIT_EXCEEDED": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "FOOTER_MISSING": grpc.StatusCode.ABORTED,
+    "SHUTTING_DOWN": grpc.StatusCode.UNAVAILABLE,
     "SOURCE_UNAVAILABLE": grpc.StatusCode.UNAVAILABLE,
     "INTERNAL": grpc.StatusCode.INTERNAL,
     "ACCESS_DENIED": grpc.StatusCode.PERMISSION_DENIED,
@@ -97,6 +102,15 @@ def from_rpc_error(error: grpc.RpcError, target: str) -> ProbestreamError:
     if found is not None:
         reason, metadata = found
         return ProbestreamError(reason, details, metadata, code)
+    if code is grpc.StatusCode.UNAVAILABLE and _SPEAKS_NO_TLS.search(details):
+        message = (
+            f"the server {target} speaks no TLS, and this client does; "
+            "leave `tls` out, or start the server with a certificate"
+        )
+        return ProbestreamError("SOURCE_UNAVAILABLE", message, {"target": target}, code)
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        message = f"{target} did not answer before the call's deadline; timeout= of connect sets it"
+        return ProbestreamError("", message, {"target": target}, code)
     if code is grpc.StatusCode.UNAVAILABLE:
         message = f"the server {target} cannot be reached: {details}; is `probestream serve` running there?"
         return ProbestreamError("SOURCE_UNAVAILABLE", message, {"target": target}, code)

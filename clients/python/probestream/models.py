@@ -139,13 +139,13 @@ def to_query(query: Union[str, Query]) -> retrieval_service_pb2.RetrievalQuery:
     return retrieval_service_pb2.RetrievalQuery(
         positives=to_examples(query.positives),
         negatives=to_examples(query.negatives),
-        k=query.k,
+        k=to_uint32(query.k, "k"),
         filter=to_filter(query.filter),
         experts=to_names(query.experts),
         trees=to_names(query.trees),
         min_score=query.min_score,
         min_cosine=query.min_cosine,
-        max_per_base=query.max_per_base,
+        max_per_base=to_uint32(query.max_per_base, "max_per_base"),
         exact=query.exact,
     )
 
@@ -160,17 +160,40 @@ def to_filter(condition: Optional[Filter]) -> Optional[catalogue_service_pb2.Fil
     raise ProbestreamError("FIELD_INVALID", message)
 
 
-def to_examples(examples: Union[Example, Sequence[Example]]) -> List[retrieval_service_pb2.Example]:
-    """One example or several, for the wire."""
+def is_one_example(examples: Any) -> bool:
+    """Whether something stands for one example, and not for a list of them."""
     is_pair = (
         isinstance(examples, tuple)
         and len(examples) == 2
         and isinstance(examples[0], str)
         and not isinstance(examples[1], (str, Stored))
     )
-    if isinstance(examples, (str, Stored, EmbedResult, ExpertEmbedding)) or is_pair:
+    return isinstance(examples, (str, Stored, EmbedResult, ExpertEmbedding)) or is_pair
+
+
+def to_examples(examples: Union[Example, Sequence[Example]]) -> List[retrieval_service_pb2.Example]:
+    """One example or several, for the wire."""
+    if is_one_example(examples) or not isinstance(examples, Iterable):
         return [to_example(examples)]  # type: ignore[arg-type]
     return [to_example(example) for example in examples]  # type: ignore[arg-type]
+
+
+def to_model_example(model: Example) -> retrieval_service_pb2.Example:
+    """A model that is to be classified, for the wire."""
+    if not isinstance(model, str):
+        return to_example(model)
+    message = (
+        "a text cannot be classified, and an id or path alone counts as one; "
+        "give a result of embed, or Stored(id) for a model of the catalogue"
+    )
+    raise ProbestreamError("FIELD_INVALID", message)
+
+
+def to_uint32(value: int, what: str) -> int:
+    """A number that the wire can carry; what it means is the server's to say."""
+    if isinstance(value, (int, np.integer)) and 0 <= value < 2**32:
+        return int(value)
+    raise ProbestreamError("FIELD_INVALID", f"{what} is {value!r}; it must be a whole number from 0")
 
 
 def to_example(example: Example) -> retrieval_service_pb2.Example:

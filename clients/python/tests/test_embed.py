@@ -180,6 +180,12 @@ class ErrorTest(ServerCase):
         self.assertEqual(str(error), 'there is no file "no/such/model.safetensors"; check the path')
         self.assertEqual(error.metadata, {"path": "no/such/model.safetensors"})
 
+    def test_a_file_that_is_empty_or_cut_short_is_said_to_be_so_with_what_to_do(self):
+        for content in (b"", b"1234"):
+            error = self.assert_refused("HEADER_MALFORMED", lambda content=content: self.client.embed(content))
+            self.assertIn(f"has {len(content)} bytes", str(error))
+            self.assertIn("download or save it again", str(error))
+
     def test_one_model_of_many_costs_the_others_nothing(self):
         path = self.world["small"][0][0]
         good, missing, wrong = self.client.embed([path, "no/such", {"a": [1, 2]}], experts="small")
@@ -243,6 +249,12 @@ class CatalogueTest(ServerCase):
             )
             self.assertEqual(answers[0].error.reason, "MODEL_NOT_FOUND")
             self.assertEqual(len(answers[1].hits), 2)
+            # Of one the answer, or its error; of several a list.
+            self.assert_refused("MODEL_NOT_FOUND", lambda: client.find_duplicates("nobody"))
+            self.assertIsNone(client.find_duplicates("ünï").error)
+            self.assertEqual(client.find_duplicates(["nobody"])[0].error.reason, "MODEL_NOT_FOUND")
+            self.assert_refused("MODEL_NOT_FOUND", lambda: client.classify(probestream.Stored("nobody")))
+            self.assertEqual(client.classify([probestream.Stored("nobody")])[0].error.reason, "MODEL_NOT_FOUND")
             exported = {record.model_id: record for record in client.export()}
             self.assert_close(exported["ünï"].representation, expected)
             self.assertEqual(client.delete("ünï"), 1)

@@ -1,14 +1,16 @@
 """What goes over the wire, without a server."""
 
 import pickle
+import socket
 import threading
 import time
 import unittest
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
+import numpy as np
 
-from probestream import Filter, ProbestreamError, Query, Tls, connect, field
+from probestream import Filter, ProbestreamError, Query, Record, Stored, Tls, connect, field
 from probestream.connection import is_this_machine
 from probestream.digests import SEGMENT_BYTES, UploadDigest
 from probestream.errors import _read_error_info
@@ -142,6 +144,87 @@ class ConnectionTest(unittest.TestCase):
     def test_a_name_alone_stands_for_a_list_of_one(self):
         wire = to_query(Query("a", experts="mine", trees="sdxl"))
         self.assertEqual((list(wire.experts), list(wire.trees)), (["mine"], ["sdxl"]))
+
+
+    def test_a_target_without_a_port_is_refused_at_once(self):
+        http = ("http://127.0.0.1:50051", "https://models.example.org")
+        for target in ("", "127.0.0.1", "::1", ":50051", "host:", "host:0", "host:65536", "a b:1", "me@host:1", None, *http):
+            with self.assertRaises(ProbestreamError) as caught:
+                connect(target)
+            self.assertEqual(caught.exception.reason, "FIELD_INVALID")
+            self.assertIn("give HOST:PORT", str(caught.exception))
+            self.assertEqual("without http" in str(caught.exception), target in http)
+        for target in ("models.example.org:443", "[::1]:65535", "dns:///host", "unix:/a"):
+            connect(target).close()
+
+    def test_a_token_that_cannot_be_sent_is_told_apart(self):
+        for token, said in (("", "is empty"), ("secret\n", "holds a line break"), ("se cret", "a header cannot hold")):
+            with self.assertRaises(ProbestreamError) as caught:
+                connect("localhost:1", token=token)
+            self.assertIn(said, str(caught.exception))
+
+    def test_every_call_of_a_closed_client_says_so_at_once(self):
+        client = connect("127.0.0.1:1")
+        client.close()
+        record = Record("a", [1.0])
+        calls = (
+            client.experts,
+            client.server_info,
+            client.spaces,
+            lambda: client.embed({"a": np.ones(1)}),
+            lambda: client.embed({"a": np.ones(1)}, local=True),
+            lambda: client.route({"a": np.ones(1)}),
+            lambda: client.retrieve("red"),
+            lambda: client.classify(Stored("a")),
+            lambda: client.find_duplicates("a"),
+            lambda: client.get("a"),
+            lambda: list(client.list()),
+            lambda: client.update("a", {"b": 1}),
+            lambda: client.delete("a"),
+            lambda: list(client.export()),
+            lambda: client.import_records([record], space_id="a"),
+        )
+        began = time.monotonic()
+        for call in calls:
+            with self.assertRaises(ProbestreamError) as caught:
+                call()
+            found = caught.exception
+            self.assertEqual((found.reason, found.code), ("SHUTTING_DOWN", grpc.StatusCode.UNAVAILABLE), str(found))
+        self.assertLess(time.monotonic() - began, 2)
+
+    def test_what_is_no_model_and_numbers_below_0_are_refused(self):
+        with connect("127.0.0.1:1") as client:
+            for call, said in (
+                (lambda: client.embed(None), "a model is given as a NoneType"),
+                (lambda: client.embed(3), "a model is given as a int"),
+                (lambda: client.retrieve(Query("a", k=-1)), "k is -1; it must be a whole number from 0"),
+                (lambda: client.classify(Stored("a"), top=-1), "top is -1"),
+                (lambda: client.find_duplicates("a", k=-1), "k is -1"),
+                (lambda: client.classify("a"), "give a result of embed, or Stored(id)"),
+                (lambda: client.classify(["a"]), "give a result of embed, or Stored(id)"),
+                (lambda: client.retrieve(Query(None)), "an example is given as a NoneType"),
+            ):
+                with self.assertRaises(ProbestreamError) as caught:
+                    call()
+                self.assertEqual(caught.exception.reason, "FIELD_INVALID")
+                self.assertIn(said, str(caught.exception))
+
+    def test_a_server_without_tls_is_told_from_one_that_is_not_there(self):
+        server = grpc.server(ThreadPoolExecutor(1))
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        self.addCleanup(server.stop, 0)
+        with connect(f"127.0.0.1:{port}", tls=True, timeout=2) as client, self.assertRaises(ProbestreamError) as caught:
+            client.server_info()
+        self.assertIn("speaks no TLS", str(caught.exception))
+
+    def test_a_server_that_is_silent_is_said_to_have_given_no_answer(self):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            with connect(f"127.0.0.1:{silent.getsockname()[1]}", timeout=0.3) as client:
+                with self.assertRaises(ProbestreamError) as caught:
+                    client.server_info()
+        self.assertEqual(caught.exception.code, grpc.StatusCode.DEADLINE_EXCEEDED)
+        self.assertIn("did not answer before the call's deadline", str(caught.exception))
 
 
 class StopTest(unittest.TestCase):

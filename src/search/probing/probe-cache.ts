@@ -1,11 +1,12 @@
 import { randomUUID } from "node:crypto";
-import { access, mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { access, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { AccessDeniedError, CorruptDataError, NotFoundError } from "../../errors/probestream-error.js";
 import type { Catalogue } from "../../experts/catalogue.js";
 import type { Expert } from "../../experts/expert.js";
 import type { ExpertProbes } from "../../experts/expert-probes.js";
 import { encodeProbes, readProbesFile } from "../../experts/probes-file.js";
+import { makeFolder } from "./make-folder.js";
 import type { ProbingServer } from "./probing-server.js";
 import { toProbedExpert } from "./to-probed-expert.js";
 
@@ -31,7 +32,7 @@ export interface ProbeCache {
  * @throws AccessDeniedError `ACCESS_DENIED` if the folder is not there and cannot be made.
  */
 export async function openProbeCache(server: Pick<ProbingServer, "probes">, folder: string): Promise<ProbeCache> {
-  await inFolder(folder, () => mkdir(folder, { recursive: true }));
+  await inFolder(folder, () => makeFolder(folder));
   const known = new Map<string, Expert>();
   // One after another: who waits for the same probes then finds them.
   let turn: Promise<unknown> = Promise.resolve();
@@ -60,7 +61,7 @@ export async function openProbeCache(server: Pick<ProbingServer, "probes">, fold
     const expert = toProbedExpert(probes, file);
     const temporary = `${file}.${randomUUID()}`;
     await inFolder(folder, async () => {
-      await mkdir(folder, { recursive: true });
+      await makeFolder(folder);
       try {
         await writeFile(temporary, encodeProbes(probes));
         await rename(temporary, file);

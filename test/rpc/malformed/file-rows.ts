@@ -41,7 +41,8 @@ export const fileRows: readonly Row[] = [
     of: "file",
     code: "INVALID_ARGUMENT",
     reason: "HEADER_MALFORMED",
-    message: '"empty.safetensors" has 0 bytes; a safetensors file starts with 8 bytes of header length.',
+    message:
+      '"empty.safetensors" has 0 bytes; a safetensors file starts with 8 bytes of header length. It is empty, cut short or no safetensors file: download or save it again.',
   },
   {
     name: "a file of 7 bytes",
@@ -49,7 +50,8 @@ export const fileRows: readonly Row[] = [
     of: "file",
     code: "INVALID_ARGUMENT",
     reason: "HEADER_MALFORMED",
-    message: '"short.safetensors" has 7 bytes; a safetensors file starts with 8 bytes of header length.',
+    message:
+      '"short.safetensors" has 7 bytes; a safetensors file starts with 8 bytes of header length. It is empty, cut short or no safetensors file: download or save it again.',
   },
   {
     name: "a file cut in its header",

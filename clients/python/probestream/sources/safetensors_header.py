@@ -66,7 +66,8 @@ def read_header(source: ByteSource, stop: Stop) -> Header:
 def _header_length(prefix: bytes, source: ByteSource) -> int:
     if len(prefix) < 8:
         raise _malformed(
-            f'"{source.name}" has {source.size} bytes; a safetensors file starts with 8 bytes of header length'
+            f'"{source.name}" has {source.size} bytes; a safetensors file starts with 8 bytes of header length. '
+            "It is empty, cut short or no safetensors file: download or save it again"
         )
     length = int.from_bytes(prefix[:8], "little")
     if length > MAX_HEADER_BYTES:

@@ -219,6 +219,7 @@ def embed_models(
 
     Memory: two or three chunks per stream; headers of some 500 open models.
     """
+    connection.check_open()
     run = _Run(connection, experts, texts, index, progress, headers, retries, stop, local, probes)
     threads = run.start(models, concurrency)
     try:
