@@ -109,3 +109,13 @@ withGo(`the quick start of the Go client does what its README says${reason}`, as
   t.is(second, 'FILE_NOT_FOUND There is no file "no-such.safetensors"; check the path.');
   t.deepEqual(more, []);
 });
+
+withGo(`the other program in the README of the Go client is one${reason}`, async (t) => {
+  t.timeout(120_000);
+  const [, program = ""] = [...(await readFile(join(client, "README.md"), "utf8")).matchAll(/```go\n(.*?)```/gs)].map(
+    ([, text]) => text,
+  );
+  t.true(program.includes("client.EmbedMany("));
+  await writeFile(join(t.context.folder, "many.go"), program);
+  await go(["vet", "many.go"], t.context.folder);
+});

@@ -56,7 +56,11 @@ def from_floats(values: "npt.ArrayLike") -> bytes:
 
 def to_matrix(rows: "npt.ArrayLike") -> types_pb2.FloatMatrix:
     """Text vectors, one per row."""
-    matrix = np.ascontiguousarray(rows, dtype="<f4")
+    try:
+        matrix = np.ascontiguousarray(rows, dtype="<f4")
+    except (TypeError, ValueError) as error:
+        message = "texts are no numbers; give vectors: those of read_texts, or a list of numbers per text, all of one width"
+        raise ProbestreamError("FIELD_INVALID", f"{message}. A text itself is for retrieve.") from error
     if matrix.ndim != 2:
         message = f"texts has {matrix.ndim} dimensions, shape {matrix.shape}; it must have 2: a text vector per row"
         raise ProbestreamError("SHAPE_MISMATCH", message)

@@ -127,7 +127,10 @@ def to_index(index: Index, model_id: str, claims: Mapping[str, str]) -> embeddin
 
 def to_names(names: Names) -> List[str]:
     """Names as the wire takes them. A name alone may stand for a list of one; else it would be one of letters."""
-    return [names] if isinstance(names, str) else list(names)
+    found = [names] if isinstance(names, str) else list(names) if isinstance(names, Iterable) else [names]
+    if all(isinstance(name, str) for name in found):
+        return found
+    raise ProbestreamError("FIELD_INVALID", f"names are given as {names!r}; give a name, or a list of names")
 
 
 def to_query(query: Union[str, Query]) -> retrieval_service_pb2.RetrievalQuery:

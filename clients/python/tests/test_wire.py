@@ -202,6 +202,10 @@ class ConnectionTest(unittest.TestCase):
                 (lambda: client.find_duplicates("a", k=-1), "k is -1"),
                 (lambda: client.classify("a"), "give a result of embed, or Stored(id)"),
                 (lambda: client.classify(["a"]), "give a result of embed, or Stored(id)"),
+                (lambda: client.embed("a", texts=["red circle"]), "texts are no numbers; give vectors"),
+                (lambda: client.embed("a", texts=[[1, 2], [3]]), "all of one width"),
+                (lambda: client.embed("a", experts=3), "names are given as 3; give a name, or a list of names"),
+                (lambda: client.embed("a", experts=[3]), "names are given as [3]"),
                 (lambda: client.retrieve(Query(None)), "an example is given as a NoneType"),
             ):
                 with self.assertRaises(ProbestreamError) as caught:
