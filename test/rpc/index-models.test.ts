@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
 import anyTest, { type TestFn } from "ava";
 import { ProbestreamError } from "../../src/errors/probestream-error.js";
+import { ErrorReason } from "../../src/gen/probestream/v1/error_reason_pb.js";
+import { Dtype } from "../../src/gen/probestream/v1/types_pb.js";
 import { createIndexer } from "../../src/retrieval/create-indexer.js";
 import type { EmbedPort, PortResult } from "../../src/search/embed-port.js";
 import { startEmbedder } from "../../src/search/embedder.js";
@@ -12,6 +14,7 @@ import { relativeError } from "../helpers/oracle.js";
 import { randomMatrix } from "../helpers/random.js";
 import { type RetrievalServer, startRetrievalServer } from "../helpers/retrieval-server.js";
 import { createRetrievalZoo, type RetrievalZoo } from "../helpers/retrieval-zoo.js";
+import { toModel } from "../helpers/rpc-messages.js";
 import { exactRepresentation } from "../helpers/small-experts.js";
 
 const test = anyTest as TestFn<{ zoo: RetrievalZoo; server: RetrievalServer }>;
@@ -112,15 +115,28 @@ test("an id that the header does not give is the model's own", async (t) => {
 });
 
 test("what cannot be indexed fails alone, before its bytes are taken", async (t) => {
-  const { client } = t.context.server;
+  const { client, raw } = t.context.server;
   const outcomes = await embed(client, [
     { seed: 601, index: { modelId: "x".repeat(1025) } },
     { seed: 602, index: { modelId: "fine" } },
     { seed: 603, index: { modelId: "m", fileHash: "abc" } },
-    { seed: 604, index: { modelId: "m", metadata: { a: Number.POSITIVE_INFINITY } } },
   ]);
   const reasons = outcomes.map((outcome) => (outcome instanceof ProbestreamError ? outcome.reason : outcome.indexedId));
-  t.deepEqual(reasons, ["LIMIT_EXCEEDED", "fine", "FIELD_INVALID", "FIELD_INVALID"]);
+  t.deepEqual(reasons, ["LIMIT_EXCEEDED", "fine", "FIELD_INVALID"]);
+  // Our client sends no such number.
+  const tensors = [{ name: "m.one.weight", dtype: Dtype.F32, shape: [9n, 7n] }];
+  const plans = [await raw.planOne({ tensors, experts: ["one"] }), await raw.planOne({ tensors, experts: ["one"] })];
+  const numbers = [Number.POSITIVE_INFINITY, 1];
+  const { response } = await raw.upload(
+    plans.flatMap((plan, at) => {
+      const metadata = { a: { kind: { case: "number" as const, value: numbers[at] ?? 0 } } };
+      return [...toModel(plan, [bytesOf(604 + at)], { header: { index: { modelId: `raw ${at}`, metadata } } })];
+    }),
+  );
+  const cases = response?.results.map(({ outcome }) =>
+    outcome.case === "error" ? outcome.value.reason : outcome.case,
+  );
+  t.deepEqual(cases, [ErrorReason.FIELD_INVALID, "embedding"]);
 });
 
 test("a store that fails is that model's error, and no fault of the others", async (t) => {
