@@ -63,9 +63,9 @@ async function measure(folder: string, options: BenchOptions): Promise<boolean> 
       toVerdict(ratio <= mostRatio, `64 queries take ${ratio.toFixed(2)} of the bare graph`, `<= ${mostRatio}`),
     );
     const isQuick = opened.seconds < mostOpenSeconds;
-    console.log(
-      toVerdict(isQuick, `opened in ${opened.seconds.toFixed(2)} s`, `< ${mostOpenSeconds} s at 100,000 × 512`),
-    );
+    const time = `opened in ${opened.seconds.toFixed(2)} s`;
+    // Nothing is promised of larger stores.
+    console.log(rows > 100_000 ? `- ${time}` : toVerdict(isQuick, time, `< ${mostOpenSeconds} s`));
     console.log(toVerdict(isExact, isExact ? "all hits are those of float64" : "hits differ", "exact"));
     return ratio <= mostRatio && isExact && (isQuick || rows > 100_000);
   } finally {
