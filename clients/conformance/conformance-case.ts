@@ -17,6 +17,8 @@ export interface CaseStep {
 export interface ConformanceCase {
   readonly name: string;
   readonly about: string;
+  /** Languages whose clients offer what it is about; all of them if it does not say. */
+  readonly languages?: readonly string[];
   readonly server?: string;
   readonly connect?: JsonObject;
   readonly steps: readonly CaseStep[];

@@ -9,7 +9,7 @@ import { toShortHash, type World } from "./world.js";
 export interface CaseVerdict {
   readonly name: string;
   readonly language: string;
-  readonly verdict: "passed" | "failed" | "left out";
+  readonly verdict: "passed" | "failed" | "left out" | "not offered";
   /** Why, of anything but a pass. */
   readonly why: string;
   readonly ms: number;
@@ -34,6 +34,7 @@ export async function runCase(
     why,
     ms: performance.now() - started,
   });
+  if (test.languages?.includes(driver.language) === false) return tell("not offered");
   const absent = servers.whyMissing(test.server ?? "main");
   if (absent !== undefined) return tell("left out", absent);
   if (driver.missing !== undefined) return tell("left out", driver.missing);

@@ -54,7 +54,7 @@ export async function runConformance(options: ConformanceOptions = {}): Promise<
 export function toMatrix(verdicts: readonly CaseVerdict[]): string {
   const languages = [...new Set(verdicts.map(({ language }) => language))];
   const names = [...new Set(verdicts.map(({ name }) => name))];
-  const marks = { passed: "pass", failed: "FAIL", "left out": "–" };
+  const marks = { passed: "pass", failed: "FAIL", "left out": "left out", "not offered": "–" };
   const rows = names.map((name) => [
     name,
     ...languages.map((language) => {
@@ -65,7 +65,8 @@ export function toMatrix(verdicts: readonly CaseVerdict[]): string {
   const count = (language: string, verdict: CaseVerdict["verdict"]): number =>
     verdicts.filter((one) => one.language === language && one.verdict === verdict).length;
   const sums = languages.map(
-    (language) => `${count(language, "passed")} of ${names.length - count(language, "left out")}`,
+    (language) =>
+      `${count(language, "passed")} of ${names.length - count(language, "left out") - count(language, "not offered")}`,
   );
   return toMarkdownTable(["case", ...languages], [...rows, ["passed", ...sums]]);
 }
