@@ -1,8 +1,10 @@
-// One step of Adam in one pass over the parameters, their gradients and both moments: what a chain of operators reads and
-// writes ten times goes through memory once. Addresses are byte offsets in the imported memory, `count` is a multiple of 4.
-// Kingma and Ba, ICLR 2015, https://arxiv.org/abs/1412.6980, algorithm 1; the corrections of both biases come in `rate` and
-// `scale`, as PyTorch has them: p -= rate·m / (√v·scale + epsilon).
-// Weight decay is added to the gradient (L2), as the authors of ProbeX have it.
+/**
+ * One step of Adam in one pass over the parameters, their gradients and both moments: what a chain of operators reads and
+ * writes ten times goes through memory once. Addresses are byte offsets in the imported memory, `count` is a multiple of 4.
+ * Kingma and Ba, ICLR 2015, https://arxiv.org/abs/1412.6980, algorithm 1; the corrections of both biases come in `rate` and
+ * `scale`, as PyTorch has them: p -= rate·m / (√v·scale + epsilon).
+ * Weight decay is added to the gradient (L2), as the authors of ProbeX have it.
+ */
 export function adam(
   parameters: usize,
   gradients: usize,
