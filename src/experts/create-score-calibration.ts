@@ -34,10 +34,18 @@ export function createScoreCalibration(model: ScoreModel): ScoreCalibration {
   const { objective, background, labels, queries, texts, radius, text, example, oneOfMany, anyOfMany } = model;
   const rows = new Map(labels.map((label, row) => [label, row]));
 
+  /** 1 − cosine with the nearest known label, once for each query: a question wants to know it of its labels twice. */
+  const distances = new WeakMap<Float32Array, number>();
+  const toDistance = (query: Float32Array): number => {
+    const distance = distances.get(query) ?? 1 - toNearestCosine(query, queries);
+    distances.set(query, distance);
+    return distance;
+  };
+
   /** 0 for a label that the expert was trained on, 1 for one as new as those that were held out. */
   const toNewness = (query: Float32Array): number => {
     if (text.seen === undefined || text.unseen === undefined) return text.seen === undefined ? 1 : 0;
-    const distance = 1 - toNearestCosine(query, queries);
+    const distance = toDistance(query);
     return distance < rounding ? 0 : Math.min(1, distance / Math.max(rounding, model.novelty));
   };
 
@@ -95,7 +103,7 @@ export function createScoreCalibration(model: ScoreModel): ScoreCalibration {
     areFamiliar: async (given, pace) => {
       labelRadius ??= await toLabelRadius(queries, pace);
       const radius = labelRadius;
-      return mapPaced(given, (query) => 1 - toNearestCosine(query, queries) <= radius, pace);
+      return mapPaced(given, (query) => toDistance(query) <= radius, pace);
     },
     judgeText: (vector) => {
       const isNothing = vector.every((value) => value === 0);
