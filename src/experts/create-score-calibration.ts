@@ -1,8 +1,8 @@
 import { InvalidInputError } from "../errors/probestream-error.js";
 import { countRows, type Rows, rowOf } from "../linalg/rows.js";
 import { softmax } from "../linalg/softmax.js";
+import { takeEvenly } from "../linalg/take-evenly.js";
 import { toUnit } from "../linalg/unit.js";
-import { spread } from "./fit-label-scores.js";
 import type { ScoreCalibration } from "./score-calibration.js";
 import { type QueryBackground, toNearestCosine, toQueryBackground } from "./score-calibration-background.js";
 import {
@@ -117,7 +117,7 @@ export function createScoreCalibration(model: ScoreModel): ScoreCalibration {
 async function toLabelRadius(queries: Rows, pace: (() => Promise<void>) | undefined): Promise<number> {
   const count = countRows(queries);
   if (count < 2) return Number.POSITIVE_INFINITY;
-  const places = spread([...Array(count).keys()], mostForRadius);
+  const places = takeEvenly([...Array(count).keys()], mostForRadius);
   return toTextRadius(
     await mapPaced(places, (place) => 1 - toNearestCosine(rowOf(queries, place), queries, place), pace),
     within,
