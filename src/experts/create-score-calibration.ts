@@ -1,5 +1,6 @@
 import { InvalidInputError } from "../errors/probestream-error.js";
 import { countRows, type Rows, rowOf } from "../linalg/rows.js";
+import { sigmoid } from "../linalg/sigmoid.js";
 import { softmax } from "../linalg/softmax.js";
 import { takeEvenly } from "../linalg/take-evenly.js";
 import { toUnit } from "../linalg/unit.js";
@@ -153,8 +154,4 @@ async function mapPaced<A, B>(
     if (pace !== undefined) await pace();
   }
   return results;
-}
-
-function sigmoid(x: number): number {
-  return 1 / (1 + Math.exp(-x));
 }

@@ -1,6 +1,7 @@
 import { dot } from "../linalg/dot.js";
 import { fitLogistic } from "../linalg/fit-logistic.js";
 import type { Rows } from "../linalg/rows.js";
+import { sigmoid } from "../linalg/sigmoid.js";
 import { takeEvenly } from "../linalg/take-evenly.js";
 import { lengthOf } from "../linalg/unit.js";
 import { applyLinear } from "./apply-linear.js";
@@ -84,7 +85,7 @@ export function fitNewOffset(seen: Candidates, unseen: Candidates, scales: Requi
   let [low, high] = [-farthest, farthest];
   for (let step = 0; step < halvings; step++) {
     const middle = (low + high) / 2;
-    const told = leads.reduce((sum, lead) => sum + 1 / (1 + Math.exp(-(lead + middle))), 0);
+    const told = leads.reduce((sum, lead) => sum + sigmoid(lead + middle), 0);
     if (told < wanted) low = middle;
     else high = middle;
   }
