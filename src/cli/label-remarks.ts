@@ -1,5 +1,6 @@
 import { listSome } from "../errors/list-some.js";
 import type { LabelScores } from "../retrieval/retrieval-port.js";
+import { splitUnjudged } from "../retrieval/split-unjudged.js";
 import { toPlain } from "./table.js";
 
 /** Labels that one remark names. */
@@ -10,9 +11,7 @@ export function toLabelRemarks(
   { unjudged, doubtful }: Pick<LabelScores, "unjudged" | "doubtful">,
   spaceName: string,
 ): string[] {
-  const isFar = (one: (typeof unjudged)[number]): boolean => "radius" in one.error.facts;
-  const unknown = unjudged.filter((one) => !isFar(one));
-  const far = unjudged.filter(isFar);
+  const { unknown, far } = splitUnjudged(unjudged);
   const unfamiliar = doubtful.filter(({ isUnfamiliar }) => isUnfamiliar);
   const words = new Set(doubtful.flatMap(({ unknownWords }) => unknownWords));
   return [

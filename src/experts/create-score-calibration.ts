@@ -1,8 +1,9 @@
 import { InvalidInputError } from "../errors/probestream-error.js";
 import { countRows, type Rows, rowOf } from "../linalg/rows.js";
+import { sigmoid } from "../linalg/sigmoid.js";
 import { softmax } from "../linalg/softmax.js";
+import { takeEvenly } from "../linalg/take-evenly.js";
 import { toUnit } from "../linalg/unit.js";
-import { spread } from "./fit-label-scores.js";
 import type { ScoreCalibration } from "./score-calibration.js";
 import { type QueryBackground, toNearestCosine, toQueryBackground } from "./score-calibration-background.js";
 import {
@@ -34,10 +35,18 @@ export function createScoreCalibration(model: ScoreModel): ScoreCalibration {
   const { objective, background, labels, queries, texts, radius, text, example, oneOfMany, anyOfMany } = model;
   const rows = new Map(labels.map((label, row) => [label, row]));
 
+  /** 1 − cosine with the nearest known label, once for each query: a question wants to know it of its labels twice. */
+  const distances = new WeakMap<Float32Array, number>();
+  const toDistance = (query: Float32Array): number => {
+    const distance = distances.get(query) ?? 1 - toNearestCosine(query, queries);
+    distances.set(query, distance);
+    return distance;
+  };
+
   /** 0 for a label that the expert was trained on, 1 for one as new as those that were held out. */
   const toNewness = (query: Float32Array): number => {
     if (text.seen === undefined || text.unseen === undefined) return text.seen === undefined ? 1 : 0;
-    const distance = 1 - toNearestCosine(query, queries);
+    const distance = toDistance(query);
     return distance < rounding ? 0 : Math.min(1, distance / Math.max(rounding, model.novelty));
   };
 
@@ -95,7 +104,7 @@ export function createScoreCalibration(model: ScoreModel): ScoreCalibration {
     areFamiliar: async (given, pace) => {
       labelRadius ??= await toLabelRadius(queries, pace);
       const radius = labelRadius;
-      return mapPaced(given, (query) => 1 - toNearestCosine(query, queries) <= radius, pace);
+      return mapPaced(given, (query) => toDistance(query) <= radius, pace);
     },
     judgeText: (vector) => {
       const isNothing = vector.every((value) => value === 0);
@@ -109,7 +118,7 @@ export function createScoreCalibration(model: ScoreModel): ScoreCalibration {
 async function toLabelRadius(queries: Rows, pace: (() => Promise<void>) | undefined): Promise<number> {
   const count = countRows(queries);
   if (count < 2) return Number.POSITIVE_INFINITY;
-  const places = spread([...Array(count).keys()], mostForRadius);
+  const places = takeEvenly([...Array(count).keys()], mostForRadius);
   return toTextRadius(
     await mapPaced(places, (place) => 1 - toNearestCosine(rowOf(queries, place), queries, place), pace),
     within,
@@ -145,8 +154,4 @@ async function mapPaced<A, B>(
     if (pace !== undefined) await pace();
   }
   return results;
-}
-
-function sigmoid(x: number): number {
-  return 1 / (1 + Math.exp(-x));
 }

@@ -1,6 +1,8 @@
 import { dot } from "../linalg/dot.js";
 import { fitLogistic } from "../linalg/fit-logistic.js";
 import type { Rows } from "../linalg/rows.js";
+import { sigmoid } from "../linalg/sigmoid.js";
+import { takeEvenly } from "../linalg/take-evenly.js";
 import { lengthOf } from "../linalg/unit.js";
 import { applyLinear } from "./apply-linear.js";
 import type { Linear } from "./checkpoint.js";
@@ -34,7 +36,7 @@ const halvings = 60;
 /** The scale of a classification expert's logits; undefined if there are too few models, or logits fall where labels are. */
 export function fitLogits({ labels, models }: Candidates, head: Linear): ScoreModel["anyOfMany"] {
   if (models.length < fewestModels || labels.length === 0) return undefined;
-  const some = spread(models, toMostModels(labels.length));
+  const some = takeEvenly(models, toMostModels(labels.length));
   const logits = Float64Array.from(some.flatMap(({ representation }) => [...applyLinear(head, representation)]));
   const truths = Uint8Array.from(some.flatMap((model) => labels.map((label) => Number(model.labels.includes(label)))));
   const { slopes, offset } = fitLogistic({ features: [logits], truths });
@@ -48,7 +50,7 @@ export function fitLogits({ labels, models }: Candidates, head: Linear): ScoreMo
  */
 export function fitSoftmax({ labels, queries, models }: Candidates, head?: Linear): number | undefined {
   const places = new Map(labels.map((label, place) => [label, place]));
-  const single = spread(pickSingle(models, places), toMostModels(labels.length));
+  const single = takeEvenly(pickSingle(models, places), toMostModels(labels.length));
   if (single.length < fewestModels || labels.length < 2) return undefined;
   const scores = new Float32Array(single.length * labels.length);
   for (const [row, { representation }] of single.entries()) {
@@ -71,7 +73,7 @@ export function fitSoftmax({ labels, queries, models }: Candidates, head?: Linea
 export function fitNewOffset(seen: Candidates, unseen: Candidates, scales: Required<BySight<number>>): number {
   const newLabels = new Set(unseen.labels);
   const single = [seen, unseen].flatMap(({ labels, models }) => pickSingle(models, new Set(labels)));
-  const some = spread(single, toMostModels(seen.labels.length + unseen.labels.length));
+  const some = takeEvenly(single, toMostModels(seen.labels.length + unseen.labels.length));
   const wanted = some.filter((model) => newLabels.has(model.labels[0] ?? "")).length;
   const leads = some.map(
     ({ representation }) =>
@@ -83,7 +85,7 @@ export function fitNewOffset(seen: Candidates, unseen: Candidates, scales: Requi
   let [low, high] = [-farthest, farthest];
   for (let step = 0; step < halvings; step++) {
     const middle = (low + high) / 2;
-    const told = leads.reduce((sum, lead) => sum + 1 / (1 + Math.exp(-(lead + middle))), 0);
+    const told = leads.reduce((sum, lead) => sum + sigmoid(lead + middle), 0);
     if (told < wanted) low = middle;
     else high = middle;
   }
@@ -112,10 +114,4 @@ function toCosines({ width, values }: Rows, representation: Float32Array): Float
 function toLogSum(scores: Float64Array, scale: number): number {
   const highest = scores.reduce((most, score) => Math.max(most, score), Number.NEGATIVE_INFINITY);
   return scale * highest + Math.log(scores.reduce((sum, score) => sum + Math.exp(scale * (score - highest)), 0));
-}
-
-/** At most so many of some things, evenly spread over them. */
-export function spread<T>(all: readonly T[], most: number): readonly T[] {
-  if (all.length <= most) return all;
-  return Array.from({ length: most }, (_, place) => all[Math.floor((place * all.length) / most)] as T);
 }

@@ -1,4 +1,5 @@
 import { countRows, type Rows, rowOf, toRows } from "../linalg/rows.js";
+import { takeEvenly } from "../linalg/take-evenly.js";
 import { toUnitRows } from "../linalg/unit.js";
 import type { Checkpoint } from "./checkpoint.js";
 import {
@@ -8,7 +9,6 @@ import {
   fitNewOffset,
   fitSoftmax,
   type ScoredModel,
-  spread,
 } from "./fit-label-scores.js";
 import { fitScoreScale } from "./fit-score-scale.js";
 import { toLabelQueries } from "./label-queries.js";
@@ -119,7 +119,7 @@ function fitTexts(
 }
 
 function fitExamples(fresh: readonly ScoredModel[], background: Rows): ScoreScale | undefined {
-  const labelled = spread(
+  const labelled = takeEvenly(
     fresh.filter(({ labels }) => labels.length > 0),
     mostExamples,
   );
@@ -159,14 +159,14 @@ function toVectors(texts: ScoreSample["texts"]): Map<string, Float32Array> {
 }
 
 function pickBackground(all: readonly ScoredModel[], fresh: readonly ScoredModel[]): readonly ScoredModel[] {
-  if (fresh.length >= fewestBackground) return spread(fresh, mostBackground);
+  if (fresh.length >= fewestBackground) return takeEvenly(fresh, mostBackground);
   const trained = all.filter(({ isTrained }) => isTrained);
-  return [...fresh, ...spread(trained, mostBackground - fresh.length)];
+  return [...fresh, ...takeEvenly(trained, mostBackground - fresh.length)];
 }
 
 function thin(rows: Rows, most: number): Rows {
   const count = countRows(rows);
-  const kept = spread(
+  const kept = takeEvenly(
     Array.from({ length: count }, (_, row) => row),
     most,
   );

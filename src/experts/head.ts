@@ -3,6 +3,7 @@ import { InvalidInputError } from "../errors/probestream-error.js";
 import { allFinite } from "../linalg/all-finite.js";
 import { dot } from "../linalg/dot.js";
 import { rowOf } from "../linalg/rows.js";
+import { sigmoid } from "../linalg/sigmoid.js";
 import { transpose } from "../linalg/transpose.js";
 import { lengthOf, scaleToUnit } from "../linalg/unit.js";
 import { applyLinear } from "./apply-linear.js";
@@ -84,7 +85,7 @@ export async function createHead(
 
 /** sigmoid(x), per number. */
 export function toProbabilities(logits: Float32Array): Float32Array {
-  return logits.map((logit) => 1 / (1 + Math.exp(-logit)));
+  return logits.map((logit) => sigmoid(logit));
 }
 
 async function multiply(product: Product, x: Matrix): Promise<Matrix> {

@@ -54,7 +54,8 @@ export interface ScoreCalibration {
    * "red circle", at 0.102, is, though it is told no better. All labels are familiar where fewer than two
    * labels are known.
    *
-   * @param queries of the labels in the expert's space, at unit length.
+   * @param queries of the labels in the expert's space, at unit length; what they were found to be is remembered, so that an
+   * array must not be given other numbers.
    * @param pace is called after each label, and the first time after each of up to 256 known ones.
    * @throws what `pace` throws.
    */

@@ -1,4 +1,5 @@
 import { factorise, solve } from "./cholesky.js";
+import { sigmoid } from "./sigmoid.js";
 
 /** Observations of a logistic regression. */
 export interface LogisticSample {
@@ -94,7 +95,7 @@ export function fitLogistic({ features, truths, weights }: LogisticSample): Logi
     const gradient = new Float64Array(size);
     const hessian = new Float64Array(size * size);
     for (let row = 0; row < count; row++) {
-      const probability = 1 / (1 + Math.exp(-toOdds(at, row)));
+      const probability = sigmoid(toOdds(at, row));
       const weight = weightOf(row);
       const error = weight * (probability - targets[truths[row] as 0 | 1]);
       const curvature = weight * probability * (1 - probability);

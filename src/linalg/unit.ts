@@ -10,9 +10,14 @@ export function toUnit(vector: Float32Array): Float32Array {
 
 /** A copy of rows at unit length; those of zeros stay as they are. */
 export function toUnitRows({ width, values }: Rows): Rows {
-  const units = values.slice();
-  for (let at = 0; at < units.length; at += width) scaleToUnit(units, at, at + width);
-  return { width, values: units };
+  const units = { width, values: values.slice() };
+  scaleRowsToUnit(units);
+  return units;
+}
+
+/** Brings rows to unit length where they are; those of zeros stay as they are. */
+export function scaleRowsToUnit({ width, values }: Rows): void {
+  for (let at = 0; at < values.length; at += width) scaleToUnit(values, at, at + width);
 }
 
 /**

@@ -13,6 +13,7 @@ import type { RetrievalContext } from "./retrieval-context.js";
 import type { ClassifyQuestion, DoubtfulLabel, LabelScore, UnjudgedLabel } from "./retrieval-port.js";
 import type { KnownSpace } from "./space-directory.js";
 import { expertMissing, findNotJudged, type ImagesBySpace, toImage } from "./space-vector.js";
+import { splitUnjudged } from "./split-unjudged.js";
 import type { TextImage } from "./text-images.js";
 
 /** Judges models by the labels of one question in one space. */
@@ -181,12 +182,11 @@ function selectJudged(
 }
 
 function noneJudged({ name, spaceId }: Expert, unjudged: readonly UnjudgedLabel[]): PreconditionError {
-  const namesOf = (isFar: boolean): readonly string[] =>
-    unjudged.flatMap(({ label, error }) => ("radius" in error.facts === isFar ? [label] : []));
-  const [unknown, far] = [namesOf(false), namesOf(true)];
+  const { unknown, far } = splitUnjudged(unjudged);
+  const namesOf = (labels: readonly UnjudgedLabel[]): string => listed(labels.map(({ label }) => label));
   const whys = [
-    ...(unknown.length === 0 ? [] : [`its text encoder knows no word of ${listed(unknown)}`]),
-    ...(far.length === 0 ? [] : [`unlike everything that it was trained on: ${listed(far)}`]),
+    ...(unknown.length === 0 ? [] : [`its text encoder knows no word of ${namesOf(unknown)}`]),
+    ...(far.length === 0 ? [] : [`unlike everything that it was trained on: ${namesOf(far)}`]),
   ];
   return new PreconditionError(
     "TEXT_NOT_JUDGED",

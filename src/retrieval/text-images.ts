@@ -5,7 +5,7 @@ import type { ScoreCalibration } from "../experts/score-calibration.js";
 import { dot } from "../linalg/dot.js";
 import { toUnit } from "../linalg/unit.js";
 import { encodeEach } from "../text/encode-each.js";
-import type { EncodedText } from "../text/encoded-text.js";
+import { type EncodedText, wordBytes } from "../text/encoded-text.js";
 import { createLruCache } from "../text/lru-cache.js";
 import type { TextEncoder } from "../text/text-encoder.js";
 import { quoteText } from "../vectors/assert-text.js";
@@ -203,9 +203,8 @@ function toKey({ spaceId, prompt }: Expert, text: string): string {
 }
 
 /** The vector, two copies of the text, its unknown words, and what a Map takes for an entry. */
-function imageBytes({ image, unknownWords }: TextImage, text: string): number {
-  const wordBytes = unknownWords.reduce((sum, word) => sum + 2 * word.length, 0);
-  return image.byteLength + 4 * text.length + wordBytes + 400;
+function imageBytes(found: TextImage, text: string): number {
+  return found.image.byteLength + 4 * text.length + wordBytes(found) + 400;
 }
 
 /** Errors of ours concern the space; others end the call. */

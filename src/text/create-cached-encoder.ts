@@ -1,5 +1,5 @@
 import { assertTexts } from "./assert-texts.js";
-import { type EncodedText, fromEach, toEach } from "./encoded-text.js";
+import { type EncodedText, fromEach, toEach, wordBytes } from "./encoded-text.js";
 import { createLruCache } from "./lru-cache.js";
 import type { TextEncoder } from "./text-encoder.js";
 
@@ -55,8 +55,6 @@ export function createCachedEncoder(encoder: TextEncoder, maxBytes: number): Tex
   };
 }
 
-/** Words that are unknown may be all of the text again. */
-function toBytes(text: string, { vector, unknownWords }: EncodedText): number {
-  const wordBytes = unknownWords.reduce((sum, word) => sum + 2 * word.length, 0);
-  return vector.byteLength + 2 * text.length + wordBytes + overheadBytes;
+function toBytes(text: string, encoded: EncodedText): number {
+  return encoded.vector.byteLength + 2 * text.length + wordBytes(encoded) + overheadBytes;
 }

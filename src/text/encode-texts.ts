@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { InvalidInputError } from "../errors/probestream-error.js";
 import { allFinite } from "../linalg/all-finite.js";
-import { scaleToUnit } from "../linalg/unit.js";
+import { scaleRowsToUnit } from "../linalg/unit.js";
 import { assertTexts } from "./assert-texts.js";
 import type { Tokenizer, Tokens } from "./create-tokenizer.js";
 import type { Pooling } from "./encoder-settings.js";
@@ -95,9 +95,7 @@ async function encodeBatch(
   const values = await model.run(tokens);
   const pooled = output.isPerToken ? poolTokens(values, tokens, pooling, endId) : values;
   const own = pooled.subarray(0, (pooled.length / batchSize) * sequences.length);
-  if (!isNormalized) return own;
-  const width = own.length / sequences.length;
-  for (let at = 0; at < own.length; at += width) scaleToUnit(own, at, at + width);
+  if (isNormalized) scaleRowsToUnit({ width: own.length / sequences.length, values: own });
   return own;
 }
 

@@ -11,6 +11,11 @@ export interface EncodedText {
   readonly unknownWords: readonly string[];
 }
 
+/** Bytes of unknown words in memory, which may be all of their text again. */
+export function wordBytes({ unknownWords }: Pick<EncodedText, "unknownWords">): number {
+  return unknownWords.reduce((sum, word) => sum + 2 * word.length, 0);
+}
+
 /** Takes the answer for many texts apart. */
 export function toEach({ rows, columns, values, truncated, unknown, unknownWords = [] }: EncodedTexts): EncodedText[] {
   const truncations = new Map(truncated.map(({ index, ...rest }) => [index, rest] as const));

@@ -5,3 +5,8 @@ import type { SpaceSpec } from "./vector-store.js";
 export function compareSpaces(a: SpaceSpec, b: SpaceSpec): number {
   return compareText(a.expertName, b.expertName) || compareText(a.spaceId, b.spaceId);
 }
+
+/** Where what is known of models is looked for when they are written to a space: there, then in the others, as listed. */
+export function toOwnFirst<S extends SpaceSpec>(own: S, all: readonly S[]): readonly S[] {
+  return [own, ...all.filter(({ spaceId }) => spaceId !== own.spaceId).sort(compareSpaces)];
+}

@@ -6,7 +6,7 @@ import { fitScoreCalibration } from "../../src/experts/fit-score-calibration.js"
 import { toLabelQueries } from "../../src/experts/label-queries.js";
 import { Random } from "../../src/linalg/random.js";
 import { rowOf } from "../../src/linalg/rows.js";
-import { toUnitRows } from "../../src/linalg/unit.js";
+import { toUnit } from "../../src/linalg/unit.js";
 import { type Answer, toCalibration } from "../../src/training/evaluation/calibration.js";
 import { createUnitRows } from "../helpers/score-model.js";
 
@@ -35,7 +35,7 @@ function createModels(seed: number, each: number): ScoredModel[] {
 const model = fitScoreCalibration(zeroshot, { models: createModels(1, 8), bank, texts });
 const calibration = createScoreCalibration(model);
 const tests = createModels(2, 30);
-const unitOf = ({ representation }: ScoredModel): Float32Array => toUnitRows({ width, values: representation }).values;
+const unitOf = ({ representation }: ScoredModel): Float32Array => toUnit(representation);
 const dot = (a: Float32Array, b: Float32Array): number =>
   a.reduce((sum, value, at) => sum + value * (b[at] as number), 0);
 

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import anyTest, { type ExecutionContext, type TestFn } from "ava";
+import type { ExecutionContext } from "ava";
 import { ProbestreamError } from "../../src/errors/probestream-error.js";
 import { openCatalogue } from "../../src/experts/catalogue.js";
 import { createScoreCalibration } from "../../src/experts/create-score-calibration.js";
@@ -12,9 +12,9 @@ import { assertError, assertRefused } from "../helpers/assert-refused.js";
 import { writeExpert } from "../helpers/expert-folder.js";
 import { exactCosine, exactLinear } from "../helpers/oracle.js";
 import { randomValues } from "../helpers/random.js";
+import { createZooTest } from "../helpers/retrieval-test.js";
 import {
   classes,
-  createRetrievalZoo,
   fillSpace,
   openZooRetrieval,
   type RetrievalZoo,
@@ -23,14 +23,7 @@ import {
 } from "../helpers/retrieval-zoo.js";
 import { createTemporaryFolder } from "../helpers/temporary-folder.js";
 
-const test = anyTest as TestFn<{ zoo: RetrievalZoo }>;
-
-test.before(async (t) => {
-  t.context = { zoo: await createRetrievalZoo() };
-});
-test.after.always(async (t) => {
-  await t.context.zoo.close();
-});
+const test = createZooTest();
 
 function scoresOf(outcome: LabelScores | ProbestreamError | undefined): LabelScores {
   if (outcome === undefined || outcome instanceof ProbestreamError) throw outcome ?? new Error("no outcome");

@@ -1,26 +1,12 @@
-import anyTest, { type TestFn } from "ava";
 import type { Admit } from "../../src/retrieval/batch-gate.js";
 import { createMemoryStore } from "../../src/vectors/stores/memory.js";
 import type { VectorStore } from "../../src/vectors/vector-store.js";
 import { assertError, assertRefused } from "../helpers/assert-refused.js";
 import { randomValues } from "../helpers/random.js";
-import {
-  createRetrievalZoo,
-  fillSpace,
-  openZooRetrieval,
-  type RetrievalZoo,
-  toNewRecord,
-  width,
-} from "../helpers/retrieval-zoo.js";
+import { createZooTest } from "../helpers/retrieval-test.js";
+import { fillSpace, openZooRetrieval, toNewRecord, width } from "../helpers/retrieval-zoo.js";
 
-const test = anyTest as TestFn<{ zoo: RetrievalZoo }>;
-
-test.before(async (t) => {
-  t.context = { zoo: await createRetrievalZoo() };
-});
-test.after.always(async (t) => {
-  await t.context.zoo.close();
-});
+const test = createZooTest();
 
 test("copies are those whose cosine reaches the bound, in every space, with whether their weights are the same", async (t) => {
   const { zoo } = t.context;

@@ -1,25 +1,12 @@
-import anyTest, { type TestFn } from "ava";
 import type { FullRecord } from "../../src/retrieval/retrieval-port.js";
 import { compareText } from "../../src/vectors/compare-text.js";
 import { createMemoryStore } from "../../src/vectors/stores/memory.js";
 import type { VectorStore } from "../../src/vectors/vector-store.js";
 import { assertRefused } from "../helpers/assert-refused.js";
-import {
-  createRetrievalZoo,
-  fillSpace,
-  openZooRetrieval,
-  type RetrievalZoo,
-  toNewRecord,
-} from "../helpers/retrieval-zoo.js";
+import { createZooTest } from "../helpers/retrieval-test.js";
+import { fillSpace, openZooRetrieval, toNewRecord } from "../helpers/retrieval-zoo.js";
 
-const test = anyTest as TestFn<{ zoo: RetrievalZoo }>;
-
-test.before(async (t) => {
-  t.context = { zoo: await createRetrievalZoo() };
-});
-test.after.always(async (t) => {
-  await t.context.zoo.close();
-});
+const test = createZooTest();
 
 const ids = ["b", "a", "ä", "\u{1F600} of a model", "日本", "z\n"];
 
@@ -103,17 +90,20 @@ test("listings go page by page in the order of ids, and a token is good for its 
   await assertRefused(t, () => retrieval.listModels({}), { reason: "EXPERT_AMBIGUOUS", message: /2 spaces serve/ });
 });
 
-test("a page of long records ends before its number, and not many more are read for it", async (t) => {
-  const { zoo } = t.context;
+/** A memory store, with how many records each call of `list` asked it for. */
+function createCountingStore(): { readonly store: VectorStore; readonly limits: readonly number[] } {
   const inner = createMemoryStore();
   const limits: number[] = [];
-  const store: VectorStore = {
-    ...inner,
-    list: (spaceId, range) => {
-      limits.push(range.limit);
-      return inner.list(spaceId, range);
-    },
+  const list: VectorStore["list"] = (spaceId, range) => {
+    limits.push(range.limit);
+    return inner.list(spaceId, range);
   };
+  return { store: { ...inner, list }, limits };
+}
+
+test("a page of long records ends before its number, and not many more are read for it", async (t) => {
+  const { zoo } = t.context;
+  const { store, limits } = createCountingStore();
   const { retrieval } = openZooRetrieval(zoo, { store });
   const text = "x".repeat(60_000);
   await fillSpace(
@@ -130,15 +120,7 @@ test("a page of long records ends before its number, and not many more are read 
 
 test("an export reads few long records at a time, and many short ones", async (t) => {
   const { zoo } = t.context;
-  const inner = createMemoryStore();
-  const limits: number[] = [];
-  const store: VectorStore = {
-    ...inner,
-    list: (spaceId, range) => {
-      limits.push(range.limit);
-      return inner.list(spaceId, range);
-    },
-  };
+  const { store, limits } = createCountingStore();
   const { retrieval } = openZooRetrieval(zoo, { store });
   const text = "x".repeat(60_000);
   const short = Array.from({ length: 300 }, (_, i) => toNewRecord(`a${i}`, i));

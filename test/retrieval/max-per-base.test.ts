@@ -1,26 +1,11 @@
-import anyTest, { type TestFn } from "ava";
 import { createMemoryStore } from "../../src/vectors/stores/memory.js";
 import type { VectorStore } from "../../src/vectors/vector-store.js";
 import { hitsOf } from "../helpers/hits-of.js";
 import { createRandom, randomValues } from "../helpers/random.js";
-import {
-  createRetrievalZoo,
-  fillSpace,
-  openZooRetrieval,
-  type RetrievalZoo,
-  seededRecords,
-  toNewRecord,
-  width,
-} from "../helpers/retrieval-zoo.js";
+import { createZooTest } from "../helpers/retrieval-test.js";
+import { fillSpace, openZooRetrieval, seededRecords, toNewRecord, width } from "../helpers/retrieval-zoo.js";
 
-const test = anyTest as TestFn<{ zoo: RetrievalZoo }>;
-
-test.before(async (t) => {
-  t.context = { zoo: await createRetrievalZoo() };
-});
-test.after.always(async (t) => {
-  await t.context.zoo.close();
-});
+const test = createZooTest();
 
 test("a bound per base is filled up from further down, as far as there is anything", async (t) => {
   const { zoo } = t.context;

@@ -1,4 +1,3 @@
-import anyTest, { type TestFn } from "ava";
 import { LimitExceededError, ProbestreamError } from "../../src/errors/probestream-error.js";
 import type { Admit } from "../../src/retrieval/batch-gate.js";
 import type { RetrievalQuery } from "../../src/retrieval/retrieval-port.js";
@@ -7,23 +6,10 @@ import type { VectorStore } from "../../src/vectors/vector-store.js";
 import { assertError, assertRefused } from "../helpers/assert-refused.js";
 import { hitsOf } from "../helpers/hits-of.js";
 import { randomValues } from "../helpers/random.js";
-import {
-  createRetrievalZoo,
-  fillSpace,
-  openZooRetrieval,
-  type RetrievalZoo,
-  seededRecords,
-  width,
-} from "../helpers/retrieval-zoo.js";
+import { createZooTest } from "../helpers/retrieval-test.js";
+import { fillSpace, openZooRetrieval, seededRecords, width } from "../helpers/retrieval-zoo.js";
 
-const test = anyTest as TestFn<{ zoo: RetrievalZoo }>;
-
-test.before(async (t) => {
-  t.context = { zoo: await createRetrievalZoo() };
-});
-test.after.always(async (t) => {
-  await t.context.zoo.close();
-});
+const test = createZooTest();
 
 test("a space whose head finds no room is skipped, and costs the others nothing", async (t) => {
   const { zoo } = t.context;

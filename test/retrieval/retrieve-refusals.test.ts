@@ -1,27 +1,12 @@
-import anyTest, { type TestFn } from "ava";
 import { ProbestreamError } from "../../src/errors/probestream-error.js";
 import type { QueryHits, RetrievalQuery } from "../../src/retrieval/retrieval-port.js";
 import { assertError, assertRefused } from "../helpers/assert-refused.js";
 import { hitsOf } from "../helpers/hits-of.js";
 import { randomValues } from "../helpers/random.js";
-import {
-  createRetrievalZoo,
-  fillSpace,
-  openZooRetrieval,
-  type RetrievalZoo,
-  seededRecords,
-  toNewRecord,
-  width,
-} from "../helpers/retrieval-zoo.js";
+import { createZooTest } from "../helpers/retrieval-test.js";
+import { fillSpace, openZooRetrieval, seededRecords, toNewRecord, width } from "../helpers/retrieval-zoo.js";
 
-const test = anyTest as TestFn<{ zoo: RetrievalZoo }>;
-
-test.before(async (t) => {
-  t.context = { zoo: await createRetrievalZoo() };
-});
-test.after.always(async (t) => {
-  await t.context.zoo.close();
-});
+const test = createZooTest();
 
 test("spaces without a say are told, and queries that no space can answer say why", async (t) => {
   const { zoo } = t.context;

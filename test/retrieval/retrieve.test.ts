@@ -1,4 +1,3 @@
-import anyTest, { type TestFn } from "ava";
 import fc from "fast-check";
 import { ProbestreamError } from "../../src/errors/probestream-error.js";
 import type { ModelHit, RetrievalQuery } from "../../src/retrieval/retrieval-port.js";
@@ -8,24 +7,10 @@ import { assertError } from "../helpers/assert-refused.js";
 import { hitsOf } from "../helpers/hits-of.js";
 import { exactCosine, exactLinear } from "../helpers/oracle.js";
 import { randomValues } from "../helpers/random.js";
-import {
-  createRetrievalZoo,
-  fillSpace,
-  openZooRetrieval,
-  type RetrievalZoo,
-  seededRecords,
-  toNewRecord,
-  width,
-} from "../helpers/retrieval-zoo.js";
+import { createZooTest } from "../helpers/retrieval-test.js";
+import { fillSpace, openZooRetrieval, seededRecords, toNewRecord, width } from "../helpers/retrieval-zoo.js";
 
-const test = anyTest as TestFn<{ zoo: RetrievalZoo }>;
-
-test.before(async (t) => {
-  t.context = { zoo: await createRetrievalZoo() };
-});
-test.after.always(async (t) => {
-  await t.context.zoo.close();
-});
+const test = createZooTest();
 
 test("a text finds the models whose representations lie nearest to its image", async (t) => {
   const { zoo } = t.context;

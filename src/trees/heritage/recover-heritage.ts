@@ -1,5 +1,6 @@
 import { toProbestreamError } from "../../errors/plain-error.js";
 import { InvalidInputError, type ProbestreamError } from "../../errors/probestream-error.js";
+import { takeEvenly } from "../../linalg/take-evenly.js";
 import { findLoraPairs } from "../../weights/lora-pairs.js";
 import { mapConcurrently } from "../../weights/map-concurrently.js";
 import { type ModelOptions, openModel } from "../../weights/model-file.js";
@@ -79,8 +80,8 @@ export async function recoverHeritage(
       skipped.set(index, unlike(locations[index] ?? "", "has other modules or shapes than most of the models"));
   }
   const left = (): number[] => [...read.keys()].filter((index) => !skipped.has(index)).sort((x, y) => x - y);
-  const choose = (index: number): LayerStatistics[] =>
-    spread(
+  const choose = (index: number): readonly LayerStatistics[] =>
+    takeEvenly(
       (read.get(index)?.layers ?? []).filter(({ rows, columns }) => Math.min(rows, columns) >= leastSide),
       layers,
     );
@@ -195,10 +196,4 @@ function toStatistic(
     growing: models.map((all) => sum(all, ({ kurtosis }) => kurtosis)),
     sign: direction === "kurtosis-grows" ? 1 : -1,
   };
-}
-
-/** Some of a list, evenly spread over it. */
-function spread<T>(all: readonly T[], most: number): T[] {
-  const stride = Math.max(1, all.length / most);
-  return Array.from({ length: Math.min(all.length, most) }, (_, at) => all[Math.floor(at * stride)] as T);
 }

@@ -4,7 +4,7 @@ import { applyPatch } from "../apply-patch.js";
 import { assertQueries, assertRange } from "../assert-queries.js";
 import { assertPatch, assertRecords } from "../assert-records.js";
 import { assertSameWidth, assertSpace, assertSwitch, toSpaceMissing } from "../assert-space.js";
-import { compareSpaces } from "../compare-spaces.js";
+import { compareSpaces, toOwnFirst } from "../compare-spaces.js";
 import { compareText } from "../compare-text.js";
 import { copyRecord } from "../copy-record.js";
 import { namedFields, type ScalarType, toScalarType } from "../field-value.js";
@@ -32,7 +32,7 @@ export function createMemoryStore(): VectorStore {
   };
   /** What is known of models: by the space that they go to, else by the first other one that has them. */
   const knownOf = (own: Space, wanted: readonly NewRecord[]): Map<string, VectorRecord> => {
-    const order = [own, ...[...spaces.values()].filter((space) => space !== own).sort(compareSpaces)];
+    const order = toOwnFirst(own, [...spaces.values()]);
     const found = wanted.flatMap(({ id }) => order.find(({ records }) => records.has(id))?.records.get(id) ?? []);
     return new Map(found.map((record) => [record.id, record]));
   };

@@ -1,7 +1,7 @@
 import { applyPatch } from "../../apply-patch.js";
 import { assertRecords, maxIdUnits } from "../../assert-records.js";
 import { isStorableText } from "../../assert-text.js";
-import { compareSpaces } from "../../compare-spaces.js";
+import { toOwnFirst } from "../../compare-spaces.js";
 import { type KnownFacts, mergeKnown } from "../../merge-known.js";
 import { toRecord } from "../../to-record.js";
 import type { NewRecord } from "../../vector-record.js";
@@ -57,8 +57,8 @@ export function upsertRecords(
 
 /** What is known of models: by the space that they go to, else by the first other one that has them. */
 function readKnown(tables: Tables, own: StoredSpace, wanted: readonly NewRecord[]): Map<string, KnownFacts> {
-  const others = readSpaces(tables).filter(({ number, count }) => number !== own.number && count > 0);
-  const order = [own, ...others.sort(compareSpaces)];
+  const filled = readSpaces(tables).filter(({ count }) => count > 0);
+  const order = toOwnFirst(own, filled);
   const known = new Map<string, KnownFacts>();
   for (const { id } of wanted) {
     for (const space of order) {

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { compareSpaces } from "../../compare-spaces.js";
+import { toOwnFirst } from "../../compare-spaces.js";
 import type { KnownFacts } from "../../merge-known.js";
 import type { Database, Row, Transaction } from "./database.js";
 import type { Extensions } from "./find-extensions.js";
@@ -49,10 +49,9 @@ export async function readKnown(
   { isCitus }: Extensions,
 ): Promise<Map<string, KnownFacts>> {
   const known = new Map<string, KnownFacts>();
-  const others = all.filter(({ number }) => number !== own.number).sort(compareSpaces);
   // Citus locks rows of one shard only. Elsewhere all lock them in one order, in which they are written too.
   const lock = isCitus ? "" : "ORDER BY id FOR UPDATE";
-  for (const { number, table } of [own, ...others]) {
+  for (const { number, table } of toOwnFirst(own, all)) {
     const missing = ids.filter((id) => !known.has(id));
     if (missing.length === 0) break;
     const rows = await query<KnownRow>(
