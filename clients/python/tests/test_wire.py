@@ -6,12 +6,13 @@ import threading
 import time
 import unittest
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import grpc
 import numpy as np
 
 from probestream import Filter, ProbestreamError, Query, Record, Stored, Tls, connect, field
-from probestream.connection import is_this_machine
+from probestream.connection import batches, is_this_machine
 from probestream.digests import SEGMENT_BYTES, UploadDigest
 from probestream.errors import _read_error_info
 from probestream.gen.v1 import catalogue_service_pb2, embedding_service_pb2
@@ -145,6 +146,27 @@ class ConnectionTest(unittest.TestCase):
         wire = to_query(Query("a", experts="mine", trees="sdxl"))
         self.assertEqual((list(wire.experts), list(wire.trees)), (["mine"], ["sdxl"]))
 
+    def test_names_that_can_be_read_once_go_with_every_part_of_a_long_call(self):
+        requests = []
+
+        def unary(method, request, **_):
+            requests.append(request)
+            return SimpleNamespace(answers=[], unjudged=[], doubtful=[], records=[])
+
+        ids = [f"model {at}" for at in range(5)]
+        with connect("127.0.0.1:1") as client:
+            client._split = lambda items: batches(items, 2)
+            client._connection.unary = unary
+            client.classify(map(Stored, ids), iter(["a", "b"]), experts=iter(["mine"]))
+            client.find_duplicates(ids, experts=iter(["mine"]))
+            client.get(ids, spaces=iter(["mine"]))
+        self.assertEqual(len(requests), 9)
+        for request in requests[:3]:
+            self.assertEqual((list(request.labels), list(request.experts)), (["a", "b"], ["mine"]))
+        for request in requests[3:6]:
+            self.assertEqual(list(request.experts), ["mine"])
+        for request in requests[6:]:
+            self.assertEqual(list(request.spaces), ["mine"])
 
     def test_a_target_without_a_port_is_refused_at_once(self):
         http = ("http://127.0.0.1:50051", "https://models.example.org")
