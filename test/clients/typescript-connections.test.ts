@@ -2,10 +2,8 @@ import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import test from "ava";
 import { connect, InvalidInputError } from "../../clients/typescript/src/index.js";
-import { openCatalogue } from "../../src/experts/catalogue.js";
-import { startServer } from "../../src/rpc/server.js";
 import { assertRefused } from "../helpers/assert-refused.js";
-import { createTemporaryFolder } from "../helpers/temporary-folder.js";
+import { startTestServer } from "../helpers/rpc-server.js";
 
 const noTargets: readonly unknown[] = [
   ...["", "127.0.0.1", "localhost", "::1", ":50051", "host:", "host:0", "host:65536", "host:port", "a b:1", "unix:"],
@@ -32,13 +30,9 @@ test("targets with a port or a scheme of gRPC are taken", (t) => {
 });
 
 test("a server that speaks no TLS is told from one that is not there", async (t) => {
-  const server = await startServer({
-    catalogue: openCatalogue(await createTemporaryFolder(t)),
-    backend: "plain",
-    workerCount: 1,
-  });
-  t.teardown(() => server.close(0));
-  const client = connect(`127.0.0.1:${server.port}`, { tls: true, retries: 0 });
+  const server = await startTestServer([], { backend: "plain" });
+  t.teardown(() => server.close());
+  const client = connect(server.target, { tls: true, retries: 0 });
   t.teardown(() => client.close());
   await assertRefused(t, () => client.serverInfo(), {
     kind: "unavailable",
