@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, Iterable, Iterator, List, Mapping, Optional, Sequence, TypeVar
+from typing import Any, Iterable, Iterator, List, Mapping, Optional, TypeVar
 
 from probestream.connection import Connection, batches
 from probestream.convert import from_record, to_record, to_scalars, to_space
