@@ -1,6 +1,5 @@
-import { once } from "node:events";
-import { type AddressInfo, createServer } from "node:net";
 import test from "ava";
+import { startSilentLink } from "../../clients/conformance/faulty-link.js";
 import { connect, InvalidInputError } from "../../clients/typescript/src/index.js";
 import { assertRefused } from "../helpers/assert-refused.js";
 import { startTestServer } from "../helpers/rpc-server.js";
@@ -42,10 +41,9 @@ test("a server that speaks no TLS is told from one that is not there", async (t)
 });
 
 test("a server that is silent until the deadline is said to have given no answer", async (t) => {
-  const silent = createServer((socket) => t.teardown(() => void socket.destroy())).listen(0, "127.0.0.1");
-  await once(silent, "listening");
-  t.teardown(() => void silent.close());
-  const client = connect(`127.0.0.1:${(silent.address() as AddressInfo).port}`, { deadlineMs: 300 });
+  const silent = await startSilentLink();
+  t.teardown(() => silent.stop());
+  const client = connect(silent.target, { deadlineMs: 300 });
   t.teardown(() => client.close());
   await assertRefused(t, () => client.serverInfo(), {
     kind: "aborted",
