@@ -1,11 +1,11 @@
 import { existsSync } from "node:fs";
-import { link, mkdir, open, readdir, rm, writeFile } from "node:fs/promises";
+import { link, mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Bench, BenchOptions } from "./bench-options.js";
 import { type Command, runChild } from "./child-process.js";
 import { startDelayProxy } from "./delay-proxy.js";
-import { withFolder, writeExpert, writeLoraModels } from "./fixtures.js";
+import { withFolder, writeExpert, writeLoraModels, writeSparseModel } from "./fixtures.js";
 import { median, toMarkdownTable, toMebibytes, toSpread, toVerdict } from "./report.js";
 import { repositoryRoot } from "./repository-root.js";
 import { serveCommand, startServer } from "./start-server.js";
@@ -79,7 +79,7 @@ async function measureLayer(folder: string, options: BenchOptions, languages: re
   const experts = join(folder, "large");
   await writeExpert(join(experts, "bench"), { rows, columns: COLUMNS, probes: 8, projection: 8 });
   const file = join(folder, "large.safetensors");
-  await writeSparseLayer(file, rows);
+  await writeSparseModel(file, "layer", rows, COLUMNS);
   const discard = fileURLToPath(new URL("./discard-server.js", import.meta.url));
   const server = await startServer({ program: process.execPath, args: [discard, "--experts", experts] });
   const figures = new Map<string, { embed: Figures[]; bare: Figures[] }>();
@@ -127,7 +127,7 @@ async function measureRoundTrip(folder: string, options: BenchOptions, languages
   const experts = join(folder, "middle");
   await writeExpert(join(experts, "bench"), { rows, columns: COLUMNS, probes: 8, projection: 8 });
   const file = join(folder, "middle.safetensors");
-  await writeSparseLayer(file, rows);
+  await writeSparseModel(file, "layer", rows, COLUMNS);
   const server = await startServer(serveCommand({ experts }));
   const proxy = await startDelayProxy({ target: server.target, rttMs: options.number("rtt") });
   const rates = new Map<string, number[]>(languages.map((language) => [language, []]));
@@ -192,22 +192,6 @@ async function measureModels(folder: string, options: BenchOptions, languages: r
   ]);
   console.log(`\n${options.text("models")} LoRA models of 128 x 128 and rank 8:\n`);
   console.log(toMarkdownTable(["client", "models/s", "CPU ms per model"], table));
-}
-
-/** A layer of zeros that takes no room on disk. */
-async function writeSparseLayer(path: string, rows: number): Promise<void> {
-  const length = rows * COLUMNS * 4;
-  const entry = { dtype: "F32", shape: [rows, COLUMNS], data_offsets: [0, length] };
-  const text = Buffer.from(JSON.stringify({ "layer.weight": entry }));
-  const size = Buffer.alloc(8);
-  size.writeBigUInt64LE(BigInt(text.length));
-  const file = await open(path, "w");
-  try {
-    await file.write(Buffer.concat([size, text]));
-    await file.truncate(8 + text.length + length);
-  } finally {
-    await file.close();
-  }
 }
 
 /** The same file under another name. */

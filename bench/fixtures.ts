@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, open, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Random } from "../src/linalg/random.js";
@@ -109,4 +109,20 @@ export async function writeLoraModels(folder: string, fixture: LoraFixture): Pro
 /** The numbers' own memory; little-endian on every platform that Node supports. */
 function toBytes(values: Float32Array): Uint8Array {
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+}
+
+/** Writes a model of one F32 layer of zeros, rows × columns, that takes no room on disk. */
+export async function writeSparseModel(path: string, module: string, rows: number, columns: number): Promise<void> {
+  const bytes = 4 * rows * columns;
+  const entry = { dtype: "F32", shape: [rows, columns], data_offsets: [0, bytes] };
+  const text = Buffer.from(JSON.stringify({ [`${module}.weight`]: entry }));
+  const size = Buffer.alloc(8);
+  size.writeBigUInt64LE(BigInt(text.length));
+  const file = await open(path, "w");
+  try {
+    await file.write(Buffer.concat([size, text]));
+    await file.truncate(8 + text.length + bytes);
+  } finally {
+    await file.close();
+  }
 }

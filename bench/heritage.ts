@@ -13,7 +13,7 @@ import {
   type Tensors,
   toBfloat16,
 } from "./heritage-family.js";
-import { mean, toMarkdownTable, toVerdict } from "./report.js";
+import { mean, printVerdicts, toMarkdownTable, type Verdict } from "./report.js";
 
 const wantedShare = 0.9;
 
@@ -118,8 +118,7 @@ function toShare(members: readonly FamilyMember[], holds: (child: number, parent
 }
 
 function report(found: ReadonlyMap<Subject, readonly Scores[]>): boolean {
-  const percent = (values: readonly number[]): string =>
-    `${((100 * values.reduce((sum, value) => sum + value, 0)) / values.length).toFixed(1)}`;
+  const percent = (values: readonly number[]): string => (100 * mean(values)).toFixed(1);
   const rows = [...found].map(([{ kind, stored, measure }, scores]) => {
     const undirected = scores.map((one) => one.undirected);
     return [
@@ -145,13 +144,12 @@ function report(found: ReadonlyMap<Subject, readonly Scores[]>): boolean {
   ];
   console.log(toMarkdownTable(head, rows));
   console.log("");
-  let isMet = true;
+  const verdicts: Verdict[] = [];
   for (const [{ kind, stored, measure }, scores] of found) {
     if (measure === "l2" || (kind === "lora" && stored === "BF16")) continue;
     const share = mean(scores.map(({ undirected }) => undirected));
-    isMet &&= share >= wantedShare;
     const measured = `${kind}, ${stored}: ${percent([share])} % of the edges found`;
-    console.log(toVerdict(share >= wantedShare, measured, `${100 * wantedShare} %`));
+    verdicts.push([share >= wantedShare, measured, `${100 * wantedShare} %`]);
   }
-  return isMet;
+  return printVerdicts(verdicts);
 }

@@ -5,7 +5,7 @@ import type { Command } from "./child-process.js";
 import { withFolder, writeExpert } from "./fixtures.js";
 import { type LoadResult, numpyServerCommand, runLoad, warmUp } from "./load-client.js";
 import { readProcessCpu } from "./process-stats.js";
-import { median, relativeError, toMarkdownTable, toSpread, toVerdict } from "./report.js";
+import { median, printVerdicts, relativeError, toMarkdownTable, toSpread } from "./report.js";
 import { type RunningServer, serveCommand, startServer } from "./start-server.js";
 
 interface Subject {
@@ -108,12 +108,11 @@ function report(subjects: readonly Subject[], elementCount: number): boolean {
   console.log("");
   console.log(`- ${elementCount} numbers per layer; rates are medians with their range, CPU figures medians`);
   console.log(`- with projection to the Python server: ${(rate(projecting) / rate(numpy)).toFixed(2)}`);
-  console.log(toVerdict(ratio >= LEAST_RATIO, `with projection to without: ${ratio.toFixed(3)}`, `>= ${LEAST_RATIO}`));
-  console.log(
-    toVerdict(cpu <= MOST_MAIN_THREAD_CPU, `main thread ${cpu.toFixed(2)} s/GB`, `<= ${MOST_MAIN_THREAD_CPU}`),
-  );
-  console.log(toVerdict(error <= 1e-5, `representation beside numpy's: ${error.toExponential(1)}`, "<= 1e-5 relative"));
-  return ratio >= LEAST_RATIO && cpu <= MOST_MAIN_THREAD_CPU && error <= 1e-5;
+  return printVerdicts([
+    [ratio >= LEAST_RATIO, `with projection to without: ${ratio.toFixed(3)}`, `>= ${LEAST_RATIO}`],
+    [cpu <= MOST_MAIN_THREAD_CPU, `main thread ${cpu.toFixed(2)} s/GB`, `<= ${MOST_MAIN_THREAD_CPU}`],
+    [error <= 1e-5, `representation beside numpy's: ${error.toExponential(1)}`, "<= 1e-5 relative"],
+  ]);
 }
 
 function representationOf(subject: Subject): readonly number[] {

@@ -11,7 +11,7 @@ import { Random } from "../src/linalg/random.js";
 import { createProbexProjector } from "../src/projection/probex-projector.js";
 import type { Bench, BenchOptions } from "./bench-options.js";
 import { type BenchDtype, createWeights, exactColumns, takeColumns, toServerBlocks } from "./projection-layer.js";
-import { median, relativeError, toMarkdownTable, toSpread, toVerdict } from "./report.js";
+import { median, printVerdicts, relativeError, toMarkdownTable, toSpread, type Verdict } from "./report.js";
 
 const LEAST_WASM_RATE = 8;
 const LEAST_SPEEDUP = 1.7;
@@ -244,22 +244,21 @@ async function measureLora(subjects: readonly Subject[], rounds: number): Promis
 
 /** Prints whether the backends keep what is promised of them, as far as it was measured. */
 function judge(findings: readonly Finding[]): boolean {
-  const verdicts: boolean[] = [];
-  const check = (met: boolean, measured: string, wanted: string): void => {
-    verdicts.push(met);
-    console.log(toVerdict(met, measured, wanted));
-  };
-  console.log("");
+  const verdicts: Verdict[] = [];
   for (const [kind, bound] of Object.entries(MOST_ERROR)) {
     const errors = findings.filter(({ name }) => name.startsWith("gpu") === (kind === "gpu")).map(({ error }) => error);
     if (errors.length === 0) continue;
     const most = Math.max(...errors);
-    check(most <= bound, `largest error on ${kind.toUpperCase()} ${most.toExponential(1)}`, `at most ${bound}`);
+    verdicts.push([
+      most <= bound,
+      `largest error on ${kind.toUpperCase()} ${most.toExponential(1)}`,
+      `at most ${bound}`,
+    ]);
   }
   const alone = findings.filter(({ name }) => name === "wasm");
   if (alone.length > 0) {
     const least = Math.min(...alone.map(({ gigaflops }) => median(gigaflops)));
-    check(least >= LEAST_WASM_RATE, `wasm ${least.toFixed(1)} GFLOP/s at least`, `${LEAST_WASM_RATE}`);
+    verdicts.push([least >= LEAST_WASM_RATE, `wasm ${least.toFixed(1)} GFLOP/s at least`, `${LEAST_WASM_RATE}`]);
   }
   const large = ({ rows, columns }: Case): boolean => rows * columns >= 4096 ** 2;
   const ratios = alone.filter(large).flatMap((one) => {
@@ -272,7 +271,12 @@ function judge(findings: readonly Finding[]): boolean {
   });
   if (ratios.length > 0) {
     const ratio = median(ratios);
-    check(ratio >= LEAST_SPEEDUP, `two threads ${ratio.toFixed(2)} times one on large layers`, `${LEAST_SPEEDUP}`);
+    verdicts.push([
+      ratio >= LEAST_SPEEDUP,
+      `two threads ${ratio.toFixed(2)} times one on large layers`,
+      `${LEAST_SPEEDUP}`,
+    ]);
   }
-  return verdicts.every(Boolean);
+  console.log("");
+  return printVerdicts(verdicts);
 }

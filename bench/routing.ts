@@ -12,7 +12,7 @@ import { encodeSafetensors } from "../src/weights/safetensors-writer.js";
 import type { Bench, BenchOptions } from "./bench-options.js";
 import { type Disturbance, disturbances, draw } from "./disturbances.js";
 import { withFolder, writeExpert } from "./fixtures.js";
-import { toMarkdownTable, toVerdict } from "./report.js";
+import { printVerdicts, toMarkdownTable, type Verdict } from "./report.js";
 import { repositoryRoot } from "./repository-root.js";
 import { openTreeZoo } from "./tree-zoo.js";
 import { growWideTrees, wideTrees } from "./wide-trees.js";
@@ -102,7 +102,7 @@ async function measure(folder: string, options: BenchOptions): Promise<boolean> 
       "foreign refused",
     ];
     console.log(toMarkdownTable(head, found.map(toRow)));
-    if (group.kind === "dense") verdicts.push(...judge(group, found));
+    if (group.kind === "dense") verdicts.push(judge(group, found));
   }
   return verdicts.every((met) => met);
 }
@@ -242,17 +242,14 @@ function toRow({ title, routed, right, wrong, refused, rerouted, early, foreign,
   return [title, String(routed), ...parts, String(foreign), share(foreignRefused, foreign)];
 }
 
-function judge({ title, isWide }: Group, found: readonly Counts[]): boolean[] {
+function judge({ title, isWide }: Group, found: readonly Counts[]): boolean {
   const [plain, ...disturbed] = found;
-  if (plain === undefined) return [false];
-  const check = (met: boolean, measured: string, wanted: string): boolean => {
-    console.log(toVerdict(met, `${title}: ${measured}`, wanted));
-    return met;
-  };
+  if (plain === undefined) return false;
+  const check = (met: boolean, measured: string, wanted: string): Verdict => [met, `${title}: ${measured}`, wanted];
   console.log("");
   const share = (part: number, whole: number): number => part / Math.max(1, whole);
   const least = share(plain.right, plain.routed) - 0.01;
-  return [
+  return printVerdicts([
     check(plain.right === plain.routed, `${plain.right} of ${plain.routed} to their tree's expert`, "all"),
     check(share(plain.refused, plain.routed) <= 0.01, `${plain.refused} of ${plain.routed} refused`, "<= 1 %"),
     check(
@@ -283,5 +280,5 @@ function judge({ title, isWide }: Group, found: readonly Counts[]): boolean[] {
           ),
         ]
       : []),
-  ];
+  ]);
 }

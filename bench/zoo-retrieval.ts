@@ -13,7 +13,7 @@ import {
 import type { Bench, BenchOptions } from "./bench-options.js";
 import { runChild } from "./child-process.js";
 import { withFolder } from "./fixtures.js";
-import { toMarkdownTable, toVerdict } from "./report.js";
+import { printVerdicts, toMarkdownTable, type Verdict } from "./report.js";
 import { mainScript } from "./repository-root.js";
 
 /** Half a unit of the third digit. */
@@ -114,7 +114,7 @@ interface EvalJson {
 async function report(client: ProbestreamClient, splits: readonly string[], wanted: Wanted): Promise<boolean> {
   const rows: string[][] = [];
   const allConcepts = await readConcepts(client);
-  const verdicts: { readonly met: boolean; readonly line: string }[] = [];
+  const verdicts: Verdict[] = [];
   for (const [index, split] of splits.entries()) {
     const truth = await readTruth(client, split);
     const concepts = [...new Set(truth.values())].sort();
@@ -128,14 +128,11 @@ async function report(client: ProbestreamClient, splits: readonly string[], want
     const [wantedMap, wantedTop1] = [wanted.map[index], wanted.top1[index]];
     if (wantedMap !== undefined) {
       const met = Math.abs(map - wantedMap) <= TOLERANCE;
-      verdicts.push({ met, line: toVerdict(met, `${split}, mAP ${map.toFixed(4)}`, wantedMap.toFixed(4)) });
+      verdicts.push([met, `${split}, mAP ${map.toFixed(4)}`, wantedMap.toFixed(4)]);
     }
     if (wantedTop1 !== undefined) {
       const met = wantedTop1 >= top1.least - 100 * TOLERANCE && wantedTop1 <= top1.most + 100 * TOLERANCE;
-      verdicts.push({
-        met,
-        line: toVerdict(met, `${split}, top-1 ${top1.found.toFixed(2)}, by ties ${ties}`, wantedTop1.toFixed(2)),
-      });
+      verdicts.push([met, `${split}, top-1 ${top1.found.toFixed(2)}, by ties ${ties}`, wantedTop1.toFixed(2)]);
     }
   }
   console.log(
@@ -144,8 +141,7 @@ async function report(client: ProbestreamClient, splits: readonly string[], want
       rows,
     ),
   );
-  for (const { line } of verdicts) console.log(line);
-  return verdicts.every(({ met }) => met);
+  return printVerdicts(verdicts);
 }
 
 /** Splits of concepts that no training model has end so. */

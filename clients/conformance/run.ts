@@ -64,10 +64,10 @@ export function toMatrix(verdicts: readonly CaseVerdict[]): string {
   ]);
   const count = (language: string, verdict: CaseVerdict["verdict"]): number =>
     verdicts.filter((one) => one.language === language && one.verdict === verdict).length;
-  const sums = languages.map(
-    (language) =>
-      `${count(language, "passed")} of ${names.length - count(language, "left out") - count(language, "not offered")}`,
-  );
+  const sums = languages.map((language) => {
+    const passed = count(language, "passed");
+    return `${passed} of ${passed + count(language, "failed")}`;
+  });
   return toMarkdownTable(["case", ...languages], [...rows, ["passed", ...sums]]);
 }
 

@@ -89,9 +89,9 @@ export function createRetrievalVerbs(
             expert_name: expertName,
             error: toError(error),
           }));
-          const unknownWords = answer.unknownWords.map(({ example, spaceId, words }) => ({
-            ...{ example, space_id: spaceId, words: [...words] },
-          }));
+          const unknownWords = answer.unknownWords.map(({ example, spaceId, words }) => {
+            return { example, space_id: spaceId, words: [...words] };
+          });
           return { hits, skipped, unknown_words: unknownWords };
         }),
       };

@@ -67,12 +67,16 @@ test.after.always(async (t) => {
   if (t.context.folder !== undefined) await rm(t.context.folder, { recursive: true, force: true });
 });
 
-async function embeds(t: ExecutionContext<Context>, { name, example }: Language): Promise<void> {
+/** Builds a language's stubs into a folder, and gives the words that start its example. */
+async function build({ name, example }: Language, out: string): Promise<readonly [string, ...string[]]> {
+  await run(join(clients, name, "build"), [out], { maxBuffer: 16 * 1024 * 1024 });
+  return example(out);
+}
+
+async function embeds(t: ExecutionContext<Context>, language: Language): Promise<void> {
   t.timeout(900_000, "gRPC's headers take their time");
   const { folder, server, golden, model } = t.context;
-  const out = join(folder, name);
-  await run(join(clients, name, "build"), [out], { maxBuffer: 16 * 1024 * 1024 });
-  const [program, ...args] = example(out);
+  const [program, ...args] = await build(language, join(folder, language.name));
   const target = `${server.host}:${server.port}`;
   const { stdout } = await run(program, [...args, target, model, golden.name]);
   const [expert, ...numbers] = stdout.trim().split(" ");
@@ -85,11 +89,9 @@ async function embeds(t: ExecutionContext<Context>, { name, example }: Language)
 }
 
 /** A call that is refused, and files that are none: a reason or advice, and no trace. */
-async function saysWhatIsWrong(t: ExecutionContext<Context>, { name, example }: Language): Promise<void> {
+async function saysWhatIsWrong(t: ExecutionContext<Context>, language: Language): Promise<void> {
   const { folder, server, model } = t.context;
-  const out = join(folder, `${name}-errors`);
-  await run(join(clients, name, "build"), [out], { maxBuffer: 16 * 1024 * 1024 });
-  const [program, ...args] = example(out);
+  const [program, ...args] = await build(language, join(folder, `${language.name}-errors`));
   const say = async (target: string, path: string): Promise<string> =>
     run(program, [...args, target, path]).then(
       () => "nothing",
@@ -125,7 +127,8 @@ for (const language of languages) {
   const why = isWanted ? missing && `${missing} is not installed` : "PROBESTREAM_TEST_STUBS is not 1";
   const withLanguage = why === undefined ? test.serial : test.serial.skip;
   const reason = why === undefined ? "" : ` (skipped: ${why})`;
-  const isRuby = language.name === "ruby";
-  if (isRuby) withLanguage(`the Ruby example says what is wrong in a line${reason}`, saysWhatIsWrong, language);
+  if (language.name === "ruby") {
+    withLanguage(`the Ruby example says what is wrong in a line${reason}`, saysWhatIsWrong, language);
+  }
   withLanguage(`the stubs for ${language.name} compile, and their example embeds a file${reason}`, embeds, language);
 }

@@ -1,11 +1,8 @@
-import { once } from "node:events";
-import { type AddressInfo, createServer } from "node:net";
 import test from "ava";
+import { startSilentLink } from "../../clients/conformance/faulty-link.js";
 import { connect, InvalidInputError } from "../../clients/typescript/src/index.js";
-import { openCatalogue } from "../../src/experts/catalogue.js";
-import { startServer } from "../../src/rpc/server.js";
 import { assertRefused } from "../helpers/assert-refused.js";
-import { createTemporaryFolder } from "../helpers/temporary-folder.js";
+import { startTestServer } from "../helpers/rpc-server.js";
 
 const noTargets: readonly unknown[] = [
   ...["", "127.0.0.1", "localhost", "::1", ":50051", "host:", "host:0", "host:65536", "host:port", "a b:1", "unix:"],
@@ -32,13 +29,9 @@ test("targets with a port or a scheme of gRPC are taken", (t) => {
 });
 
 test("a server that speaks no TLS is told from one that is not there", async (t) => {
-  const server = await startServer({
-    catalogue: openCatalogue(await createTemporaryFolder(t)),
-    backend: "plain",
-    workerCount: 1,
-  });
-  t.teardown(() => server.close(0));
-  const client = connect(`127.0.0.1:${server.port}`, { tls: true, retries: 0 });
+  const server = await startTestServer([], { backend: "plain" });
+  t.teardown(() => server.close());
+  const client = connect(server.target, { tls: true, retries: 0 });
   t.teardown(() => client.close());
   await assertRefused(t, () => client.serverInfo(), {
     kind: "unavailable",
@@ -48,10 +41,9 @@ test("a server that speaks no TLS is told from one that is not there", async (t)
 });
 
 test("a server that is silent until the deadline is said to have given no answer", async (t) => {
-  const silent = createServer((socket) => t.teardown(() => void socket.destroy())).listen(0, "127.0.0.1");
-  await once(silent, "listening");
-  t.teardown(() => void silent.close());
-  const client = connect(`127.0.0.1:${(silent.address() as AddressInfo).port}`, { deadlineMs: 300 });
+  const silent = await startSilentLink();
+  t.teardown(() => silent.stop());
+  const client = connect(silent.target, { deadlineMs: 300 });
   t.teardown(() => client.close());
   await assertRefused(t, () => client.serverInfo(), {
     kind: "aborted",

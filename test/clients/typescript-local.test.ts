@@ -1,9 +1,10 @@
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { open, readdir, readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import anyTest, { type ExecutionContext, type TestFn } from "ava";
+import { writeSparseModel } from "../../bench/fixtures.js";
 import { Client } from "../../clients/typescript/src/client.js";
 import { EmbedResult } from "../../clients/typescript/src/index.js";
 import type { ExpertProbes } from "../../src/experts/expert-probes.js";
@@ -331,18 +332,6 @@ test("trees choose by sketches that are made here", async (t) => {
   for (const one of [streamed[2], projected[2]]) assertError(t, one, { reason: "NO_EXPERT", message: /nearest tree/ });
 });
 
-/** Writes a layer of zeros that takes no room on disk. */
-async function writeSparse(path: string, { rows, columns }: typeof wide): Promise<void> {
-  const layer = { dtype: "F32", shape: [rows, columns], data_offsets: [0, 4 * rows * columns] };
-  const header = Buffer.from(JSON.stringify({ "wide.weight": layer }));
-  const length = Buffer.alloc(8);
-  length.writeBigUInt64LE(BigInt(header.byteLength));
-  const file = await open(path, "w");
-  await file.write(Buffer.concat([length, header]));
-  await file.truncate(8 + header.byteLength + 4 * rows * columns);
-  await file.close();
-}
-
 /** Embeds the layer twice, once to be warm, and says what that took. It closes nothing. */
 const measuring = `
   import { readFileSync, writeFileSync } from "node:fs";
@@ -374,7 +363,7 @@ linux("the package takes little memory for a large layer, and works in threads t
   const folder = await createTemporaryFolder(t);
   await installClient(folder);
   const path = join(folder, "wide.safetensors");
-  await writeSparse(path, wide);
+  await writeSparseModel(path, "wide", wide.rows, wide.columns);
   await writeFile(join(folder, "measure.mjs"), measuring);
   const words = ["measure.mjs", t.context.server.target, path];
   const { stdout } = await promisify(execFile)(process.execPath, words, { cwd: folder, timeout: 60_000 });

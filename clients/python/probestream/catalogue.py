@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, Iterable, Iterator, List, Mapping, Optional, Sequence, TypeVar
+from typing import Any, Iterable, Iterator, List, Mapping, Optional, TypeVar
 
 from probestream.connection import Connection, batches
 from probestream.convert import from_record, to_record, to_scalars, to_space
@@ -50,11 +50,10 @@ class Catalogue:
         """
         asked = [("model_ids", one) for one in to_names(model_ids)]
         asked += [("weights_hashes", one) for one in to_names(weights_hashes)]
+        places = to_names(spaces)
         records: List[Record] = []
         for batch in self._split(asked):
-            request = catalogue_service_pb2.GetModelsRequest(
-                spaces=to_names(spaces), with_representations=with_representations
-            )
+            request = catalogue_service_pb2.GetModelsRequest(spaces=places, with_representations=with_representations)
             for name, value in batch:
                 getattr(request, name).append(value)
             records.extend(map(to_record, self._connection.unary(self._catalogue.GetModels, request).records))

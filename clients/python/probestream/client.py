@@ -303,14 +303,11 @@ class Client(Catalogue):
             return _unless_error(self.classify([models], labels, experts=experts, mode=mode, top=top)[0])
         if mode not in _MODES:
             raise ProbestreamError("FIELD_INVALID", f"mode is {mode!r}; it can be one_of_many or any_of_many")
+        choices, names, most = to_names(labels), to_names(experts), to_uint32(top, "top")
         answers: List[Classification] = []
         for batch in self._split(map(to_model_example, models)):
             request = retrieval_service_pb2.ClassifyRequest(
-                models=batch,
-                labels=to_names(labels),
-                experts=to_names(experts),
-                mode=_MODES[mode],
-                top=to_uint32(top, "top"),
+                models=batch, labels=choices, experts=names, mode=_MODES[mode], top=most
             )
             answers.extend(to_classifications(self._connection.unary(self._retrieval.Classify, request)))
         return answers
@@ -340,10 +337,11 @@ class Client(Catalogue):
         """
         if isinstance(model_ids, str):
             return _unless_error(self.find_duplicates([model_ids], min_cosine=min_cosine, k=k, experts=experts)[0])
+        names, most = to_names(experts), to_uint32(k, "k")
         answers: List[Duplicates] = []
         for batch in self._split(to_names(model_ids)):
             request = retrieval_service_pb2.FindDuplicatesRequest(
-                model_ids=batch, min_cosine=min_cosine, k=to_uint32(k, "k"), experts=to_names(experts)
+                model_ids=batch, min_cosine=min_cosine, k=most, experts=names
             )
             answers.extend(map(to_duplicates, self._connection.unary(self._retrieval.FindDuplicates, request).answers))
         return answers

@@ -6,12 +6,13 @@ import threading
 import time
 import unittest
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import grpc
 import numpy as np
 
 from probestream import Filter, ProbestreamError, Query, Record, Stored, Tls, connect, field
-from probestream.connection import is_this_machine
+from probestream.connection import batches, is_this_machine
 from probestream.digests import SEGMENT_BYTES, UploadDigest
 from probestream.errors import _read_error_info
 from probestream.gen.v1 import catalogue_service_pb2, embedding_service_pb2
@@ -94,6 +95,14 @@ class WireTest(unittest.TestCase):
 
 
 class ConnectionTest(unittest.TestCase):
+    def serve(self, *services):
+        server = grpc.server(ThreadPoolExecutor(1))
+        server.add_generic_rpc_handlers(services)
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        self.addCleanup(server.stop, 0)
+        return f"127.0.0.1:{port}"
+
     def test_only_what_cannot_be_overheard_is_this_machine(self):
         near = ("localhost:1", "localhost", "127.0.0.1:1", "127.8.9.10:1", "[::1]:1", "dns:///localhost:1", "unix:/a")
         for target in near:
@@ -101,10 +110,14 @@ class ConnectionTest(unittest.TestCase):
         far = ("127.example.org:1", "127.0.0.1.example.org:1", "localhost.example.org:1", "10.0.0.1:1", "", ":1")
         for target in far:
             self.assertFalse(is_this_machine(target), target)
-        connect("localhost:1", token="secret").close()
-        with self.assertRaises(ProbestreamError) as caught:
-            connect("127.example.org:1", token="secret")
-        self.assertEqual(caught.exception.reason, "FIELD_INVALID")
+
+    def test_a_token_does_not_leave_this_machine_in_plaintext(self):
+        for target in ("localhost:1", "127.0.0.1:1", "[::1]:1", "dns:///localhost:1", "unix:/run/probestream.sock"):
+            connect(target, token="secret").close()
+        for target in ("example.org:1", "127.example.org:1", "localhost.example.org:1", "dns:///127.example.org:1"):
+            with self.assertRaises(ProbestreamError) as caught:
+                connect(target, token="secret")
+            self.assertEqual(caught.exception.reason, "FIELD_INVALID")
 
     def test_a_private_key_is_not_shown(self):
         shown = repr(Tls(authority=b"known to all", private_key=b"secret"))
@@ -123,14 +136,9 @@ class ConnectionTest(unittest.TestCase):
         handler = grpc.unary_stream_rpc_method_handler(
             answer, catalogue_service_pb2.ExportModelsRequest.FromString, lambda message: message.SerializeToString()
         )
-        server = grpc.server(ThreadPoolExecutor(1))
         service = grpc.method_handlers_generic_handler("probestream.v1.CatalogueService", {"ExportModels": handler})
-        server.add_generic_rpc_handlers((service,))
-        port = server.add_insecure_port("127.0.0.1:0")
-        server.start()
-        self.addCleanup(server.stop, 0)
-        cancel = threading.Event()
-        with connect(f"127.0.0.1:{port}") as client:
+        target, cancel = self.serve(service), threading.Event()
+        with connect(target) as client:
             records = client.export(cancel=cancel)
             self.assertEqual(next(records).model_id, "a")
             threading.Timer(0.2, cancel.set).start()
@@ -145,6 +153,27 @@ class ConnectionTest(unittest.TestCase):
         wire = to_query(Query("a", experts="mine", trees="sdxl"))
         self.assertEqual((list(wire.experts), list(wire.trees)), (["mine"], ["sdxl"]))
 
+    def test_names_that_can_be_read_once_go_with_every_part_of_a_long_call(self):
+        requests = []
+
+        def unary(method, request, **_):
+            requests.append(request)
+            return SimpleNamespace(answers=[], unjudged=[], doubtful=[], records=[])
+
+        ids = [f"model {at}" for at in range(5)]
+        with connect("127.0.0.1:1") as client:
+            client._split = lambda items: batches(items, 2)
+            client._connection.unary = unary
+            client.classify(map(Stored, ids), iter(["a", "b"]), experts=iter(["mine"]))
+            client.find_duplicates(ids, experts=iter(["mine"]))
+            client.get(ids, spaces=iter(["mine"]))
+        self.assertEqual(len(requests), 9)
+        for request in requests[:3]:
+            self.assertEqual((list(request.labels), list(request.experts)), (["a", "b"], ["mine"]))
+        for request in requests[3:6]:
+            self.assertEqual(list(request.experts), ["mine"])
+        for request in requests[6:]:
+            self.assertEqual(list(request.spaces), ["mine"])
 
     def test_a_target_without_a_port_is_refused_at_once(self):
         http = ("http://127.0.0.1:50051", "https://models.example.org")
@@ -157,11 +186,18 @@ class ConnectionTest(unittest.TestCase):
         for target in ("models.example.org:443", "[::1]:65535", "dns:///host", "unix:/a"):
             connect(target).close()
 
-    def test_a_token_that_cannot_be_sent_is_told_apart(self):
-        for token, said in (("", "is empty"), ("secret\n", "holds a line break"), ("se cret", "a header cannot hold")):
+    def test_a_token_that_cannot_be_sent_is_told_apart_and_not_repeated(self):
+        for token, said in (
+            ("", "is empty"),
+            ("secret\n", "holds a line break"),
+            ("se cret", "a header cannot hold"),
+            ("sécret", "a header cannot hold"),
+        ):
             with self.assertRaises(ProbestreamError) as caught:
                 connect("localhost:1", token=token)
+            self.assertEqual(caught.exception.reason, "FIELD_INVALID")
             self.assertIn(said, str(caught.exception))
+            self.assertNotIn("cret", str(caught.exception))
 
     def test_every_call_of_a_closed_client_says_so_at_once(self):
         client = connect("127.0.0.1:1")
@@ -214,11 +250,8 @@ class ConnectionTest(unittest.TestCase):
                 self.assertIn(said, str(caught.exception))
 
     def test_a_server_without_tls_is_told_from_one_that_is_not_there(self):
-        server = grpc.server(ThreadPoolExecutor(1))
-        port = server.add_insecure_port("127.0.0.1:0")
-        server.start()
-        self.addCleanup(server.stop, 0)
-        with connect(f"127.0.0.1:{port}", tls=True, timeout=2) as client, self.assertRaises(ProbestreamError) as caught:
+        target = self.serve()
+        with connect(target, tls=True, timeout=2) as client, self.assertRaises(ProbestreamError) as caught:
             client.server_info()
         self.assertIn("speaks no TLS", str(caught.exception))
 
