@@ -1,10 +1,10 @@
 import { NotFoundError, ProbestreamError } from "../errors/probestream-error.js";
 import type { Example } from "../retrieval/retrieval-port.js";
 import { embedFiles } from "../search/embed-files.js";
+import { exists } from "../weights/exists.js";
 import { isHttpUrl } from "../weights/http-url.js";
 import type { ModelOptions } from "../weights/model-file.js";
 import { toDisplayLocation } from "../weights/to-display-location.js";
-import { exists } from "./exists.js";
 import { CommandError, exitCodes, toExitCode, usageError } from "./exit-codes.js";
 import { findKnownIds, readComparedIds, toModelNotFound } from "./find-models.js";
 import type { OpenedCatalogue } from "./open-retrieval.js";
