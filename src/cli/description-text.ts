@@ -1,3 +1,4 @@
+import { toLabel } from "../experts/catalogue.js";
 import type { ForeignLayer, LoraPair } from "../weights/lora-pairs.js";
 import type { Fit, ModelDescription, SizedTensor } from "./model-description.js";
 import { formatBytes } from "./size.js";
@@ -83,7 +84,7 @@ function toForeignLines(layers: readonly ForeignLayer[]): string[] {
 }
 
 function toFitLine({ expert, spaceId, fits, reason, message }: Fit): string {
-  const label = `${expert} (${spaceId.slice(0, 12)})`;
+  const label = toLabel({ name: expert, spaceId });
   return toPlain(fits ? `${label} fits` : `${label} does not fit: ${reason}: ${message}`);
 }
 

@@ -13,7 +13,7 @@ export interface ExportHead {
 }
 
 /** Format of an export of JSON lines: a head, a record per line, and a line that says how many there are. */
-export const exportFormat = "probestream-export/1";
+const exportFormat = "probestream-export/1";
 
 /** The first line. */
 export function toHeadLine(head: Omit<ExportHead, "format">): string {

@@ -1,7 +1,7 @@
 import { usageError } from "./exit-codes.js";
 
 /** What a token of a filter is: a word without quotes, a text in quotes, or a sign. */
-export type TokenKind = "word" | "text" | "sign" | "end";
+type TokenKind = "word" | "text" | "sign" | "end";
 
 /** A token of a filter. */
 export interface Token {

@@ -1,12 +1,12 @@
 import { NotFoundError, ProbestreamError } from "../errors/probestream-error.js";
 import type { Example } from "../retrieval/retrieval-port.js";
 import { embedFiles } from "../search/embed-files.js";
+import { exists } from "../weights/exists.js";
 import { isHttpUrl } from "../weights/http-url.js";
 import type { ModelOptions } from "../weights/model-file.js";
 import { toDisplayLocation } from "../weights/to-display-location.js";
-import { exists } from "./exists.js";
 import { CommandError, exitCodes, toExitCode, usageError } from "./exit-codes.js";
-import { findKnownIds, modelNotFound } from "./find-models.js";
+import { findKnownIds, readComparedIds, toModelNotFound } from "./find-models.js";
 import type { OpenedCatalogue } from "./open-retrieval.js";
 
 /** A word of the command line, fit for messages, with what it stands for: one example, of a file one per expert that embeds it. */
@@ -52,13 +52,15 @@ export async function findExamples(
   );
   const found = new Map<string, readonly Example[] | ProbestreamError>();
   const files = new Map<string, string>();
+  let compared: readonly string[] | undefined;
   for (const { word, prefix, rest } of parts) {
     if (prefix === "text:") found.set(word, [toText(rest, options)]);
     else if (prefix !== "file:" && known.has(rest)) found.set(word, [{ modelId: rest }]);
     else if (prefix === "file:" || isHttpUrl(rest) || (prefix === undefined && (await exists(rest)))) {
       files.set(word, rest);
     } else {
-      const { message } = await modelNotFound(catalogue, rest, prefix === undefined);
+      compared ??= await readComparedIds(catalogue);
+      const { message } = toModelNotFound(rest, compared, prefix === undefined);
       found.set(word, new NotFoundError("MODEL_NOT_FOUND", message, { model: rest }));
     }
   }
@@ -82,6 +84,12 @@ export function assertExample({ word, failure }: FoundExample): void {
   if (failure === undefined) return;
   const message = failure.reason === "MODEL_NOT_FOUND" ? failure.message : `${word}: ${failure.message}`;
   throw new CommandError(message, toExitCode(failure), { cause: failure });
+}
+
+/** The same for an example that is the only one: of several, those that were found are asked all the same. */
+export function assertOnlyExample(found: readonly FoundExample[]): void {
+  const [only, ...others] = found;
+  if (only !== undefined && others.length === 0) assertExample(only);
 }
 
 function toParts(word: string): {

@@ -26,12 +26,22 @@ export async function findKnownIds(port: RetrievalPort, ids: readonly string[]):
  * most like it.
  */
 export async function modelNotFound(port: RetrievalPort, word: string, isFileAllowed: boolean): Promise<CommandError> {
+  return toModelNotFound(word, await readComparedIds(port), isFileAllowed);
+}
+
+/** Ids that {@link toModelNotFound} looks at, read once for many words. */
+export async function readComparedIds(port: RetrievalPort): Promise<readonly string[]> {
   const ids: string[] = [];
   const { spaces } = await port.listSpaces();
   for await (const id of listModelIds(port, { spaces })) {
     ids.push(id);
     if (ids.length >= mostCompared) break;
   }
+  return ids;
+}
+
+/** The error of {@link modelNotFound}, of ids that are at hand. */
+export function toModelNotFound(word: string, ids: readonly string[], isFileAllowed: boolean): CommandError {
   const where = isFileAllowed ? "in the catalogue, and no such file" : "in the catalogue";
   const advice =
     suggestNames(word, ids) ||

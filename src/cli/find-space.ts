@@ -1,4 +1,4 @@
-import { findExpert } from "../experts/catalogue.js";
+import { findExpert, toLabel } from "../experts/catalogue.js";
 import type { CatalogueSpace } from "../retrieval/retrieval-port.js";
 import { toSpaceFilter } from "../retrieval/space-filter.js";
 import type { Filter } from "../vectors/filter.js";
@@ -38,6 +38,6 @@ export function toFilterIn(
 }
 
 /** Name and short id of a space, for messages. */
-export function toSpaceLabel({ expertName, spaceId }: CatalogueSpace): string {
-  return `${expertName} (${spaceId.slice(0, 12)})`;
+export function toSpaceLabel({ expertName, spaceId }: Pick<CatalogueSpace, "expertName" | "spaceId">): string {
+  return toLabel({ name: expertName, spaceId });
 }

@@ -29,7 +29,7 @@ export interface Copy {
 }
 
 /** Copies that are named, and models that were replaced. */
-const copiesShown = 3;
+const modelsShown = 3;
 
 /** Lines that say what became of all models, unless only failures are to be told. */
 export function toIndexLines(
@@ -67,12 +67,8 @@ function toSummary(tally: IndexTally, seconds: number): string[] {
 
 function toReplacedLines(ids: readonly string[]): string[] {
   if (ids.length === 0) return [];
-  const more = ids.length > copiesShown ? `, and ${ids.length - copiesShown} more (--json names all)` : "";
   const advice = "they keep what was said of the others; --id-prefix keeps both";
-  return [
-    toPlain(`${ids.length} replaced: other weights under the same id: ${ids.slice(0, copiesShown).join(", ")}${more}`),
-    advice,
-  ];
+  return [...toSomeLines(`${ids.length} replaced: other weights under the same id`, ids), advice];
 }
 
 function toCopies(count: number): string {
@@ -80,8 +76,15 @@ function toCopies(count: number): string {
 }
 
 function toCopyLines(what: string, copies: readonly Copy[]): string[] {
-  if (copies.length === 0) return [];
-  const shown = copies.slice(0, copiesShown).map(({ id, copyOf }) => `${id} = ${copyOf}`);
-  const more = copies.length > copiesShown ? `, and ${copies.length - copiesShown} more (--json names all)` : "";
-  return [toPlain(`${what}: ${shown.join(", ")}${more}`)];
+  return toSomeLines(
+    what,
+    copies.map(({ id, copyOf }) => `${id} = ${copyOf}`),
+  );
+}
+
+/** A line that names the first of some models; none where there are none. */
+function toSomeLines(what: string, models: readonly string[]): string[] {
+  if (models.length === 0) return [];
+  const more = models.length > modelsShown ? `, and ${models.length - modelsShown} more (--json names all)` : "";
+  return [toPlain(`${what}: ${models.slice(0, modelsShown).join(", ")}${more}`)];
 }

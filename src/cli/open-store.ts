@@ -1,4 +1,5 @@
 import type { VectorStore } from "../vectors/vector-store.js";
+import { findScheme } from "../weights/http-url.js";
 import type { CommandContext } from "./command-context.js";
 import { usageError } from "./exit-codes.js";
 import { assertMayBeStore, assertStoreThere } from "./store-folder.js";
@@ -21,7 +22,7 @@ export async function openStore(place: string, onFault: (error: unknown) => void
     const { openPostgresStore } = await import("../vectors/stores/postgres/open-postgres-store.js");
     return openPostgresStore({ connectionString: place, onFault });
   }
-  const [scheme] = /^[a-z][a-z0-9+.-]*:\/\//i.exec(place) ?? [];
+  const scheme = findScheme(place);
   if (scheme !== undefined) throw usageError(`--store is a ${scheme} URL; it must be a folder or a postgres:// URL`);
   await assertMayBeStore(place);
   const { openLmdbStore } = await import("../vectors/stores/lmdb.js");
@@ -39,7 +40,7 @@ export async function openOwnStore(
   { terminal }: Pick<CommandContext, "terminal">,
   { makesStore }: { readonly makesStore: boolean },
 ): Promise<VectorStore> {
-  if (!makesStore && !/^[a-z][a-z0-9+.-]*:\/\//i.test(place)) await assertStoreThere(place);
+  if (!makesStore && findScheme(place) === undefined) await assertStoreThere(place);
   return openStore(place, (error) => {
     terminal.remark(toPlain(`the store: ${error instanceof Error ? error.message : String(error)}`));
   });

@@ -2,10 +2,10 @@ import { join } from "node:path";
 import { ProbestreamError } from "../errors/probestream-error.js";
 import type { FileOutcome } from "../search/embed-files.js";
 import type { PortEmbedding } from "../search/embed-port.js";
+import { replaceFile } from "../weights/replace-file.js";
 import { encodeSafetensors, float32Bytes, type TensorData } from "../weights/safetensors-writer.js";
 import { toCount } from "./embed-report.js";
-import { openPartFile } from "./part-file.js";
-import { assertFilePlace } from "./written-file.js";
+import { assertFilePlace, notWritten } from "./written-file.js";
 
 /** Collects results for `--out`. */
 export interface OutFile {
@@ -53,7 +53,7 @@ export async function openOutFile(path: string, textLabels: readonly string[]): 
     },
     write: async () => {
       if (embedded === 0) return `--out: no model was embedded; ${path} was not written`;
-      await replaceFile(path, encode(spaces, textLabels));
+      await write(path, encode(spaces, textLabels));
       return `--out: ${path} holds the representations of ${toCount(embedded, "model")}`;
     },
     writePartial: async (total) => {
@@ -61,7 +61,7 @@ export async function openOutFile(path: string, textLabels: readonly string[]): 
       const before = `--out: ${embedded === 0 ? "none" : embedded} of ${models} ${embedded > 1 ? "were" : "was"} embedded before the end`;
       if (embedded === 0) return `${before}; ${path} was not written`;
       try {
-        await replaceFile(path, encode(spaces, textLabels, { partial: `${embedded} of ${models}` }));
+        await write(path, encode(spaces, textLabels, { partial: `${embedded} of ${models}` }));
         return `${before}; ${path} holds ${embedded === 1 ? "it" : "them"}`;
       } catch (error) {
         return error instanceof Error ? error.message : String(error);
@@ -106,12 +106,8 @@ function toTensor(
   return { name, dtype: "F32", shape: [rows.length, width], bytes: float32Bytes(values) };
 }
 
-async function replaceFile(path: string, bytes: Uint8Array): Promise<void> {
-  const file = await openPartFile("--out", path);
-  try {
-    await file.append(bytes);
-    await file.commit();
-  } finally {
-    await file.discard();
-  }
+async function write(path: string, bytes: Uint8Array): Promise<void> {
+  await replaceFile(path, bytes).catch((cause: unknown) => {
+    throw notWritten("--out", path, cause);
+  });
 }

@@ -20,7 +20,7 @@ export function parseScalar(word: string): Scalar {
 }
 
 /** The text between double quotes, escaped as in JSON; undefined if it is not well formed. */
-export function parseQuoted(quoted: string): string | undefined {
+function parseQuoted(quoted: string): string | undefined {
   try {
     const value: unknown = JSON.parse(quoted);
     return typeof value === "string" ? value : undefined;

@@ -1,5 +1,6 @@
 import type { FullRecord, ModelRecord } from "../retrieval/retrieval-port.js";
 import type { Scalar } from "../vectors/filter.js";
+import { toSpaceLabel } from "./find-space.js";
 import { toPlain } from "./table.js";
 
 /** Longest value that is shown, in characters. */
@@ -9,7 +10,7 @@ const mostShown = 200;
 export function toRecordLines(record: ModelRecord | FullRecord, expertName: string): string[] {
   const { id, spaceId, tree, base, weightsHash, fileHash, createdMs, updatedMs } = record;
   const facts: readonly (readonly [string, string])[] = [
-    ["space", `${expertName} (${spaceId.slice(0, 12)})`],
+    ["space", toSpaceLabel({ expertName, spaceId })],
     ["tree", tree],
     ["base", base],
     ["weights", weightsHash],

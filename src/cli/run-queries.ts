@@ -1,8 +1,9 @@
 import { ProbestreamError } from "../errors/probestream-error.js";
 import type { QueryHits, RetrievalPort, RetrievalQuery } from "../retrieval/retrieval-port.js";
+import { askAll } from "./ask-all.js";
 import type { CommandContext } from "./command-context.js";
-import { CommandError, exitCodes, toExitCode } from "./exit-codes.js";
-import { toOptionRemarks } from "./option-remarks.js";
+import { exitCodes, toExitCode } from "./exit-codes.js";
+import { createOptionRemarks } from "./option-remarks.js";
 import type { QueryOptions } from "./query-options.js";
 import { toErrorFields } from "./result-writer.js";
 import { toHitJson, toHitLines, toHitRemarks } from "./search-table.js";
@@ -32,14 +33,19 @@ export async function runQueries(
 ): Promise<number> {
   const { json: isJson = false, show: fields = [] } = options;
   const remarks = new Set<string>();
-  let names: ((spaceId: string) => string) | undefined;
+  let listed: ReturnType<RetrievalPort["listSpaces"]> | undefined;
+  // A store may have to look at all its records for that.
+  const listSpaces: RetrievalPort["listSpaces"] = () => (listed ??= port.listSpaces());
+  const toOptionRemarks = createOptionRemarks(options, { listSpaces, listModels: (query) => port.listModels(query) });
   let failed = 0;
   for (let at = 0; at < queries.length; at += queriesAtOnce) {
     const some = queries.slice(at, at + queriesAtOnce);
-    const answers = await answerAll(some, port, signal);
-    for (const [index, { name }] of some.entries()) {
-      const answer = answers[index];
-      if (answer === undefined) throw new CommandError("the server answered fewer queries than it was asked", 3);
+    const answers = await askAll(
+      some.map(({ query }) => query),
+      (asked) => port.retrieve(asked, { withRecords: true, signal }),
+    );
+    for (const [index, answer] of answers.entries()) {
+      const { name = "" } = some[index] ?? {};
       if (answer instanceof ProbestreamError) {
         if (queries.length === 1 && !isJson) throw answer;
         failed++;
@@ -57,28 +63,15 @@ export async function runQueries(
       }
       // Remarks on these name a space.
       const { hits, truncated, unknownWords } = answer;
-      if (truncated.length + unknownWords.length > 0 || hits.some(({ score }) => score === undefined)) {
-        names ??= await readSpaceNames(port);
-      }
-      for (const remark of toHitRemarks(answer, names ?? String)) remarks.add(remark);
-      for (const remark of await toOptionRemarks(answer, options, port)) remarks.add(remark);
+      const namesSpaces = truncated.length + unknownWords.length > 0 || hits.some(({ score }) => score === undefined);
+      const nameOf = namesSpaces ? await readSpaceNames({ listSpaces }) : String;
+      for (const remark of toHitRemarks(answer, nameOf)) remarks.add(remark);
+      for (const remark of await toOptionRemarks(answer)) remarks.add(remark);
     }
   }
   for (const remark of remarks) terminal.remark(remark);
   if (failed === queries.length) return exitCodes.unusable;
   return failed > 0 ? exitCodes.someFailed : exitCodes.success;
-}
-
-/** Answers in the order of the queries; errors stand where they stood. */
-async function answerAll(
-  queries: readonly NamedQuery[],
-  port: RetrievalPort,
-  signal: AbortSignal,
-): Promise<readonly (QueryHits | ProbestreamError | undefined)[]> {
-  const asked = queries.flatMap(({ query }) => (query instanceof ProbestreamError ? [] : [query]));
-  const answers = asked.length === 0 ? [] : await port.retrieve(asked, { withRecords: true, signal });
-  const left = answers.values();
-  return queries.map(({ query }) => (query instanceof ProbestreamError ? query : left.next().value));
 }
 
 /** With `index`, the query's place among several, the lines begin with its name. */

@@ -1,5 +1,5 @@
 /** Columns of a bar. */
-export const barWidth = 10;
+const barWidth = 10;
 
 /** Eighths of a column, from nothing to all but one. */
 const eighths = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];

@@ -2,7 +2,7 @@ import type { ModelHit, QueryHits } from "../retrieval/retrieval-port.js";
 import { toFieldText } from "./field-text.js";
 import { toUnknownWordsRemark } from "./label-remarks.js";
 import { toScoreBar } from "./score-bar.js";
-import { type Column, keepEnd, toPlain, toTable } from "./table.js";
+import { type Column, keepEnd, toFurtherColumns, toPlain, toTable } from "./table.js";
 
 /** Widest columns of ids, and of trees and bases. */
 const [idWidth, nameWidth] = [60, 24];
@@ -23,7 +23,7 @@ const columns: readonly Column[] = [
  * @param wanted further columns, as filters name them; those that the table has anyhow stay where they are.
  */
 export function toHitLines({ hits }: QueryHits, wanted: readonly string[] = []): string[] {
-  const fields = wanted.filter((field) => !columns.some(({ title }) => title === field));
+  const fields = toFurtherColumns(wanted, columns);
   const hasScores = hits.every(({ score }) => score !== undefined);
   const rows = hits.map((hit, index) => [
     ...toCells(hit, index, hasScores),

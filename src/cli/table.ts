@@ -4,6 +4,11 @@ export interface Column {
   readonly align?: "left" | "right";
 }
 
+/** Of the columns that are wanted further those that a table does not have anyhow. */
+export function toFurtherColumns(wanted: readonly string[], columns: readonly Column[]): readonly string[] {
+  return wanted.filter((name) => !columns.some(({ title }) => title === name));
+}
+
 /** Lines of a table: columns as wide as their widest cell, two spaces apart, a rule under the titles. */
 export function toTable(columns: readonly Column[], rows: readonly (readonly string[])[]): string[] {
   const shown = rows.map((row) => row.map(toPlain));

@@ -67,7 +67,7 @@ function toCells(tree: DiscoveredTree, folder: string): string[] {
 }
 
 /** The layer of a tree, or how many: LoRAs are compared by several. */
-export function toLayerText({ group: { layers } }: Pick<DiscoveredTree, "group">): string {
+function toLayerText({ group: { layers } }: Pick<DiscoveredTree, "group">): string {
   const [first] = layers;
   return layers.length === 1 ? keepEnd(first?.module ?? "", layerWidth) : `${layers.length} modules`;
 }

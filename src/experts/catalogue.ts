@@ -1,7 +1,8 @@
-import { access, readdir, stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { listSome } from "../errors/list-some.js";
 import { NotFoundError, PreconditionError, ProbestreamError } from "../errors/probestream-error.js";
+import { exists } from "../weights/exists.js";
 import { describeExpert, type Expert, manifestName, readExpertManifest } from "./expert.js";
 
 /** A folder of the catalogue that holds no usable expert. */
@@ -145,13 +146,6 @@ async function expertFolders(root: string): Promise<string[]> {
   const folders = children.filter((child) => !child.name.startsWith(".")).map((child) => join(root, child.name));
   const withManifest = await Promise.all(folders.map((path) => exists(join(path, manifestName))));
   return folders.filter((_, index) => withManifest[index]).sort();
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }
 
 /** Of a folder: its text changes whenever manifest or weights do. */

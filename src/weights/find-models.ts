@@ -2,7 +2,7 @@ import type { Stats } from "node:fs";
 import { realpath, stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { InvalidInputError, ProbestreamError } from "../errors/probestream-error.js";
-import { isHttpUrl } from "./http-url.js";
+import { findScheme, isHttpUrl } from "./http-url.js";
 import { type FolderEntry, listFolder } from "./list-folder.js";
 import { toFileError } from "./to-file-error.js";
 
@@ -60,7 +60,7 @@ async function* findUnder(path: string, search: Search): AsyncGenerator<string, 
 
 async function statPath(path: string): Promise<Stats> {
   return stat(path).catch((cause: unknown) => {
-    if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(path)) throw cause;
+    if (findScheme(path) === undefined) throw cause;
     const message = `"${path}" is no path that exists; only http(s) URLs and paths are read.`;
     throw new InvalidInputError("FIELD_INVALID", message, {}, { cause });
   });

@@ -13,6 +13,11 @@ export function isHttpUrl(location: string): boolean {
   return /^https?:\/\//i.test(location);
 }
 
+/** The scheme of a URL, as `ftp://`; undefined for a path. */
+export function findScheme(location: string): string | undefined {
+  return /^[a-z][a-z0-9+.-]*:\/\//i.exec(location)?.[0];
+}
+
 /**
  * Parses the URL of a file. Pages of Hugging Face (`/blob/`) become the file that they show (`/resolve/`).
  *

@@ -4,6 +4,7 @@ import type { VectorRecord } from "../../vectors/vector-record.js";
 import type { CommandContext } from "../command-context.js";
 import { toCount } from "../embed-report.js";
 import { CommandError, exitCodes } from "../exit-codes.js";
+import { toSpaceLabel } from "../find-space.js";
 import { type OpenedCatalogue, openCatalogueOf } from "../open-retrieval.js";
 import { openExport } from "../read-export.js";
 import { addRetrievalOptions, type RetrievalOptions, storeHelp } from "../retrieval-options.js";
@@ -77,8 +78,7 @@ async function importFile(
     const count = await catalogue.importModels(space, batches(), signal);
     signal.throwIfAborted();
     terminal.showStatus("");
-    const into = `${expertName} (${spaceId.slice(0, 12)})`;
-    terminal.remark(toPlain(`${file}: ${toCount(count, "record")} imported into ${into}`));
+    terminal.remark(toPlain(`${file}: ${toCount(count, "record")} imported into ${toSpaceLabel(space)}`));
     // The command line is right; the file is not.
     if (failure instanceof InvalidInputError) {
       throw new CommandError(failure.message, exitCodes.unusable, { cause: failure });

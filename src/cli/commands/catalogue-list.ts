@@ -11,7 +11,7 @@ import { filterHelp } from "../parse-filter.js";
 import { collectField, toFilter } from "../query-options.js";
 import { toMetadataText, toRecordJson } from "../record-text.js";
 import { addRetrievalOptions, type RetrievalOptions, storeHelp } from "../retrieval-options.js";
-import { type Column, keepEnd, toHeading, toPlain, toRow, toRule, widthOf } from "../table.js";
+import { type Column, keepEnd, toFurtherColumns, toHeading, toPlain, toRow, toRule, widthOf } from "../table.js";
 
 interface ListOptions extends RetrievalOptions {
   readonly space?: readonly string[];
@@ -72,7 +72,7 @@ async function list(options: ListOptions, context: CommandContext): Promise<numb
   const opened = await openCatalogueOf(options, context);
   try {
     const { spaces } = await opened.catalogue.listSpaces();
-    const shown = (options.show ?? []).filter((field) => !columns.some(({ title }) => title === field));
+    const shown = toFurtherColumns(options.show ?? [], columns);
     const table = createTable(shown);
     let count = 0;
     let hasMore = false;

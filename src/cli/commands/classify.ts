@@ -3,11 +3,12 @@ import { type Command, Option } from "commander";
 import { ProbestreamError } from "../../errors/probestream-error.js";
 import type { ClassifyQuestion, Example, RetrievalPort } from "../../retrieval/retrieval-port.js";
 import { toFileError } from "../../weights/to-file-error.js";
+import { askAll } from "../ask-all.js";
 import { type ClassifiedModel, hasProbability, toLabelLines, toLabelsJson } from "../classify-table.js";
 import type { CommandContext } from "../command-context.js";
 import { toCount } from "../embed-report.js";
-import { CommandError, exitCodes, toExitCode, usageError } from "../exit-codes.js";
-import { assertExample, type FoundExample, findExamples } from "../find-examples.js";
+import { exitCodes, toExitCode, usageError } from "../exit-codes.js";
+import { assertOnlyExample, type FoundExample, findExamples } from "../find-examples.js";
 import { toLabelRemarks } from "../label-remarks.js";
 import { openCatalogueOf } from "../open-retrieval.js";
 import { collectWord, parseCount } from "../option-values.js";
@@ -91,20 +92,16 @@ async function classify(words: readonly string[], options: ClassifyOptions, cont
     const found = await findExamples(words, opened, {
       ...{ experts: expert, modelOptions, signal, areTextsAllowed: false },
     });
-    const [only] = found;
-    if (found.length === 1 && only !== undefined) assertExample(only);
+    assertOnlyExample(found);
     const models = found.flatMap(toModels);
     const answers: Answer[] = [];
     for (let at = 0; at < models.length; at += modelsAtOnce) {
       const some = models.slice(at, at + modelsAtOnce);
-      const asked = some.flatMap(({ example }) => (example instanceof ProbestreamError ? [] : [example]));
-      const outcomes = asked.length === 0 ? [] : await opened.catalogue.classify({ ...wanted, models: asked }, signal);
-      const left = outcomes.values();
-      for (const { name, example } of some) {
-        const outcome = example instanceof ProbestreamError ? example : left.next().value;
-        if (outcome === undefined) throw new CommandError("fewer models were answered than asked about", 3);
-        answers.push({ name, outcome });
-      }
+      const outcomes = await askAll(
+        some.map(({ example }) => example),
+        (asked) => opened.catalogue.classify({ ...wanted, models: asked }, signal),
+      );
+      answers.push(...outcomes.map((outcome, index) => ({ name: some[index]?.name ?? "", outcome })));
     }
     return await print(answers, isJson, opened.catalogue, context);
   } finally {

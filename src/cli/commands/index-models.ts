@@ -28,13 +28,14 @@ without its query. What the catalogue has under that name with the same weights 
 so that a run that broke off is simply given again; the weights of local files are compared
 by a hash of the layer, remote ones are left out by name (--again indexes all). Other
 metadata is written all the same. Other weights under a name that is there replace what is
-there, which is said at the end; --id-prefix keeps both. A model is in the catalogue, for good, when it counts as
-indexed.
+there, which is said at the end; --id-prefix keeps both. A model is in the catalogue, for
+good, when it counts as indexed.
 
 --meta and --metadata say what is known of models, for filters: 8 and 0.5 are numbers, true
 and false are truths, all else is text, also "8" in double quotes. --metadata is a CSV file
 whose first line names the columns, one of them path, or JSON lines; a column base is the
-model's base. Rows that are not used are told of, and are no failure. What a file says of itself is kept apart, as claim.NAME.
+model's base. Rows that are not used are told of, and are no failure. What a file says of
+itself is kept apart, as claim.NAME.
 ${storeHelp}${privateHelp}
 Exit codes: 0 all models are in the catalogue; 1 some failed (they are named at the end); 2
 the command line is wrong; 3 no server, no store, no expert, or no model that could be

@@ -29,11 +29,12 @@ the server in order: open streams may finish within --grace, later ones can be r
 A second signal ends it at once.
 An expert folder that is added while it runs is served at once.
 
-With --token-file each call, but for health checks, must bring a token as "authorization: Bearer …";
-clients take it from PROBESTREAM_TOKEN. The file has one of 16 to 1024 characters per line, as
-\`openssl rand -hex 32\` prints; blank lines and lines with # before them do not count. Others may
-not read it (chmod 600). It is read again when it changes: add a token, give it to the clients,
-take the old one out. A file that cannot be used changes nothing and is complained of.
+With --token-file each call, but for health checks, must bring a token as "authorization:
+Bearer …"; commands take it from PROBESTREAM_TOKEN. The file has one of 16 to 1024 characters
+per line, as \`openssl rand -hex 32\` prints; blank lines and lines with # before them do not
+count. Others may not read it (chmod 600). It is read again when it changes: add a token, give
+it to the clients, take the old one out. A file that cannot be used changes nothing and is
+complained of.
 
 Examples:
   $ probestream serve --experts experts/

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { CommandContext } from "../command-context.js";
-import { assertExample, findExamples } from "../find-examples.js";
+import { assertOnlyExample, findExamples } from "../find-examples.js";
 import { openCatalogueOf } from "../open-retrieval.js";
 import { filterHelp } from "../parse-filter.js";
 import { addQueryOptions, type QueryOptions, toQueryBounds } from "../query-options.js";
@@ -55,8 +55,7 @@ async function similar(words: readonly string[], options: SimilarOptions, contex
     const found = await findExamples(words, opened, {
       ...{ experts: expert, modelOptions, signal, areTextsAllowed: false },
     });
-    const [only] = found;
-    if (found.length === 1 && only !== undefined) assertExample(only);
+    assertOnlyExample(found);
     // A file that several experts embed is several queries.
     const queries = found.flatMap(({ word, examples, failure }): readonly NamedQuery[] =>
       failure === undefined
