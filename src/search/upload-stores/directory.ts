@@ -1,7 +1,8 @@
 import { createHash, randomUUID } from "node:crypto";
-import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { CorruptDataError } from "../../errors/probestream-error.js";
+import { makeFolder } from "../../weights/make-folder.js";
 import { encodeUploadState, parseUploadState, type UploadState } from "../upload-state.js";
 import { answerGraceMs, defaultExpiryMs, type UploadStore } from "../upload-store.js";
 
@@ -28,7 +29,7 @@ export async function openDirectoryUploadStore(
   options: { readonly expiryMs?: number; readonly maxBytes?: number } = {},
 ): Promise<UploadStore> {
   const { expiryMs = defaultExpiryMs, maxBytes = defaultMaxBytes } = options;
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   // Ids come from outside: they are hashed rather than used as file names.
   const pathOf = (id: string): string =>
     join(folder, `${createHash("sha256").update(id).digest("hex").slice(0, 40)}${extension}`);
