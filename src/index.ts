@@ -83,10 +83,11 @@ export type {
   PortResult,
   PortStream,
 } from "./search/embed-port.js";
-export { type Embedder, type EmbedderOptions, startEmbedder } from "./search/embedder.js";
+export { type EmbedderOptions, startEmbedder } from "./search/embedder.js";
 export { defaultLimits, type EmbedLimits } from "./search/limits.js";
 export { createLocalPort } from "./search/local-port.js";
 export type { ModelIndexer } from "./search/model-indexer.js";
+export type { Embedder } from "./search/open-embedder.js";
 export { createProbingPort, type ProbingPortOptions } from "./search/probing/create-probing-port.js";
 export type { ProbingServer } from "./search/probing/probing-server.js";
 export type { ProjectedModel, ProjectedTarget, ProjectionBatch } from "./search/probing/projected-model.js";

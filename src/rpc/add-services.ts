@@ -12,7 +12,7 @@ import { file_probestream_v1_server_service, ServerService } from "../gen/probes
 import { createRetrieval } from "../retrieval/create-retrieval.js";
 import type { RetrievalLimits } from "../retrieval/limits.js";
 import type { RetrievalPort } from "../retrieval/retrieval-port.js";
-import type { Embedder } from "../search/embedder.js";
+import type { Embedder } from "../search/open-embedder.js";
 import type { TextEncoder } from "../text/text-encoder.js";
 import type { VectorStore } from "../vectors/vector-store.js";
 import { toClientStreamingHandler, toServerStreamingHandler, toUnaryHandler } from "./call.js";

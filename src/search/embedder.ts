@@ -4,8 +4,6 @@ import { assertCatalogue } from "./assert-catalogue.js";
 import { chooseBackends } from "./choose-backends.js";
 import { type Embedder, type EmbedderCompute, type OpenEmbedderOptions, openEmbedder } from "./open-embedder.js";
 
-export type { Embedder } from "./open-embedder.js";
-
 /** How an embedder is set up. */
 export interface EmbedderOptions extends OpenEmbedderOptions {
   /** Compute backend by name. Default `auto`: all are measured, and the fastest that agrees with `plain` is used. */

@@ -1,7 +1,7 @@
 import { toProbestreamError } from "../errors/plain-error.js";
 import type { EmbedPort, PortResult } from "./embed-port.js";
 import type { ModelEmbedding } from "./embed-stream.js";
-import type { Embedder } from "./embedder.js";
+import type { Embedder } from "./open-embedder.js";
 import { planModel } from "./plan-model.js";
 
 /** Embeds in this process: the same path as on a server, without the wire. Closing it closes the embedder. */

@@ -2,9 +2,9 @@ import { randomUUID } from "node:crypto";
 import { InvalidInputError } from "../errors/probestream-error.js";
 import { parseTreeName } from "../trees/tree-file.js";
 import type { ModelPlan, PlanRequest } from "./embed-port.js";
-import type { Embedder } from "./embedder.js";
 import { maxMomentsRank } from "./factor-moments.js";
 import { layerSketchKinds } from "./layer-sketch-kind.js";
+import type { Embedder } from "./open-embedder.js";
 import type { EmbeddingPlan, PlannedTarget } from "./plan-embedding.js";
 
 /** Plans one model and looks up where its upload can go on. Throws what {@link Embedder.plan} throws. */

@@ -4,6 +4,7 @@ import { basename, dirname, join } from "node:path";
 import { InvalidInputError } from "../errors/probestream-error.js";
 import type { ExpertManifest } from "../experts/expert-manifest.js";
 import { expertFormat } from "../experts/expert-manifest.js";
+import { makeFolder } from "../weights/make-folder.js";
 import { encodeSafetensors, float32Bytes } from "../weights/safetensors-writer.js";
 import { toWriteError } from "./to-write-error.js";
 import type { ParameterShapes } from "./train-shape.js";
@@ -36,7 +37,7 @@ export async function writeExpert(folder: string, { manifest, shapes, parameters
   const parent = dirname(folder);
   const unfinished = join(parent, `.${basename(folder)}-${randomUUID()}`);
   try {
-    await mkdir(parent, { recursive: true });
+    await makeFolder(parent);
     await mkdir(unfinished);
     // On the disk before it has its name: a power cut must not leave an expert of nothing.
     await writeFile(join(unfinished, weightsName), encodeSafetensors(tensors), { flush: true });

@@ -4,12 +4,17 @@ import { rename, rm, writeFile } from "node:fs/promises";
 /**
  * Writes a file whole: whenever the process ends or the machine loses its power, it holds the old content or the new one.
  * Throws what the file system throws, and leaves nothing beside the file then.
+ *
+ * @param options.flush waits until the content is on the disk. Without, a power cut may leave an empty file. Default true.
  */
-export async function replaceFile(path: string, content: string | Uint8Array): Promise<void> {
+export async function replaceFile(
+  path: string,
+  content: string | Uint8Array,
+  { flush = true }: { readonly flush?: boolean } = {},
+): Promise<void> {
   const unfinished = `${path}.${randomUUID()}`;
   try {
-    // A file that is renamed before its content is on the disk may be empty after a power cut.
-    await writeFile(unfinished, content, { flush: true });
+    await writeFile(unfinished, content, { flush });
     await rename(unfinished, path);
   } catch (error) {
     await rm(unfinished, { force: true }).catch(() => {});

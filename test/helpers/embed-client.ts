@@ -1,6 +1,7 @@
 import { type Catalogue, openCatalogue } from "../../src/experts/catalogue.js";
 import type { EmbedStream, ModelEmbedding, ModelHeader, ModelOutcome } from "../../src/search/embed-stream.js";
-import { type Embedder, type EmbedderOptions, startEmbedder } from "../../src/search/embedder.js";
+import { type EmbedderOptions, startEmbedder } from "../../src/search/embedder.js";
+import type { Embedder } from "../../src/search/open-embedder.js";
 import { planModel } from "../../src/search/plan-model.js";
 import type { TensorInfo } from "../../src/weights/layer.js";
 import type { TensorData } from "../../src/weights/safetensors-writer.js";

@@ -1,6 +1,7 @@
 import type { ExecutionContext } from "ava";
 import type { Matrix } from "../../src/compute/compute-backend.js";
-import type { Embedder, EmbedderOptions } from "../../src/search/embedder.js";
+import type { EmbedderOptions } from "../../src/search/embedder.js";
+import type { Embedder } from "../../src/search/open-embedder.js";
 import { startTestEmbedder, toEmbedding } from "./embed-client.js";
 import { relativeError } from "./oracle.js";
 import { randomMatrix } from "./random.js";

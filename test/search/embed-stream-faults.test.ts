@@ -1,7 +1,7 @@
 import test from "ava";
 import type { EmbedStream } from "../../src/search/embed-stream.js";
 import { assertError, assertRefused, type ExpectedError } from "../helpers/assert-refused.js";
-import { type PlannedModel, planTestModel, sendChunks, sendModel } from "../helpers/embed-client.js";
+import { planTestModel, sendChunks, sendModel } from "../helpers/embed-client.js";
 import { randomMatrix } from "../helpers/random.js";
 import { smallModel } from "../helpers/small-experts.js";
 import { assertSmall, bytes, startSmall } from "../helpers/small-streams.js";
@@ -48,17 +48,18 @@ test("a header while a model is open is out of order", async (t) => {
 
 interface Fault {
   readonly title: string;
-  send(stream: EmbedStream, planned: PlannedModel): Promise<void>;
+  /** Tensor, offset and bytes of each chunk after the header. */
+  readonly chunks: readonly (readonly [tensorIndex: number, offset: number, length: number])[];
   readonly expected: ExpectedError;
 }
 
 const faults: readonly Fault[] = [
   {
     title: "a chunk that leaves a gap",
-    send: async (stream) => {
-      await stream.chunk(0, 0, bytes(8));
-      await stream.chunk(0, 12, bytes(8));
-    },
+    chunks: [
+      [0, 0, 8],
+      [0, 12, 8],
+    ],
     expected: {
       kind: "invalid-input",
       reason: "OFFSET_MISMATCH",
@@ -68,10 +69,10 @@ const faults: readonly Fault[] = [
   },
   {
     title: "a chunk that comes again",
-    send: async (stream) => {
-      await stream.chunk(0, 0, bytes(8));
-      await stream.chunk(0, 0, bytes(8));
-    },
+    chunks: [
+      [0, 0, 8],
+      [0, 0, 8],
+    ],
     expected: {
       reason: "OFFSET_MISMATCH",
       message: 'a chunk of tensor "m.fc.weight" starts at 0, the previous one ended at 8',
@@ -79,10 +80,10 @@ const faults: readonly Fault[] = [
   },
   {
     title: "a chunk that reaches beyond the range",
-    send: async (stream) => {
-      await stream.chunk(0, 0, bytes(476));
-      await stream.chunk(0, 476, bytes(5));
-    },
+    chunks: [
+      [0, 0, 476],
+      [0, 476, 5],
+    ],
     expected: {
       kind: "invalid-input",
       reason: "TENSOR_OVERRUN",
@@ -92,10 +93,10 @@ const faults: readonly Fault[] = [
   },
   {
     title: "a chunk after the whole range",
-    send: async (stream) => {
-      await stream.chunk(0, 0, bytes(480));
-      await stream.chunk(0, 0, bytes(1));
-    },
+    chunks: [
+      [0, 0, 480],
+      [0, 0, 1],
+    ],
     expected: {
       reason: "TENSOR_OVERRUN",
       message: 'bytes 0 to 1 came for tensor "m.fc.weight", whose range has 480',
@@ -103,7 +104,7 @@ const faults: readonly Fault[] = [
   },
   {
     title: "an empty chunk",
-    send: (stream) => stream.chunk(0, 0, bytes(0)),
+    chunks: [[0, 0, 0]],
     expected: {
       reason: "FIELD_INVALID",
       message: 'an empty chunk came for tensor "m.fc.weight"; send 1 byte or more',
@@ -111,7 +112,7 @@ const faults: readonly Fault[] = [
   },
   {
     title: "a chunk of a tensor that the header does not have",
-    send: (stream) => stream.chunk(1, 0, bytes(4)),
+    chunks: [[1, 0, 4]],
     expected: {
       reason: "FIELD_INVALID",
       message: "chunk.tensor_index is 1; the header has 1 tensors, counted from 0",
@@ -120,7 +121,7 @@ const faults: readonly Fault[] = [
   },
   {
     title: "a footer before the last byte",
-    send: (stream) => stream.chunk(0, 0, bytes(479)),
+    chunks: [[0, 0, 479]],
     expected: {
       kind: "invalid-input",
       reason: "TENSOR_INCOMPLETE",
@@ -129,14 +130,14 @@ const faults: readonly Fault[] = [
     },
   },
 ];
-for (const { title, send, expected } of faults) {
+for (const { title, chunks, expected } of faults) {
   test(`${title} fails its model, the rest of which is passed over, and no other`, async (t) => {
     const embedder = await startSmall(t);
     const stream = embedder.openStream();
     await sendModel(stream, await planTestModel(embedder, smallModel(0)));
     const planned = await planTestModel(embedder, smallModel(1));
     await stream.header(planned.header);
-    await send(stream, planned);
+    for (const [tensorIndex, offset, length] of chunks) await stream.chunk(tensorIndex, offset, bytes(length));
     if (expected.reason !== "TENSOR_INCOMPLETE") await sendChunks(stream, planned, 100);
     await stream.footer(planned);
     await sendModel(stream, await planTestModel(embedder, smallModel(2)));

@@ -3,6 +3,7 @@ import type { Duplicate, LabelScores } from "../../../src/retrieval/retrieval-po
 import type { ProbestreamClient } from "../../../src/rpc/client.js";
 import type { ExpertInfo, ExpertList } from "../../../src/rpc/convert/expert.js";
 import type { ServerInfo } from "../../../src/rpc/convert/server-info.js";
+import { toSentMetadata } from "../../../src/search/plan-request.js";
 import { routeFile } from "../../../src/search/route-file.js";
 import { openModel } from "../../../src/weights/model-file.js";
 import { assertOptions } from "./assert-options.js";
@@ -71,7 +72,7 @@ export class Client extends Catalogue {
         modelId: toModelId(given, file.location),
         uploadId: "",
         tensors,
-        metadata,
+        metadata: toSentMetadata(metadata),
         experts: toNames(experts, "experts"),
         hints: [],
       };

@@ -1,5 +1,6 @@
 import { InvalidInputError } from "../../../src/errors/probestream-error.js";
 import { toWireMetadata } from "../../../src/rpc/convert/model-record.js";
+import { toModelId as toPlaceId } from "../../../src/search/plan-request.js";
 import type { Scalar } from "../../../src/vectors/filter.js";
 import type { IndexFacts } from "../../../src/vectors/index-facts.js";
 import type { ModelContent } from "../../../src/weights/model-content.js";
@@ -83,7 +84,7 @@ function noModel(given: string): InvalidInputError {
 
 /** What a model is called where it has no name of its own: the end of its location. */
 export function toModelId({ id }: GivenModel, location: string): string {
-  return id ?? [...location].slice(-maxIdCharacters).join("");
+  return id ?? toPlaceId(location);
 }
 
 /** What the catalogue is told of a model; undefined if nothing. */
@@ -117,6 +118,3 @@ export function assertIndex(index: Index | boolean | undefined): void {
   assertOptions(index, ["metadata", "base", "fileHash", "fill"], "index", { modelId: id, id });
   toWireMetadata(index.metadata ?? {});
 }
-
-/** Ids may have 1,024 bytes, a character up to 4. */
-const maxIdCharacters = 200;

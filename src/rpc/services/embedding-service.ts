@@ -17,7 +17,7 @@ import {
 import type { Manifest } from "../../gen/probestream/v1/types_pb.js";
 import { collectYoungGarbage } from "../../search/collect-garbage.js";
 import type { EmbedStream, ModelOutcome } from "../../search/embed-stream.js";
-import type { Embedder } from "../../search/embedder.js";
+import type { Embedder } from "../../search/open-embedder.js";
 import { planModel } from "../../search/plan-model.js";
 import { mapConcurrently } from "../../weights/map-concurrently.js";
 import type { ClientStreaming, Incoming, ServerStreaming, Unary } from "../call.js";

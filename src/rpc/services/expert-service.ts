@@ -7,7 +7,7 @@ import type {
   RouteModelRequestSchema,
   RouteModelResponseSchema,
 } from "../../gen/probestream/v1/expert_service_pb.js";
-import type { Embedder } from "../../search/embedder.js";
+import type { Embedder } from "../../search/open-embedder.js";
 import { routeModel } from "../../search/route-model.js";
 import type { Unary } from "../call.js";
 import { toWireExpert } from "../convert/expert.js";

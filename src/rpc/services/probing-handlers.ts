@@ -1,6 +1,6 @@
 import { InvalidInputError, LimitExceededError, ProbestreamError } from "../../errors/probestream-error.js";
 import type { ModelOutcome } from "../../search/embed-stream.js";
-import type { Embedder } from "../../search/embedder.js";
+import type { Embedder } from "../../search/open-embedder.js";
 import { maxExpertsPerModel } from "../../search/plan-embedding.js";
 import { openProbes } from "../../search/probing/open-probes.js";
 import type { ProjectedModel } from "../../search/probing/projected-model.js";

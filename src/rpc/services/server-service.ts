@@ -7,7 +7,7 @@ import type {
 } from "../../gen/probestream/v1/server_service_pb.js";
 import { segmentBytes } from "../../projection/segments.js";
 import type { RetrievalLimits } from "../../retrieval/limits.js";
-import type { Embedder } from "../../search/embedder.js";
+import type { Embedder } from "../../search/open-embedder.js";
 import type { Unary } from "../call.js";
 import { toDuration } from "../convert/embedding.js";
 

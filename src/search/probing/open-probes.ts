@@ -1,6 +1,6 @@
 import { loadExpertProbes } from "../../experts/expert.js";
 import type { ExpertProbes } from "../../experts/expert-probes.js";
-import type { Embedder } from "../embedder.js";
+import type { Embedder } from "../open-embedder.js";
 import { assertPlanned } from "../resident-expert.js";
 
 /** Probes in memory, until they are released. */

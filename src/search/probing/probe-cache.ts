@@ -1,12 +1,12 @@
-import { randomUUID } from "node:crypto";
-import { access, rename, rm, writeFile } from "node:fs/promises";
+import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { AccessDeniedError, CorruptDataError, NotFoundError } from "../../errors/probestream-error.js";
 import type { Catalogue } from "../../experts/catalogue.js";
 import type { Expert } from "../../experts/expert.js";
 import type { ExpertProbes } from "../../experts/expert-probes.js";
 import { encodeProbes, readProbesFile } from "../../experts/probes-file.js";
-import { makeFolder } from "./make-folder.js";
+import { makeFolder } from "../../weights/make-folder.js";
+import { replaceFile } from "../../weights/replace-file.js";
 import type { ProbingServer } from "./probing-server.js";
 import { toProbedExpert } from "./to-probed-expert.js";
 
@@ -59,15 +59,9 @@ export async function openProbeCache(server: Pick<ProbingServer, "probes">, fold
   const keep = async (probes: ExpertProbes): Promise<void> => {
     const file = fileOf(folder, probes.spaceId);
     const expert = toProbedExpert(probes, file);
-    const temporary = `${file}.${randomUUID()}`;
     await inFolder(folder, async () => {
       await makeFolder(folder);
-      try {
-        await writeFile(temporary, encodeProbes(probes));
-        await rename(temporary, file);
-      } finally {
-        await rm(temporary, { force: true });
-      }
+      await replaceFile(file, encodeProbes(probes));
     });
     known.set(probes.spaceId, expert);
   };

@@ -1,7 +1,9 @@
-import { createHash, randomUUID } from "node:crypto";
-import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { readdir, readFile, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { CorruptDataError } from "../../errors/probestream-error.js";
+import { makeFolder } from "../../weights/make-folder.js";
+import { replaceFile } from "../../weights/replace-file.js";
 import { encodeUploadState, parseUploadState, type UploadState } from "../upload-state.js";
 import { answerGraceMs, defaultExpiryMs, type UploadStore } from "../upload-store.js";
 
@@ -28,7 +30,7 @@ export async function openDirectoryUploadStore(
   options: { readonly expiryMs?: number; readonly maxBytes?: number } = {},
 ): Promise<UploadStore> {
   const { expiryMs = defaultExpiryMs, maxBytes = defaultMaxBytes } = options;
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   // Ids come from outside: they are hashed rather than used as file names.
   const pathOf = (id: string): string =>
     join(folder, `${createHash("sha256").update(id).digest("hex").slice(0, 40)}${extension}`);
@@ -73,17 +75,9 @@ export async function openDirectoryUploadStore(
       return bytes === undefined ? undefined : parseOrForget(bytes, path);
     },
     save: async (id, state) => {
-      const path = pathOf(id);
-      const temporary = `${path}.${randomUUID()}`;
       const encoded = encodeUploadState(state);
-      try {
-        await writeFile(temporary, encoded);
-        await rename(temporary, path);
-      } catch (error) {
-        // On a full disk leftovers would keep it full.
-        await rm(temporary, { force: true });
-        throw error;
-      }
+      // An empty file counts as none, and streams would wait for the disk.
+      await replaceFile(pathOf(id), encoded, { flush: false });
       bytes += encoded.byteLength;
       if (bytes > maxBytes) await sweep();
     },

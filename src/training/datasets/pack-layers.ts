@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
-import { mkdir, open, readFile, rename, stat, writeFile } from "node:fs/promises";
+import { open, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ErrorReason } from "../../errors/error-reason.js";
 import { toProbestreamError } from "../../errors/plain-error.js";
+import { makeFolder } from "../../weights/make-folder.js";
 import { mapConcurrently } from "../../weights/map-concurrently.js";
 import { openModel } from "../../weights/model-file.js";
 import { toWriteError } from "../to-write-error.js";
@@ -57,7 +58,7 @@ export async function packLayers(
   rules: readonly LayerRule[],
   { folder, signal, onProgress }: PackOptions,
 ): Promise<PackedLayers[]> {
-  await mkdir(folder, { recursive: true }).catch((error: unknown) => {
+  await makeFolder(folder).catch((error: unknown) => {
     throw toWriteError(error, folder);
   });
   const packs: Pack[] = [];

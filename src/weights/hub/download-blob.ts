@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { constants, createReadStream } from "node:fs";
-import { type FileHandle, mkdir, open, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, open, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { CorruptDataError } from "../../errors/probestream-error.js";
 import type { HttpAttempt } from "../http-attempt.js";
@@ -8,6 +8,7 @@ import { PROGRESS_BYTES } from "../http-downloader.js";
 import { discardBody } from "../http-request.js";
 import { TransientFailure } from "../http-retry.js";
 import { toDisplayUrl } from "../http-url.js";
+import { makeFolder } from "../make-folder.js";
 import type { ContentFacts } from "./hub-answers.js";
 import type { HubClient } from "./hub-client.js";
 import { inCache } from "./in-cache.js";
@@ -47,7 +48,7 @@ export async function downloadBlob(client: HubClient, blob: BlobDownload): Promi
 
 async function download(client: HubClient, blob: BlobDownload): Promise<void> {
   const partial = `${blob.path}${partialSuffix}`;
-  await inCache(partial, () => mkdir(dirname(partial), { recursive: true }));
+  await inCache(partial, () => makeFolder(dirname(partial)));
   const isResumed = (await sizeOf(partial)) > 0;
   await fill(client, blob, partial);
   let found = await digest(partial, blob);

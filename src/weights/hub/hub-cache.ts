@@ -1,5 +1,6 @@
-import { copyFile, mkdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
+import { copyFile, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
+import { makeFolder } from "../make-folder.js";
 import type { HubModel } from "./hub-model.js";
 import { inCache } from "./in-cache.js";
 
@@ -68,7 +69,7 @@ export class HubCache {
     const blob = this.blob(digest);
     const link = join(this.snapshot(commit), path);
     await inCache(link, async () => {
-      await mkdir(dirname(link), { recursive: true });
+      await makeFolder(dirname(link));
       try {
         await symlink(relative(dirname(link), blob), link);
       } catch {
@@ -89,7 +90,7 @@ export class HubCache {
 
 function writeWithFolder(path: string, text: string): Promise<void> {
   return inCache(path, async () => {
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolder(dirname(path));
     await writeFile(path, text);
   });
 }

@@ -1,7 +1,7 @@
 import test, { type ExecutionContext } from "ava";
 import { segmentBytes } from "../../../src/projection/segments.js";
 import type { EmbedStream } from "../../../src/search/embed-stream.js";
-import type { Embedder } from "../../../src/search/embedder.js";
+import type { Embedder } from "../../../src/search/open-embedder.js";
 import type { UploadStore } from "../../../src/search/upload-store.js";
 import {
   openPostgresUploadStore,

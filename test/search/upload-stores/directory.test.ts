@@ -19,6 +19,13 @@ async function open(
   return store;
 }
 
+const onLinux = process.platform === "linux" ? test : test.skip;
+
+onLinux("a folder where Linux lets nobody make one is refused, and not tried for ever", async (t) => {
+  const error = await t.throwsAsync(() => openDirectoryUploadStore("/proc/probestream/uploads"));
+  t.like(error, { code: "ENOENT" });
+});
+
 testUploadStore({
   name: "directory",
   create: async (t, options) => open(t, await createTemporaryFolder(t), options),

@@ -331,3 +331,13 @@ test("a cache that cannot be written says so", async (t) => {
     message: /could not be written \(ENOTDIR\); check the rights and the room of the cache folder, or set HF_HUB_CACHE/,
   });
 });
+
+const onLinux = process.platform === "linux" ? test : test.skip;
+
+onLinux("a cache where Linux lets nobody make folders says so, and does not try for ever", async (t) => {
+  const { fetch } = await start(t);
+  await assertRefused(t, () => fetch("me/small", { cacheFolder: "/proc/probestream/hub" }), {
+    reason: "SOURCE_UNAVAILABLE",
+    message: /could not be written \(ENOENT\)/,
+  });
+});
