@@ -1,5 +1,5 @@
 import test from "ava";
-import { toThreadArguments } from "../../src/search/thread-arguments.js";
+import { toThreadArguments } from "../../src/system/thread-arguments.js";
 
 test("a thread keeps loaders and other options, and gets no script of the command line", (t) => {
   const cases = [
