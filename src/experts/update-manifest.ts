@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { replaceFile } from "../weights/replace-file.js";
+import { replaceFile } from "../system/replace-file.js";
 import { manifestName } from "./expert.js";
 
 /**

@@ -3,8 +3,8 @@ import { type BackendName, isBackendName, measuredNames } from "../compute/creat
 import type { BackendMeasurement, MeasuredShape } from "../compute/measure-backends.js";
 import { UnavailableError } from "../errors/probestream-error.js";
 import type { Catalogue } from "../experts/catalogue.js";
+import { toThreadArguments } from "../system/thread-arguments.js";
 import type { MeasureSettings } from "./measure-worker.js";
-import { toThreadArguments } from "./thread-arguments.js";
 
 /** Backends to use, and why. */
 export interface BackendChoice {

@@ -1,8 +1,8 @@
 import { Worker } from "node:worker_threads";
 import { fromPlainError } from "../errors/plain-error.js";
 import { type ProbestreamError, UnavailableError } from "../errors/probestream-error.js";
+import { toThreadArguments } from "../system/thread-arguments.js";
 import type { FromWorker, ModelState, ToWorker, WorkerResult, WorkerSettings } from "./embed-messages.js";
-import { toThreadArguments } from "./thread-arguments.js";
 
 /** What a stream hears from its worker. */
 export interface StreamEvents {

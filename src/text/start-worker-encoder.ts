@@ -6,6 +6,7 @@ import {
   type ProbestreamError,
   UnavailableError,
 } from "../errors/probestream-error.js";
+import { toThreadArguments } from "../system/thread-arguments.js";
 import type { TextEncoderOptions } from "./open-text-encoder.js";
 import type { EncodedTexts, TextEncoder } from "./text-encoder.js";
 import type { EncoderFacts, EncodeWorkerSettings, FromEncodeWorker, ToEncodeWorker } from "./worker-messages.js";
@@ -122,7 +123,11 @@ async function orAbort<T>(work: (signal: AbortSignal) => Promise<T>, signal: Abo
 }
 
 async function startLine(settings: EncodeWorkerSettings): Promise<Line> {
-  const worker = new Worker(workerModule, { workerData: settings, name: "text encoder" });
+  const worker = new Worker(workerModule, {
+    workerData: settings,
+    name: "text encoder",
+    execArgv: toThreadArguments(process.execArgv),
+  });
   let cause: unknown;
   worker.on("error", (error) => {
     cause = error;

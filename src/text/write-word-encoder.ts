@@ -1,8 +1,9 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { InvalidInputError } from "../errors/probestream-error.js";
 import { allFinite } from "../linalg/all-finite.js";
 import { encodeGraph, type Graph } from "../onnx/graph.js";
+import { makeFolder } from "../system/make-folder.js";
 import { encoderFiles } from "./encoder-files.js";
 
 /** Words and their vectors. */
@@ -37,7 +38,7 @@ const minNorm = 1e-12;
 export async function writeWordEncoder(folder: string, { words, vectors, width }: WordVectors): Promise<void> {
   assertWords(words);
   assertVectors(vectors, words.length, width);
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   await writeFile(join(folder, "model.onnx"), encodeGraph(toGraph(vectors, width)));
   await writeFile(join(folder, encoderFiles.tokenizer), JSON.stringify(toTokenizer(words)));
 }

@@ -1,5 +1,5 @@
 import { CorruptDataError, InvalidInputError, NotFoundError } from "../errors/probestream-error.js";
-import { replaceFile } from "../weights/replace-file.js";
+import { replaceFile } from "../system/replace-file.js";
 import { readTensors } from "../weights/safetensors-file.js";
 import { encodeSafetensors, float32Bytes, type TensorData } from "../weights/safetensors-writer.js";
 import { toWriteError } from "./to-write-error.js";

@@ -4,7 +4,7 @@ import { basename, dirname, join } from "node:path";
 import { InvalidInputError } from "../errors/probestream-error.js";
 import type { ExpertManifest } from "../experts/expert-manifest.js";
 import { expertFormat } from "../experts/expert-manifest.js";
-import { makeFolder } from "../weights/make-folder.js";
+import { makeFolder } from "../system/make-folder.js";
 import { encodeSafetensors, float32Bytes } from "../weights/safetensors-writer.js";
 import { toWriteError } from "./to-write-error.js";
 import type { ParameterShapes } from "./train-shape.js";

@@ -9,6 +9,7 @@ const floors: Readonly<Record<string, number>> = {
   errors: 0,
   linalg: 1,
   onnx: 1,
+  system: 1,
   weights: 2,
   compute: 2,
   text: 2,

@@ -5,8 +5,8 @@ import type { Catalogue } from "../../experts/catalogue.js";
 import type { Expert } from "../../experts/expert.js";
 import type { ExpertProbes } from "../../experts/expert-probes.js";
 import { encodeProbes, readProbesFile } from "../../experts/probes-file.js";
-import { makeFolder } from "../../weights/make-folder.js";
-import { replaceFile } from "../../weights/replace-file.js";
+import { makeFolder } from "../../system/make-folder.js";
+import { replaceFile } from "../../system/replace-file.js";
 import type { ProbingServer } from "./probing-server.js";
 import { toProbedExpert } from "./to-probed-expert.js";
 

@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { readdir, readFile, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { CorruptDataError } from "../../errors/probestream-error.js";
-import { makeFolder } from "../../weights/make-folder.js";
-import { replaceFile } from "../../weights/replace-file.js";
+import { makeFolder } from "../../system/make-folder.js";
+import { replaceFile } from "../../system/replace-file.js";
 import { encodeUploadState, parseUploadState, type UploadState } from "../upload-state.js";
 import { answerGraceMs, defaultExpiryMs, type UploadStore } from "../upload-store.js";
 

@@ -3,7 +3,7 @@ import { open, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ErrorReason } from "../../errors/error-reason.js";
 import { toProbestreamError } from "../../errors/plain-error.js";
-import { makeFolder } from "../../weights/make-folder.js";
+import { makeFolder } from "../../system/make-folder.js";
 import { mapConcurrently } from "../../weights/map-concurrently.js";
 import { openModel } from "../../weights/model-file.js";
 import { toWriteError } from "../to-write-error.js";

@@ -1,6 +1,6 @@
 import { copyFile, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
-import { makeFolder } from "../make-folder.js";
+import { makeFolder } from "../../system/make-folder.js";
 import type { HubModel } from "./hub-model.js";
 import { inCache } from "./in-cache.js";
 

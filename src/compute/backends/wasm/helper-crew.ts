@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import { InternalError, UnavailableError } from "../../../errors/probestream-error.js";
+import { toThreadArguments } from "../../../system/thread-arguments.js";
 import { Board, boardBytes } from "./board.js";
 import { type Crew, runAlone, type StripWork, stripCount } from "./crew.js";
 import type { Kernel } from "./kernel.js";
@@ -104,8 +105,7 @@ export async function startHelperCrew(
 }
 
 function startHelper(settings: HelperSettings): Worker {
-  // Options of the command line that name a script or its type are not for this module; flags of the engine hold anyway.
-  return new Worker(helperModule, { workerData: settings, execArgv: [] });
+  return new Worker(helperModule, { workerData: settings, execArgv: toThreadArguments(process.execArgv) });
 }
 
 async function endHelper(helper: Worker): Promise<void> {

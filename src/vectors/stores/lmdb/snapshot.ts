@@ -1,6 +1,7 @@
-import { constants, copyFile, mkdir, mkdtemp, open, readdir, rename, rm } from "node:fs/promises";
+import { constants, copyFile, mkdtemp, open, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { NotFoundError, PreconditionError } from "../../../errors/probestream-error.js";
+import { makeFolder } from "../../../system/make-folder.js";
 import { fileName } from "./prepare-folder.js";
 import { toStoreError } from "./to-store-error.js";
 
@@ -13,7 +14,7 @@ import { toStoreError } from "./to-store-error.js";
  */
 export async function writeStoreFolder(folder: string, write: (path: string) => Promise<void>): Promise<void> {
   try {
-    await mkdir(dirname(folder), { recursive: true });
+    await makeFolder(dirname(folder));
     const temporary = await mkdtemp(`${folder}.`);
     try {
       const path = join(temporary, fileName);

@@ -1,6 +1,7 @@
 import { Worker } from "node:worker_threads";
 import { fromPlainError } from "../../../errors/plain-error.js";
 import { AbortedError, InvalidInputError, UnavailableError } from "../../../errors/probestream-error.js";
+import { toThreadArguments } from "../../../system/thread-arguments.js";
 import type { Calls, FromWorker, ToWorker } from "./messages.js";
 
 /** A line to a worker thread that answers calls. */
@@ -82,7 +83,11 @@ export function createWorkerLink<C extends { [Name in keyof C]: Calls[string] }>
 }
 
 async function startWorker(module: URL, workerData: unknown, what: string, onEnd: () => void): Promise<Running> {
-  const worker = new Worker(module, { workerData, name: what });
+  const worker = new Worker(module, {
+    workerData,
+    name: what,
+    execArgv: toThreadArguments(process.execArgv),
+  });
   const pending: Running["pending"] = new Map();
   const running: Running = { worker, pending, isAwaited: false };
   let cause: unknown;

@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import test from "ava";
-import { replaceFile } from "../../src/weights/replace-file.js";
+import { replaceFile } from "../../src/system/replace-file.js";
 import { createTemporaryFolder } from "../helpers/temporary-folder.js";
 
 test("a file is replaced whole, and one that cannot be leaves nothing behind", async (t) => {

@@ -1,7 +1,7 @@
 import { stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test from "ava";
-import { makeFolder } from "../../src/weights/make-folder.js";
+import { makeFolder } from "../../src/system/make-folder.js";
 import { createTemporaryFolder } from "../helpers/temporary-folder.js";
 
 const onLinux = process.platform === "linux" ? test : test.skip;
