@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { ProbestreamError } from "../errors/probestream-error.js";
 import type { FileOutcome } from "../search/embed-files.js";
 import type { PortEmbedding } from "../search/embed-port.js";
-import { replaceFile } from "../weights/replace-file.js";
+import { replaceFile } from "../system/replace-file.js";
 import { encodeSafetensors, float32Bytes, type TensorData } from "../weights/safetensors-writer.js";
 import { toCount } from "./embed-report.js";
 import { assertFilePlace, notWritten } from "./written-file.js";
