@@ -1,5 +1,6 @@
 import type { Matrix } from "../compute/compute-backend.js";
 import { CorruptDataError } from "../errors/probestream-error.js";
+import { createTurningBuffers } from "../weights/turning-buffers.js";
 import type { ModelPlan, PortStream } from "./embed-port.js";
 import { type Upload, wantedBytes } from "./upload.js";
 import { createUploadDigest, haveDigests } from "./upload-digest.js";
@@ -32,7 +33,10 @@ export async function checkStart({ model }: Upload, plan: ModelPlan, signal: Abo
     const range = plan.tensors[index];
     if (offset === 0 || range === undefined) continue;
     const { name } = range.tensor;
-    const bytes = model.streamTensor(name, range.beginByte, range.beginByte + offset, { signal });
+    const bytes = model.streamTensor(name, range.beginByte, range.beginByte + offset, {
+      makeBuffer: createTurningBuffers(),
+      signal,
+    });
     const areEqual = await haveDigests(bytes, segmentDigests).catch((cause: unknown) => {
       throw new SourceFailure(cause);
     });
@@ -58,11 +62,13 @@ export async function sendModel(
 ): Promise<void> {
   await stream.header(modelId, plan, texts, facts);
   const digest = createUploadDigest();
+  // One is read while the other is sent, which copies it.
+  const makeBuffer = createTurningBuffers();
   for (const [index, { tensor, beginByte, endByte }] of plan.tensors.entries()) {
     const { offset: start, segmentDigests } = plan.starts[index] ?? { offset: 0, segmentDigests: new Uint8Array(0) };
     digest.addSegments(segmentDigests);
     let offset = start;
-    const options = { chunkBytes: plan.chunkBytes, signal };
+    const options = { chunkBytes: plan.chunkBytes, makeBuffer, signal };
     for await (const bytes of readAhead(model.streamTensor(tensor.name, beginByte + start, endByte, options))) {
       if (stream.answered) return;
       signal.throwIfAborted();

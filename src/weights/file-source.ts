@@ -2,20 +2,11 @@ import type { BigIntStats } from "node:fs";
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { CorruptDataError, InvalidInputError } from "../errors/probestream-error.js";
-import { assertRange, type ByteSource, type StreamOptions, toChunkBytes } from "./byte-source.js";
+import { assertRange, type ByteSource, makeNewBuffer, type StreamOptions, toChunkBytes } from "./byte-source.js";
 import { toFileError } from "./to-file-error.js";
 
 /** Bytes of one read call: the system takes at most 2³¹ − 1, and a signal is looked at between calls. */
 const MAX_READ_BYTES = 268_435_456;
-
-/** A local file. */
-export interface FileSource extends ByteSource {
-  /**
-   * Reads a range piece by piece into one buffer, each piece a view of it that the next overwrites: pieces with buffers
-   * of their own lie about until they are collected, 37 MB of them measured. Fails like {@link ByteSource.stream}.
-   */
-  streamInto(buffer: Uint8Array, begin: number, end: number, signal?: AbortSignal): AsyncIterable<Uint8Array>;
-}
 
 /**
  * Opens a local file for reading in any order. Memory: none besides what is read; one file descriptor.
@@ -24,7 +15,7 @@ export interface FileSource extends ByteSource {
  * folder or a device; later, from its reads, CorruptDataError `CORRUPT` if the file has become
  * shorter or was written to.
  */
-export async function openFileSource(path: string): Promise<FileSource> {
+export async function openFileSource(path: string): Promise<ByteSource> {
   // Asked before opening, for opening a named pipe waits until someone writes to it.
   assertFile(await stat(path).catch((cause: unknown) => Promise.reject(toFileError(cause, path))), path);
   let handle: FileHandle | undefined;
@@ -39,7 +30,7 @@ export async function openFileSource(path: string): Promise<FileSource> {
   }
 }
 
-class OpenedFile implements FileSource {
+class OpenedFile implements ByteSource {
   readonly #handle: FileHandle;
   readonly #mtimeNs: bigint;
   readonly name: string;
@@ -65,24 +56,11 @@ class OpenedFile implements FileSource {
   async *stream(begin: number, end: number, options?: StreamOptions): AsyncGenerator<Uint8Array, void, undefined> {
     assertRange(begin, end, this.size, `"${this.name}"`);
     const chunkBytes = toChunkBytes(options);
+    const makeBuffer = options?.makeBuffer ?? makeNewBuffer;
     for (let at = begin; at < end; at += chunkBytes) {
       options?.signal?.throwIfAborted();
-      yield await this.read(at, Math.min(end, at + chunkBytes), options?.signal);
-    }
-    await this.#assertUnchanged();
-  }
-
-  async *streamInto(
-    buffer: Uint8Array,
-    begin: number,
-    end: number,
-    signal?: AbortSignal,
-  ): AsyncGenerator<Uint8Array, void, undefined> {
-    assertRange(begin, end, this.size, `"${this.name}"`);
-    const chunkBytes = toChunkBytes({ chunkBytes: buffer.length });
-    for (let at = begin; at < end; at += chunkBytes) {
-      const piece = buffer.subarray(0, Math.min(end - at, chunkBytes));
-      await this.#fill(piece, at, signal);
+      const piece = makeBuffer(Math.min(end - at, chunkBytes));
+      await this.#fill(piece, at, options?.signal);
       yield piece;
     }
     await this.#assertUnchanged();

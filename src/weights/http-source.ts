@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { InvalidInputError } from "../errors/probestream-error.js";
-import { assertRange, type ByteSource, type StreamOptions, toChunkBytes } from "./byte-source.js";
+import { assertRange, type ByteSource, makeNewBuffer, type StreamOptions, toChunkBytes } from "./byte-source.js";
 import { type DownloadOptions, HttpDownloader } from "./http-downloader.js";
 import { HttpFile } from "./http-file.js";
 import type { Fetch } from "./http-request.js";
@@ -90,7 +90,8 @@ class HttpSource implements ByteSource {
   async *stream(begin: number, end: number, options?: StreamOptions): AsyncGenerator<Uint8Array, void, undefined> {
     assertRange(begin, end, this.size, this.name);
     const chunkBytes = toChunkBytes(options);
-    let chunk = new Uint8Array(Math.min(chunkBytes, end - begin));
+    const makeBuffer = options?.makeBuffer ?? makeNewBuffer;
+    let chunk = makeBuffer(Math.min(chunkBytes, end - begin));
     let filled = 0;
     let left = end - begin;
     for await (const piece of this.#downloader.download(begin, end, options?.signal)) {
@@ -102,7 +103,7 @@ class HttpSource implements ByteSource {
         if (filled < chunk.length) continue;
         left -= filled;
         yield chunk;
-        chunk = new Uint8Array(Math.min(chunkBytes, left));
+        chunk = makeBuffer(Math.min(chunkBytes, left));
         filled = 0;
       }
     }

@@ -1,4 +1,4 @@
-import { assertRange, type ByteSource, type StreamOptions, toChunkBytes } from "./byte-source.js";
+import { assertRange, type ByteSource, makeNewBuffer, type StreamOptions, toChunkBytes } from "./byte-source.js";
 
 /** What a memory source may be told beside its content. */
 export interface MemorySourceOptions {
@@ -24,8 +24,8 @@ export function createMemorySource(
     size += bytes.length;
   }
   // What is read must have memory of its own; `slice` of a Buffer would be a view.
-  const copy = (begin: number, end: number): Uint8Array => {
-    const copied = new Uint8Array(end - begin);
+  const copy = (begin: number, end: number, makeBuffer = makeNewBuffer): Uint8Array => {
+    const copied = makeBuffer(end - begin);
     for (const piece of pieces) {
       const from = Math.max(begin, piece.begin);
       const part = piece.bytes.subarray(from - piece.begin, Math.max(from, end) - piece.begin);
@@ -48,7 +48,7 @@ export function createMemorySource(
       const chunkBytes = toChunkBytes(options);
       for (let at = begin; at < end; at += chunkBytes) {
         options?.signal?.throwIfAborted();
-        yield copy(at, Math.min(end, at + chunkBytes));
+        yield copy(at, Math.min(end, at + chunkBytes), options?.makeBuffer);
       }
     },
     async close() {},
