@@ -26,6 +26,7 @@ import { toModelResult } from "../convert/model-result.js";
 import { fromManifest, toPlannedModel } from "../convert/plan.js";
 import { toCount } from "../convert/tensor.js";
 import { createIdleTimer, nextUnless, toEndError } from "../next-message.js";
+import { releaseMessage } from "../release-message.js";
 import { type ReportFault, toPublicModelError } from "../to-status.js";
 import { tryTo } from "../try-to.js";
 import { createProbingHandlers } from "./probing-handlers.js";
@@ -138,7 +139,10 @@ export function createEmbeddingService(
         const { part } = next.value;
         if (part.case === "header" && stream.isFull) return [await stream.finish(), true];
         await take(stream, part);
-        if (part.case === "chunk") garbage.add(part.value.data.byteLength);
+        if (part.case === "chunk") {
+          garbage.add(part.value.data.byteLength);
+          releaseMessage(part.value.data);
+        }
         if (stream.shouldStop) return [await stream.finish(), true];
       }
       const gone = toEndError(idle.signal, closing, limits.streamIdleMs, "the upload");
