@@ -29,8 +29,8 @@ type Options struct {
 	// for 60 s.
 	Deadline time.Duration
 	// Retries is how often an upload is resumed while the server is unavailable and nothing gets on; other calls that may
-	// be repeated are, at most 3 times. 0 stands for 6 times, some 10 s, or 60 s where the server takes connections and
-	// never answers; a negative number for never.
+	// be repeated are, at most 3 times. 0 stands for 6 times, some 10 s, or a minute at most where something takes
+	// connections and never answers; a negative number for never.
 	Retries int
 }
 
