@@ -12,7 +12,7 @@ type ClassifyMode = pb.ClassifyMode
 const (
 	// AsTrained is what the expert was trained for.
 	AsTrained = pb.ClassifyMode_CLASSIFY_MODE_UNSPECIFIED
-	// OneOfMany: one label is right, and probabilities add up to 1.
+	// OneOfMany: one label is right, and probabilities add up to 1, also where none of the labels fits.
 	OneOfMany = pb.ClassifyMode_CLASSIFY_MODE_ONE_OF_MANY
 	// AnyOfMany: each label by itself is right or wrong.
 	AnyOfMany = pb.ClassifyMode_CLASSIFY_MODE_ANY_OF_MANY
@@ -24,7 +24,8 @@ type ClassifyOptions struct {
 	Labels []string
 	// Experts to ask; empty: the only one that knows a model.
 	Experts []string
-	Mode    ClassifyMode
+	// Mode is AsTrained where it is left out.
+	Mode ClassifyMode
 	// Top labels per model; 0: all.
 	Top int
 }
@@ -64,6 +65,11 @@ type Label struct {
 	Probability *float64
 	// Cosine of representation and label text; nil for classification experts.
 	Cosine *float64
+}
+
+// String is the label with what there is of probability and cosine, for people.
+func (l Label) String() string {
+	return describe(l.Label, "probability", l.Probability, l.Cosine)
 }
 
 // Classify says for many models at once, by id or representation, how well labels fit them.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
@@ -28,7 +29,8 @@ type Options struct {
 	// for 60 s.
 	Deadline time.Duration
 	// Retries is how often an upload is resumed while the server is unavailable and nothing gets on; other calls that may
-	// be repeated are, at most 3 times. 0 stands for 6 times, some 10 s; a negative number for never.
+	// be repeated are, at most 3 times. 0 stands for 6 times, some 10 s, or a minute at most where something takes
+	// connections and never answers; a negative number for never.
 	Retries int
 }
 
@@ -66,14 +68,27 @@ const (
 	maxReceiveBytes = 64 << 20
 )
 
+// What accepts a connection and says nothing is given up after 10 s, which takes in three lost packets of TCP's
+// handshake. All retries of an upload meet five such connections at most: a minute in all, with the pauses. Later
+// connections have longer by gRPC's rules, as long as its pauses before them: hence their bound.
+var connecting = grpc.ConnectParams{
+	Backoff:           backoff.Config{BaseDelay: time.Second, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 10 * time.Second},
+	MinConnectTimeout: 10 * time.Second,
+}
+
 // Connect prepares a connection to a server, `HOST:PORT`. Nothing is sent before the first call: a server that is not
 // there is met then.
 func Connect(target string, options Options) (*Client, error) {
+	return connect(target, options, connecting)
+}
+
+func connect(target string, options Options, connecting grpc.ConnectParams) (*Client, error) {
 	if err := checkTarget(target); err != nil {
 		return nil, err
 	}
 	dial := []grpc.DialOption{
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxReceiveBytes)),
+		grpc.WithConnectParams(connecting),
 		// A server whose machine is gone answers nothing, not even with an error.
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 60 * time.Second, Timeout: 20 * time.Second}),
 		// Uploads are resumed by their ids instead.

@@ -74,8 +74,8 @@ func (c *Client) Embed(ctx context.Context, model Model, options *EmbedOptions) 
 // EmbedMany embeds models, many at a time. Small ones share streams; the next batches are opened and planned while one is
 // streamed. One model's failure stops no other: results, in the order of the models, hold it as a value.
 //
-// The error is that of the whole: the context ended, the server does not take the token, or it could not be reached any
-// more. Models that have no result then have this error in theirs.
+// The error is that of the whole: the context ended, the server does not take the token, it could not be reached any more,
+// or it said nothing for as long as Options.Deadline. Models that have no result then have this error in theirs.
 //
 // Memory: three chunks per stream, the headers of 384 models, and the results.
 func (c *Client) EmbedMany(ctx context.Context, models []Model, options *EmbedOptions) ([]Result, error) {

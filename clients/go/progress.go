@@ -26,6 +26,13 @@ func (p *progressCounter) finish(failed bool) {
 	})
 }
 
+// bytesSent grows while the server takes something in.
+func (p *progressCounter) bytesSent() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.counts.BytesSent
+}
+
 func (p *progressCounter) change(how func(*Progress)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -2,6 +2,7 @@ package probestream
 
 import (
 	"context"
+	"fmt"
 
 	pb "probestream.dev/probestream/gen/probestream/v1"
 )
@@ -75,6 +76,22 @@ type Hit struct {
 	Score *float64
 	// Record of the model, if records were asked for.
 	Record *Record
+}
+
+// String is the model's id with what there is of score and cosine, for people.
+func (h Hit) String() string {
+	return describe(h.ModelID, "score", h.Score, &h.Cosine)
+}
+
+// describe names something and what is known of how well it fits.
+func describe(name, word string, probability, cosine *float64) string {
+	if probability != nil {
+		name += fmt.Sprintf(" %s %.3f", word, *probability)
+	}
+	if cosine != nil {
+		name += fmt.Sprintf(" cosine %.3f", *cosine)
+	}
+	return name
 }
 
 // SkippedSpace is a space that had no say.

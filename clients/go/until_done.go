@@ -24,12 +24,12 @@ func (r *embedRun) uploadAll(uploads []*upload) {
 }
 
 // untilDone makes an attempt, again after failures that may pass. One that fails for good is made for each half of the
-// models, lest one of them stop the others. Once all retries failed and nobody has heard from the server meanwhile, it is
-// gone, and the run ends.
+// models, lest one of them stop the others. Once all retries failed, or a call's deadline passed, and nobody has heard
+// from the server meanwhile, it is gone, and the run ends.
 func (r *embedRun) untilDone(uploads []*upload, try attempt) {
 	pending := unsettled(uploads)
 	var reached int64
-	answersBefore := r.answers.Load()
+	answersBefore, sentBefore := r.answers.Load(), r.progress.bytesSent()
 	for failures := 0; len(pending) > 0; failures++ {
 		failure, broken := try(pending)
 		if r.ctx.Err() != nil {
@@ -46,19 +46,24 @@ func (r *embedRun) untilDone(uploads []*upload, try attempt) {
 		if start > reached {
 			failures, reached = 0, start
 		}
+		silent := broken && r.answers.Load() == answersBefore
+		if silent && failure.Code == codes.DeadlineExceeded && r.progress.bytesSent() == sentBefore {
+			r.fail(failure)
+			return
+		}
 		if toRemedy(failure) != resume {
 			r.settleOrSplit(pending, failure, try)
 			return
 		}
 		if failures >= r.client.retries {
-			if broken && failure.Code == codes.Unavailable && r.answers.Load() == answersBefore {
+			if silent && failure.Code == codes.Unavailable {
 				r.fail(failure)
 				return
 			}
 			settleAll(pending, failure)
 			return
 		}
-		answersBefore = r.answers.Load()
+		answersBefore, sentBefore = r.answers.Load(), r.progress.bytesSent()
 		forgetPlans(pending)
 		if pause(r.ctx, failures+1) != nil {
 			return
@@ -72,8 +77,12 @@ func (r *embedRun) settleOrSplit(pending []*upload, failure *Error, try attempt)
 		r.fail(failure)
 		return
 	}
-	// Whoever may not call at all need not find out model by model.
-	concernsAll := failure.Code == codes.Unavailable || failure.Code == codes.PermissionDenied
+	concernsAll := false
+	switch failure.Code {
+	// Whoever may not call at all need not find out model by model, nor wait for as many deadlines.
+	case codes.Unavailable, codes.PermissionDenied, codes.DeadlineExceeded:
+		concernsAll = true
+	}
 	if len(pending) == 1 || concernsAll {
 		settleAll(pending, failure)
 		return

@@ -1,15 +1,20 @@
 import { execFile, execFileSync } from "node:child_process";
-import { copyFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import anyTest, { type TestFn } from "ava";
 import { repositoryRoot } from "../../bench/repository-root.js";
+import { unpackTree } from "../../scripts/demo-zoo/packed-tree.js";
 import { openCatalogue } from "../../src/experts/catalogue.js";
 import { type RunningServer, startServer } from "../../src/rpc/server.js";
+import { openTextEncoder } from "../../src/text/open-text-encoder.js";
+import { createMemoryStore } from "../../src/vectors/stores/memory.js";
 import { encodeSafetensors } from "../../src/weights/safetensors-writer.js";
+import { findBlock, readFencedBlocks } from "../docs/fenced-blocks.js";
 import { goldenNames, readGoldenCase, writeGoldenExpert, writeGoldenModels } from "../helpers/golden.js";
 import { largeModel, writeLargeExpert, writeSmallExpert } from "../helpers/small-experts.js";
+import { createTemporaryFolder } from "../helpers/temporary-folder.js";
 
 interface Context {
   folder: string;
@@ -110,12 +115,40 @@ withGo(`the quick start of the Go client does what its README says${reason}`, as
   t.deepEqual(more, []);
 });
 
-withGo(`the other program in the README of the Go client is one${reason}`, async (t) => {
+withGo(`the other program in the README of the Go client prints what it says${reason}`, async (t) => {
   t.timeout(120_000);
-  const [, program = ""] = [...(await readFile(join(client, "README.md"), "utf8")).matchAll(/```go\n(.*?)```/gs)].map(
-    ([, text]) => text,
+  const readme = await readFile(join(client, "README.md"), "utf8");
+  const program = findBlock(await readFencedBlocks("clients/go/README.md"), "go", "client.EmbedMany(");
+  const [, promised = ""] = /^```\n(query 0 .*?)^```$/ms.exec(readme) ?? [];
+  const [, pattern = ""] = /go run many\.go \S+\/(test_holdout\/\S+)\[1-4\]\*$/m.exec(readme) ?? [];
+  const folder = await createTemporaryFolder(t);
+  await unpackTree(join("demo", "loras.safetensors"), folder, ["test_holdout"]);
+  const models = (await readdir(join(folder, "test_holdout")))
+    .map((name) => `test_holdout/${name}`)
+    .filter((path) => path.startsWith(pattern) && /^[1-4]/.test(path.slice(pattern.length)));
+  const encoder = await openTextEncoder(join("demo", "text-encoder"));
+  t.teardown(() => encoder.dispose());
+  const catalogue = openCatalogue(join("demo", "experts"));
+  const store = createMemoryStore();
+  const server = await startServer({ catalogue, backend: "onnx", workerCount: 1, store, encoders: [encoder] });
+  t.teardown(() => server.close(0));
+  await writeFile(
+    join(folder, "many.go"),
+    program.replace('"localhost:50051"', JSON.stringify(`${server.host}:${server.port}`)),
   );
-  t.true(program.includes("client.EmbedMany("));
-  await writeFile(join(t.context.folder, "many.go"), program);
-  await go(["vet", "many.go"], t.context.folder);
+  await go(["vet", "many.go"], folder);
+  const printed = await go(["run", "many.go", ...models], folder);
+  const [progress = "", rest = ""] = [
+    printed.slice(0, printed.indexOf("\n")),
+    printed.slice(printed.indexOf("\n") + 1),
+  ];
+  t.regex(progress, /\r7 of 7 models, 3584 of 3584 bytes$/);
+  // Backends differ in the last digit.
+  const number = /-?\d\.\d{3}/g;
+  t.is(rest.replace(number, "N"), promised.replace(number, "N"));
+  const expected = (promised.match(number) ?? []).map(Number);
+  for (const [i, value] of (rest.match(number) ?? []).map(Number).entries()) {
+    t.true(Math.abs(value - (expected[i] ?? Number.NaN)) < 0.0021, `${value} in place of ${expected[i]}`);
+  }
+  await t.throwsAsync(go(["run", "many.go"], folder), { message: /give models: files of safetensors, or folders/ });
 });
