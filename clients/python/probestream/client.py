@@ -221,8 +221,8 @@ class Client(Embedding, Catalogue):
             models: `Stored(id)`, a result of `embed`, or (space id, numbers); or a list of them.
             labels: to choose from; none: the expert's label bank.
             experts: to ask, where a model is known to several.
-            mode: "one_of_many" shares a probability of 1 out among the labels given, so that one has most of it though
-                none fits; "any_of_many" judges each label by itself; None: what the expert was trained for.
+            mode: "one_of_many" shares a probability of 1 out among the labels given, so that one may have nearly all of
+                it though none fits; "any_of_many" judges each label by itself; None: what the expert was trained for.
             top: labels per model; 0: all.
 
         Returns:
