@@ -4,15 +4,17 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import test from "ava";
 import { repositoryRoot } from "../../bench/repository-root.js";
+import { startServer as startServerProcess } from "../../bench/start-server.js";
 import { createCaseServers } from "../../clients/conformance/case-servers.js";
 import { createWorld } from "../../clients/conformance/world.js";
+import { unpackTree } from "../../scripts/demo-zoo/packed-tree.js";
 import { makeExample } from "../../scripts/example.js";
 import { openCatalogue } from "../../src/experts/catalogue.js";
 import { loadExpertProbes } from "../../src/experts/expert.js";
 import { encodeProbes, readProbesFile } from "../../src/experts/probes-file.js";
 import { startServer } from "../../src/rpc/server.js";
 import { createMemoryStore } from "../../src/vectors/stores/memory.js";
-import { readFencedBlocks } from "../docs/fenced-blocks.js";
+import { findBlock, readFencedBlocks } from "../docs/fenced-blocks.js";
 import { goldenNames, readGoldenCase } from "../helpers/golden.js";
 import { createTemporaryFolder } from "../helpers/temporary-folder.js";
 
@@ -30,12 +32,14 @@ const missing = ((): string | undefined => {
 const withPython = missing === undefined ? test : test.skip;
 const reason = missing === undefined ? "" : ` (skipped: ${missing})`;
 
-/** Runs blocks of the README, one after another, in a folder with the example; gives what each printed. */
-async function runReadme(folder: string, target: string): Promise<string[]> {
-  const blocks = (await readFencedBlocks("clients/python/README.md")).filter(({ language }) => language === "python");
+/** Runs the programs of the README for one of its servers, one after another, in a folder; gives what each printed. */
+async function runReadme(folder: string, port: 50051 | 50052, target: string): Promise<string[]> {
+  const blocks = (await readFencedBlocks("clients/python/README.md")).filter(
+    ({ language, text }) => language === "python" && text.includes("127.0.0.1:50052") === (port === 50052),
+  );
   const printed: string[] = [];
   for (const { text } of blocks) {
-    const { stdout } = await promisify(execFile)(python, ["-c", text.replaceAll("127.0.0.1:50051", target)], {
+    const { stdout } = await promisify(execFile)(python, ["-c", text.replaceAll(`127.0.0.1:${port}`, target)], {
       cwd: folder,
       env: { ...process.env, PYTHONDONTWRITEBYTECODE: "1", PYTHONPATH: join(repositoryRoot, "clients/python") },
       timeout: 30_000,
@@ -57,7 +61,8 @@ async function runTests(world: string, ...modules: readonly string[]): Promise<s
 }
 
 withPython(`the Python client reads files, URLs and arrays, and knows the wire${reason}`, async (t) => {
-  const said = await runTests("", "tests.test_sources", "tests.test_wire", "tests.test_projection");
+  const modules = ["sources", "wire", "cause", "signatures", "projection"].map((name) => `tests.test_${name}`);
+  const said = await runTests("", ...modules);
   t.regex(said, /\nRan [1-9]\d+ tests in \S+\n\nOK\n$/);
 });
 
@@ -68,7 +73,7 @@ withPython(`the quick start of the Python client prints what it says${reason}`, 
   const catalogue = openCatalogue(join(folder, "example", "experts"));
   const server = await startServer({ catalogue, backend: "onnx", workerCount: 1, store });
   t.teardown(() => server.close(0));
-  const [embedded = "", searched = "", refused = ""] = await runReadme(folder, `127.0.0.1:${server.port}`);
+  const [embedded = "", searched = "", refused = ""] = await runReadme(folder, 50051, `127.0.0.1:${server.port}`);
   const readme = await readFile(join(repositoryRoot, "clients/python/README.md"), "utf8");
   t.true(readme.includes(`\n\`\`\`\n${embedded}\`\`\`\n`), embedded);
   t.true(readme.includes(`\n\`\`\`\n${refused}\`\`\`\n`), refused);
@@ -76,6 +81,31 @@ withPython(`the quick start of the Python client prints what it says${reason}`, 
   t.is(lines.length, 25);
   t.deepEqual(new Set(lines.at(-1)?.match(/jazz-lora-\d/g)), new Set(["jazz-lora-2", "jazz-lora-3"]));
 });
+
+withPython(
+  `the README of the Python client searches the demo in words on the server that it starts${reason}`,
+  async (t) => {
+    const folder = await createTemporaryFolder(t);
+    const demo = join(repositoryRoot, "demo");
+    await unpackTree(join(demo, "loras.safetensors"), join(folder, ".cache/demo/loras"), ["test_holdout"]);
+    const commands = findBlock(await readFencedBlocks("clients/python/README.md"), "sh", "--experts demo/experts");
+    const [, ...words] = commands
+      .slice(commands.indexOf("node "))
+      .trim()
+      .split(/\s+(?:\\\s+)?/);
+    const args = words.map((word) =>
+      word
+        .replace(/^(dist|demo)(?=\/)/, join(repositoryRoot, "$1"))
+        .replace(/^\.cache(?=\/)/, join(folder, "$&"))
+        .replace("127.0.0.1:50052", "127.0.0.1:0"),
+    );
+    const server = await startServerProcess({ program: process.execPath, args });
+    t.teardown(() => server.stop());
+    const [searched = ""] = await runReadme(folder, 50052, server.target);
+    const readme = await readFile(join(repositoryRoot, "clients/python/README.md"), "utf8");
+    t.true(readme.includes(`\n\`\`\`\n${searched}\`\`\`\n`), searched);
+  },
+);
 
 withPython(`the Python client embeds, resumes, cancels and retrieves on the real server${reason}`, async (t) => {
   const world = await createWorld();

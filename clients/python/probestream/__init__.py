@@ -10,7 +10,7 @@ from probestream.connection import VERSION as __version__
 from probestream.connection import Tls
 from probestream.errors import ProbestreamError
 from probestream.filters import Filter, field
-from probestream.models import Index, Model, Query, Stored, Texts, read_texts
+from probestream.models import Index, Model, ModelSource, Query, Stored, Texts, read_texts
 from probestream.results import (
     Answer,
     Backend,
@@ -56,6 +56,7 @@ __all__ = [
     "Index",
     "LabelScore",
     "Model",
+    "ModelSource",
     "ProbestreamError",
     "Progress",
     "Query",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, Iterable, Iterator, List, Mapping, Optional, TypeVar
+from typing import Iterable, Iterator, List, Mapping, Optional, TypeVar
 
 from probestream.connection import Connection, batches
 from probestream.convert import from_record, to_record, to_scalars, to_space
 from probestream.filters import Filter
 from probestream.gen.v1 import catalogue_service_pb2, catalogue_service_pb2_grpc
-from probestream.models import Names, to_filter, to_names, to_uint32
+from probestream.models import Metadatum, Names, to_filter, to_names, to_uint32
+from probestream.options import checks_options
 from probestream.results import Record, Spaces
 from probestream.stopping import Stop
 
@@ -35,6 +36,7 @@ class Catalogue:
         answer = self._connection.unary(self._catalogue.ListSpaces, catalogue_service_pb2.ListSpacesRequest())
         return Spaces([to_space(space) for space in answer.spaces], answer.store)
 
+    @checks_options
     def get(
         self,
         model_ids: Names = (),
@@ -44,6 +46,12 @@ class Catalogue:
         with_representations: bool = False,
     ) -> List[Record]:
         """Records of models by id, or by the hash of their weights. What is not there is left out.
+
+        Args:
+            model_ids: one, or any number.
+            weights_hashes: of layers, as `EmbedResult.weights_hash` has it; one, or any number.
+            spaces: to look in, by space id or expert's name; none: all.
+            with_representations: whether to bring representations.
 
         Returns:
             One per model and space, in the order asked for.
@@ -59,6 +67,7 @@ class Catalogue:
             records.extend(map(to_record, self._connection.unary(self._catalogue.GetModels, request).records))
         return records
 
+    @checks_options
     def list(
         self,
         *,
@@ -90,24 +99,40 @@ class Catalogue:
             if token == "":
                 return
 
+    @checks_options
     def update(
-        self, model_id: str, set: Optional[Mapping[str, Any]] = None, remove: Names = ()
+        self, model_id: str, set: Optional[Mapping[str, Metadatum]] = None, remove: Names = ()
     ) -> "List[Record]":
-        """Changes what the user said of a model, in all spaces at once, and returns it as it is now."""
+        """Changes what the user said of a model, in all spaces at once, and returns it as it is now.
+
+        Args:
+            set: what to say of it, by name; what was said under other names stays.
+            remove: names of what is said no more.
+
+        Returns:
+            A record per space.
+        """
         request = catalogue_service_pb2.UpdateModelRequest(
             model_id=model_id, set=to_scalars(set or {}), remove=to_names(remove)
         )
         answer = self._connection.unary(self._catalogue.UpdateModel, request, safe=False)
         return [to_record(record) for record in answer.records]
 
+    @checks_options
     def delete(self, model_ids: Names, *, space: str = "") -> int:
-        """Removes models, of one space or of all, and returns how many were there."""
+        """Removes models and returns how many were there.
+
+        Args:
+            model_ids: one, or any number.
+            space: to remove them of, by space id or expert's name; "": all.
+        """
         count = 0
         for batch in self._split(to_names(model_ids)):
             request = catalogue_service_pb2.DeleteModelsRequest(model_ids=batch, space=space)
             count += self._connection.unary(self._catalogue.DeleteModels, request, safe=False).deleted_count
         return count
 
+    @checks_options
     def export(
         self,
         *,
@@ -116,11 +141,19 @@ class Catalogue:
         cancel: Optional[threading.Event] = None,
         timeout: Optional[float] = None,
     ) -> Iterator[Record]:
-        """All records of a space with their representations, ordered by id, as they come."""
+        """All records of a space with their representations, ordered by id, as they come.
+
+        Args:
+            space: space id, an unambiguous prefix, or an expert's name; "": the only space that serves.
+            filter: condition on models; see `field`.
+            cancel: ends the call when it is set.
+            timeout: seconds for all of it; None: as long as it takes.
+        """
         request = catalogue_service_pb2.ExportModelsRequest(space=space, filter=to_filter(filter))
         for message in self._connection.stream(self._catalogue.ExportModels, request, timeout, Stop(cancel, timeout)):
             yield from map(to_record, message.records)
 
+    @checks_options
     def import_records(
         self,
         records: Iterable[Record],
@@ -166,8 +199,14 @@ class Catalogue:
             raise
         return int(answer.imported_count)
 
+    @checks_options
     def switch_spaces(self, serve: Names, retire: Names = ()) -> None:
-        """Lets spaces that were filled take the place of others, all at once. Space ids."""
+        """Lets spaces that were filled take the place of others, all at once.
+
+        Args:
+            serve: space ids of those that shall serve.
+            retire: space ids of those that serve no more.
+        """
         request = catalogue_service_pb2.SwitchSpacesRequest(serve=to_names(serve), retire=to_names(retire))
         self._connection.unary(self._catalogue.SwitchSpaces, request, safe=False)
 

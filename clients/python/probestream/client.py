@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, TypeVar, Union, overload
-
-import numpy.typing as npt
+from typing import Dict, Iterable, List, Literal, Mapping, Optional, TypeVar, Union, cast, overload
 
 from probestream.catalogue import Catalogue
 from probestream.connection import Connection, Tls
@@ -16,9 +13,9 @@ from probestream.convert import (
     to_decision,
     to_duplicates,
     to_expert,
-    to_matrix,
     to_server_info,
 )
+from probestream.embedding import Embedding
 from probestream.errors import ProbestreamError, from_model_error
 from probestream.gen.v1 import (
     expert_service_pb2,
@@ -29,35 +26,30 @@ from probestream.gen.v1 import (
     server_service_pb2_grpc,
 )
 from probestream.models import (
-    Example,
-    Index,
     Model,
+    ModelExample,
+    ModelSource,
     Names,
     Query,
-    Stored,
-    Texts,
     is_one_example,
     to_model_example,
     to_names,
     to_query,
     to_uint32,
 )
+from probestream.options import checks_options
 from probestream.results import (
     Answer,
     Classification,
     Duplicates,
-    EmbedResult,
     Expert,
-    ExpertEmbedding,
     Experts,
     Route,
     ServerInfo,
 )
-from probestream.sources.open_model import is_one_model, open_model
+from probestream.sources.open_model import open_model
 from probestream.stopping import Stop
-from probestream.upload.embed_models import embed_models
 from probestream.upload.manifest import to_manifest
-from probestream.upload.progress import Progress
 
 #: Where a server listens if nothing else is said.
 DEFAULT_TARGET = "127.0.0.1:50051"
@@ -67,6 +59,9 @@ _ROUTE_BYTES = 3 * 1024 * 1024
 
 Answered = TypeVar("Answered", Answer, Classification, Duplicates)
 
+#: How probabilities of labels come about; see `classify`.
+Mode = Literal["one_of_many", "any_of_many"]
+
 _MODES = {
     None: retrieval_service_pb2.CLASSIFY_MODE_UNSPECIFIED,
     "one_of_many": retrieval_service_pb2.CLASSIFY_MODE_ONE_OF_MANY,
@@ -74,6 +69,7 @@ _MODES = {
 }
 
 
+@checks_options
 def connect(
     target: str = DEFAULT_TARGET,
     *,
@@ -92,7 +88,7 @@ def connect(
     return Client(Connection(target, tls, token, timeout))
 
 
-class Client(Catalogue):
+class Client(Embedding, Catalogue):
     """A connection to a server. Close it, or use it in a `with`. May be used by several threads.
 
     Every method raises `ProbestreamError`. Of a batch, items that were refused carry their error as `error` instead.
@@ -107,101 +103,28 @@ class Client(Catalogue):
     def __enter__(self) -> "Client":
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
         """Ends all calls."""
         self._connection.close()
 
-    @overload
-    def embed(self, models: Union[str, bytes, Mapping[str, Any], Model], **options: Any) -> EmbedResult: ...
-
-    @overload
-    def embed(self, models: Iterable[Any], **options: Any) -> List[EmbedResult]: ...
-
-    def embed(self, models: Any, **options: Any) -> Any:
-        """Streams models to the server and returns their representations.
-
-        Args:
-            models: one model: a path or URL of a safetensors file or an index of shards, or a folder with one; the
-                bytes of a safetensors file; arrays of NumPy or PyTorch by name; a module of PyTorch; a `Model` with a
-                name. Or several, in any iterable.
-            options: those of `embed_iter`.
-
-        Returns:
-            Of one model its result; its error is raised. Of several a list of results in their order, each with its
-            embeddings or its error.
-        """
-        if isinstance(models, Model) or is_one_model(models):
-            ((_, result),) = list(self.embed_iter([models], **options))
-            if result.error is not None:
-                raise result.error
-            return result
-        if not isinstance(models, Iterable):
-            kind = type(models).__name__
-            message = f"a model is given as a {kind}; give a path, a URL, bytes, arrays by name, or a list of models"
-            raise ProbestreamError("FIELD_INVALID", message)
-        found: Dict[int, EmbedResult] = dict(self.embed_iter(models, **options))
-        return [found[at] for at in sorted(found)]
-
-    def embed_iter(
+    @checks_options
+    def route(
         self,
-        models: Iterable[Any],
+        model: Union[ModelSource, Model],
         *,
         experts: Names = (),
-        texts: Union[Texts, "npt.ArrayLike", None] = None,
-        index: Union[Index, bool, None] = None,
-        progress: Optional[Callable[[Progress], None]] = None,
-        cancel: Optional[threading.Event] = None,
-        timeout: Optional[float] = None,
         headers: Optional[Mapping[str, str]] = None,
-        concurrency: int = 4,
-        retries: int = 6,
-        local: bool = False,
-        probes: Optional[str] = None,
-    ) -> Iterator[Tuple[int, EmbedResult]]:
-        """Like `embed`, for as many models as there are: yields (place, result) as they are done, not in order.
+    ) -> Route:
+        """Says which expert would serve a model, by as little of its layer as it takes. Commits nothing.
 
         Args:
-            models: any iterable; it is read in another thread, as far ahead as it takes.
-            experts: by name or space id; none: the weights choose, or the only one that fits serves.
-            texts: text vectors to compare representations with, one per row.
-            index: True or an `Index`: puts models into the server's catalogue.
-            progress: hears of every change, from other threads; what it raises ends the call.
-            cancel: ends the call with the code CANCELLED when it is set. Ctrl-C does as well.
-            timeout: seconds for all of it; None: as long as it takes.
-            headers: sent to the servers of URLs, a token say. `HF_TOKEN` is sent to Hugging Face by itself.
-            concurrency: streams at once.
-            retries: further attempts after a failure that may pass, as long as none of them gets on.
-            local: projects here, with NumPy: the weights never leave this process, only sums of them do, some 64 KiB,
-                and names, shapes, metadata and a digest. Results have no tree, and experts of Model Trees must be
-                named.
-            probes: with `local`, the folder where experts' probes are kept once they are fetched; None:
-                `probestream/probes` in the user's cache folder.
+            model: one, as `embed` takes it.
+            experts: to choose from, by name or space id; none: all.
+            headers: sent to the server of a URL, as `embed` sends them.
         """
-        if concurrency < 1:
-            raise ProbestreamError("FIELD_INVALID", f"concurrency is {concurrency}; give a number of streams from 1 on")
-        if retries < 0:
-            raise ProbestreamError("FIELD_INVALID", f"retries is {retries}; give a number from 0 on, 0 for no retry")
-        matrix = None if texts is None else to_matrix(texts.vectors if isinstance(texts, Texts) else texts)
-        return embed_models(
-            self._connection,
-            models,
-            experts=to_names(experts),
-            texts=matrix,
-            index=Index() if index is True else index or None,
-            progress=progress,
-            headers=headers or {},
-            concurrency=concurrency,
-            retries=retries,
-            stop=Stop(cancel, timeout),
-            local=local,
-            probes=probes,
-        )
-
-    def route(self, model: Any, *, experts: Names = (), headers: Optional[Mapping[str, str]] = None) -> Route:
-        """Says which expert would serve a model, by as little of its layer as it takes. Commits nothing."""
         given = model if isinstance(model, Model) else Model(model)
         stop = Stop(timeout=self._connection.timeout)
         opened = open_model(given.source, given.id or "model", headers or {}, stop)
@@ -238,7 +161,10 @@ class Client(Catalogue):
     @overload
     def retrieve(self, queries: Iterable[Union[str, Query]], *, with_records: bool = False) -> List[Answer]: ...
 
-    def retrieve(self, queries: Any, *, with_records: bool = False) -> Any:
+    @checks_options
+    def retrieve(
+        self, queries: Union[str, Query, Iterable[Union[str, Query]]], *, with_records: bool = False
+    ) -> Union[Answer, List[Answer]]:
         """Finds models that fit.
 
         Args:
@@ -246,7 +172,8 @@ class Client(Catalogue):
             with_records: whether hits bring their models' records.
 
         Returns:
-            Of one query its answer; its error is raised. Of several a list, each with its hits or its error.
+            Of one query its answer; its error is raised. Of several a list, each with its hits or its error. A
+            `Hit` has `model_id`, `space_id`, `cosine`, `score` and `record`.
         """
         if isinstance(queries, (str, Query)):
             return _unless_error(self.retrieve([queries], with_records=with_records)[0])
@@ -259,53 +186,56 @@ class Client(Catalogue):
     @overload
     def classify(
         self,
-        models: Union[Stored, EmbedResult, ExpertEmbedding],
+        models: ModelExample,
         labels: Names = (),
         *,
         experts: Names = (),
-        mode: Optional[str] = None,
+        mode: Optional[Mode] = None,
         top: int = 0,
     ) -> Classification: ...
 
     @overload
     def classify(
         self,
-        models: Sequence[Example],
+        models: Iterable[ModelExample],
         labels: Names = (),
         *,
         experts: Names = (),
-        mode: Optional[str] = None,
+        mode: Optional[Mode] = None,
         top: int = 0,
     ) -> List[Classification]: ...
 
+    @checks_options
     def classify(
         self,
-        models: Any,
+        models: Union[ModelExample, Iterable[ModelExample]],
         labels: Names = (),
         *,
         experts: Names = (),
-        mode: Optional[str] = None,
+        mode: Optional[Mode] = None,
         top: int = 0,
-    ) -> Any:
+    ) -> Union[Classification, List[Classification]]:
         """Says how well labels fit a model, or each of several. The server needs a store, of whatever the model is.
 
         Args:
             models: `Stored(id)`, a result of `embed`, or (space id, numbers); or a list of them.
             labels: to choose from; none: the expert's label bank.
             experts: to ask, where a model is known to several.
-            mode: "one_of_many", "any_of_many", or None for what the expert was trained for.
+            mode: "one_of_many" shares a probability of 1 out among the labels given, so that one may have nearly all of
+                it though none fits; "any_of_many" judges each label by itself; None: what the expert was trained for.
             top: labels per model; 0: all.
 
         Returns:
             Of one model its answer; its error is raised. Of several a list, each with its labels or its error.
         """
         if is_one_example(models):
-            return _unless_error(self.classify([models], labels, experts=experts, mode=mode, top=top)[0])
+            one = cast(ModelExample, models)
+            return _unless_error(self.classify([one], labels, experts=experts, mode=mode, top=top)[0])
         if mode not in _MODES:
             raise ProbestreamError("FIELD_INVALID", f"mode is {mode!r}; it can be one_of_many or any_of_many")
         choices, names, most = to_names(labels), to_names(experts), to_uint32(top, "top")
         answers: List[Classification] = []
-        for batch in self._split(map(to_model_example, models)):
+        for batch in self._split(map(to_model_example, cast("Iterable[ModelExample]", models))):
             request = retrieval_service_pb2.ClassifyRequest(
                 models=batch, labels=choices, experts=names, mode=_MODES[mode], top=most
             )
@@ -322,6 +252,7 @@ class Client(Catalogue):
         self, model_ids: Iterable[str], *, min_cosine: Optional[float] = None, k: int = 0, experts: Names = ()
     ) -> List[Duplicates]: ...
 
+    @checks_options
     def find_duplicates(
         self,
         model_ids: Names,
@@ -329,8 +260,14 @@ class Client(Catalogue):
         min_cosine: Optional[float] = None,
         k: int = 0,
         experts: Names = (),
-    ) -> Any:
-        """Finds models that are nearly the same as others: per model those whose cosine reaches a bound (0.999).
+    ) -> Union[Duplicates, List[Duplicates]]:
+        """Finds models that are nearly the same as others.
+
+        Args:
+            model_ids: of models of the catalogue: one, or any number.
+            min_cosine: what is nearly the same; None: from 0.999 on.
+            k: copies per model at most; 0 stands for 100.
+            experts: in whose spaces to look, as in `Query`.
 
         Returns:
             Of one model its copies; its error is raised. Of several a list, each with its copies or its error.

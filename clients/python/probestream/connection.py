@@ -14,6 +14,7 @@ from typing import Any, Callable, Iterable, Iterator, List, Optional, Tuple, Typ
 
 import grpc
 
+from probestream.cause import Cause
 from probestream.errors import ProbestreamError, from_rpc_error
 from probestream.gen.v1 import server_service_pb2, server_service_pb2_grpc
 from probestream.stopping import POLL_SECONDS, Stop
@@ -82,6 +83,7 @@ class Connection:
             self.channel = grpc.secure_channel(target, _to_credentials(given), options)
         else:
             self.channel = grpc.insecure_channel(target, options)
+        self.cause = Cause()
         self._limits: Optional[Tuple[float, server_service_pb2.Limits]] = None
 
     def unary(
@@ -133,7 +135,7 @@ class Connection:
         except BaseException:
             call.cancel()
             raise
-        return result_of(call, self.target, stop)
+        return result_of(call, self, stop)
 
     def stream(self, method: Any, request: Any, timeout: Optional[float], stop: Stop) -> Iterator[Any]:
         """Messages of a call that answers with many."""
@@ -144,11 +146,12 @@ class Connection:
         try:
             with stop.watched():
                 for message in call:
+                    self.cause.forget()
                     stop.check()
                     yield message
         except grpc.RpcError as error:
             stop.check()
-            raise from_rpc_error(error, self.target) from error
+            raise from_rpc_error(error, self.target, self.cause) from error
         finally:
             forget()
             call.cancel()
@@ -176,16 +179,19 @@ class Connection:
             raise ProbestreamError("SHUTTING_DOWN", "the client is closed; connect anew")
 
 
-def result_of(call: Any, target: str, stop: Stop) -> Any:
+def result_of(call: Any, connection: Connection, stop: Stop) -> Any:
     """The answer of a call that is done, or its error."""
     try:
-        return call.result()
+        answer = call.result()
+        connection.cause.forget()
+        return answer
     except grpc.FutureCancelledError:
         stop.check()
-        raise ProbestreamError("", f"the call to {target} was cancelled", code=grpc.StatusCode.CANCELLED) from None
+        message = f"the call to {connection.target} was cancelled"
+        raise ProbestreamError("", message, code=grpc.StatusCode.CANCELLED) from None
     except grpc.RpcError as error:
         stop.check()
-        raise from_rpc_error(error, target) from error
+        raise from_rpc_error(error, connection.target, connection.cause) from error
 
 
 def batches(items: Iterable[T], size: int) -> Iterator[List[T]]:

@@ -7,6 +7,7 @@ from typing import Dict, Mapping, Optional
 
 import grpc
 
+from probestream.cause import Cause
 from probestream.gen.v1 import error_reason_pb2, types_pb2
 
 __all__ = ["ProbestreamError"]
@@ -95,13 +96,20 @@ def from_model_error(error: types_pb2.ModelError) -> ProbestreamError:
     return ProbestreamError(_reason_name(error.reason), error.message, dict(error.metadata), _to_code(error.code))
 
 
-def from_rpc_error(error: grpc.RpcError, target: str) -> ProbestreamError:
-    """The error of a failed call, as the server threw it, or what the transport says."""
+def from_rpc_error(error: grpc.RpcError, target: str, cause: Cause) -> ProbestreamError:
+    """The error of a failed call, as the server threw it, or what the transport says.
+
+    Args:
+        cause: that of the channel, which remembers what other calls met.
+    """
     code, details = error.code(), error.details() or ""
     found = _read_error_info(_packed_details(error))
     if found is not None:
+        cause.forget()
         reason, metadata = found
         return ProbestreamError(reason, details, metadata, code)
+    if code is grpc.StatusCode.UNAVAILABLE:
+        details = cause.find(details)
     if code is grpc.StatusCode.UNAVAILABLE and _SPEAKS_NO_TLS.search(details):
         message = (
             f"the server {target} speaks no TLS, and this client does; "

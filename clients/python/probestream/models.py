@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import Any, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Iterable, List, Mapping, Optional, Protocol, Sequence, Tuple, Union
 
 import numpy as np
 import numpy.typing as npt
@@ -20,13 +20,27 @@ from probestream.stopping import Stop
 #: Names, or one alone.
 Names = Union[str, Iterable[str]]
 
+#: A value of metadata: a text, a finite number or a boolean.
+Metadatum = Union[str, float, bool, np.generic]
+
+
+class HasStateDict(Protocol):
+    """A module of PyTorch."""
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """Tensors by name."""
+
+
+#: What a model is given as: a path or URL, the bytes of a safetensors file, arrays by name, a module of PyTorch.
+ModelSource = Union[str, os.PathLike[Any], bytes, bytearray, memoryview, Mapping[str, Any], HasStateDict]
+
 
 @dataclass
 class Index:
     """What is to be known of a model in the catalogue."""
 
     #: What the user says of the model: texts, finite numbers, booleans.
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Metadatum] = field(default_factory=dict)
     #: The base model, if the user knows it; "": what the file says.
     base: str = ""
     #: SHA-256 of the whole file, hexadecimal; "" if it was not computed.
@@ -40,7 +54,7 @@ class Model:
     """A model with a name of its own, or that is to be indexed with facts of its own."""
 
     #: Path, URL, the bytes of a safetensors file, arrays by name, or a module of PyTorch.
-    source: Any
+    source: ModelSource
     #: The caller's name, also in the catalogue; "": the end of its location.
     id: str = ""
     #: In place of that of the call.
@@ -54,8 +68,11 @@ class Stored:
     model_id: str
 
 
-#: What a query resembles: a text as people would say it, a model of the catalogue, a representation.
-Example = Union[str, Stored, EmbedResult, ExpertEmbedding, Tuple[str, "npt.ArrayLike"]]
+#: A model of the catalogue, or a representation: a result of `embed`, or (space id, numbers).
+ModelExample = Union[Stored, EmbedResult, ExpertEmbedding, Tuple[str, npt.ArrayLike]]
+
+#: What a query resembles: a text as people would say it, or a model.
+Example = Union[str, ModelExample]
 
 
 @dataclass

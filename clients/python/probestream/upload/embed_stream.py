@@ -21,7 +21,7 @@ class EmbedStream:
     """Hands messages to the transport as fast as it takes them. Memory: two chunks."""
 
     def __init__(self, connection: Connection, stop: Stop) -> None:
-        self._target = connection.target
+        self._connection = connection
         self._stop = stop
         self._changed = threading.Condition()
         self._waiting: Deque[bytes] = deque()
@@ -60,7 +60,7 @@ class EmbedStream:
             while not self.answered:
                 self._wait()
         self._forget()
-        answer: embedding_service_pb2.EmbedModelResponse = result_of(self._call, self._target, self._stop)
+        answer: embedding_service_pb2.EmbedModelResponse = result_of(self._call, self._connection, self._stop)
         return answer
 
     def abort(self) -> None:
