@@ -42,7 +42,13 @@ test.after.always(async (t) => {
 
 /** A call as a program without types makes it, and what it is told. */
 type Mistake = readonly [name: string, call: (client: Untyped, context: Context) => unknown, message: RegExp];
-type Untyped = Record<keyof Client, (...given: readonly unknown[]) => Promise<unknown>>;
+type Untyped = Record<Exclude<keyof Client, Streamed>, (...given: readonly unknown[]) => Promise<unknown>> &
+  Record<Streamed, (...given: readonly unknown[]) => AsyncIterable<unknown>>;
+type Streamed = "embedIter" | "list" | "export";
+
+async function drain(values: AsyncIterable<unknown>): Promise<void> {
+  for await (const value of values) void value;
+}
 
 async function assertAllRefused(t: ExecutionContext<Context>, mistakes: readonly Mistake[]): Promise<void> {
   const client = t.context.client as unknown as Untyped;
@@ -115,6 +121,27 @@ test("options that a call does not have are refused with those that it has", asy
     ["query, text", (c) => c.retrieve({ text: "red" }), /no 'text'; an example goes into positives: \{ positives: /],
     ["query, result", (c, { embedded }) => c.retrieve(embedded), /no query by itself; give \{ positives: result \}$/],
     ["query, nothing", (c) => c.retrieve(undefined), /^a query takes an object with positives, .*given undefined$/],
+    [
+      "embed",
+      (c, { path }) => c.embed(path, { locl: true }),
+      /^embed takes an object with experts, local, probes, texts, index, .*, retries, and no 'locl'$/,
+    ],
+    ["embed, expert", (c, { path }) => c.embed([path], { expert: "nope" }), /no 'expert'; name it by experts$/],
+    ["embed, id", (c, { path }) => c.embed(path, { id: "a" }), /no 'id'; a model's own name goes beside its source: /],
+    ["embed, null", (c, { path }) => c.embed(path, null), /^embed takes an object with .*; it was given null$/],
+    ["embedIter", (c, { path }) => drain(c.embedIter([path], { locl: true })), /^embedIter takes .*, and no 'locl'$/],
+    ["route", (c, { path }) => c.route(path, { expert: "a" }), /^route takes an object with experts, .* no 'expert'$/],
+    [
+      "retrieve",
+      (c) => c.retrieve("red", { k: 1 }),
+      /^retrieve takes .* signal, and no 'k'; it is a field of the query, /,
+    ],
+    ["duplicates", (c) => c.findDuplicates("jazz", { min: 1 }), /^findDuplicates takes .* minCosine, .* no 'min'$/],
+    ["get", (c) => c.get("jazz", { space: "a" }), /^get takes .* spaces, and no 'space'$/],
+    ["list", (c) => drain(c.list({ spaces: "a" })), /^list takes an object with space, .*, and no 'spaces'$/],
+    ["export", (c) => drain(c.export({ spaces: "a" })), /^export takes an object with space, .*, and no 'spaces'$/],
+    ["delete", (c) => c.delete("jazz", { spaces: "a" }), /^delete takes .* space, and no 'spaces'$/],
+    ["connect", () => connect("127.0.0.1:1", { tsl: true } as object), /^connect takes .* retries, and no 'tsl'$/],
   ]);
   t.deepEqual((await t.context.client.get("jazz"))[0]?.updated, before);
 });

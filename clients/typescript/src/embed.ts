@@ -43,6 +43,12 @@ export interface EmbedOptions {
   readonly retries?: number | undefined;
 }
 
+/** Options of `embed`. */
+export const embedOptions = [
+  ...["experts", "local", "probes", "texts", "index", "onProgress"],
+  ...["signal", "deadlineMs", "headers", "concurrency", "retries"],
+] as const satisfies readonly (keyof EmbedOptions)[];
+
 /** What embeds: the connection, or this process for it. */
 export type OpenPort = (options: Pick<EmbedOptions, "local" | "probes">) => EmbedPort | Promise<EmbedPort>;
 
