@@ -63,8 +63,8 @@ export interface EmbedOutcome {
 /**
  * Embeds models, as many as there are; outcomes come as they are done, not in order.
  *
- * @throws the signal's reason, UnauthenticatedError if the server does not take the token, UnavailableError if it is gone, and
- * what `openPort` throws.
+ * @throws the signal's reason, UnauthenticatedError if the server does not take the token, UnavailableError if it is gone,
+ * AbortedError `STREAM_IDLE` if it takes the connection and never answers, and what `openPort` throws.
  */
 export async function* embedEach(
   openPort: OpenPort,
