@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import anyTest, { type ExecutionContext, type TestFn } from "ava";
-import { type Client, connect, EmbedResult } from "../../clients/typescript/src/index.js";
+import { type Client, connect, EmbedResult, where } from "../../clients/typescript/src/index.js";
 import { makeExample } from "../../scripts/example.js";
 import { openCatalogue } from "../../src/experts/catalogue.js";
 import { type RunningServer, startServer } from "../../src/rpc/server.js";
@@ -159,11 +159,20 @@ test("values of another kind are refused with what is wanted", async (t) => {
     ["filter", (c) => c.retrieve({ positives, filter: "meta.a" }), /^a filter is given as 'meta.a'; give \{ field, op/],
     ["no filter", (c) => c.retrieve({ positives, filter: { and: 1 } }), /^a filter is given as \{ and: 1 \}; /],
     [
-      "value",
-      (c) => c.retrieve({ positives, filter: { field: "id", op: "in", value: "a" } }),
-      /^a filter is given as /,
+      "op",
+      (c) => c.retrieve({ positives, filter: where("claim.rank", "ge" as "gte", 4) }),
+      /^a filter compares "claim\.rank" by 'ge'; comparisons are eq, ne, in, lt, lte, gt and gte$/,
     ],
-    ["op", (c) => c.retrieve({ positives, filter: { field: "id", op: "=", value: "a" } }), /^a filter is given as /],
+    [
+      "op, list",
+      (c) => c.retrieve({ positives, filter: { not: { field: "id", op: "eq", value: ["a"] } } }),
+      /^a filter compares "id" by 'eq' with \[ 'a' \]; it takes one value, and a list is for in$/,
+    ],
+    [
+      "op, in",
+      (c) => drain(c.list({ filter: { field: "id", op: "in", value: "a" } })),
+      /^a filter compares "id" by 'in' with 'a'; it takes a list of values$/,
+    ],
     [
       "scalar",
       (c) => c.retrieve({ positives, filter: { field: "id", op: "eq", value: null } }),
