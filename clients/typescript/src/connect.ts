@@ -16,7 +16,7 @@ export interface ConnectOptions {
   readonly tls?: boolean | Tls | undefined;
   /** Sent with every call as `authorization: Bearer …`. Beyond this machine only over TLS. */
   readonly token?: string | undefined;
-  /** Milliseconds that a call other than an upload may take. Default 60,000. */
+  /** Milliseconds that a call other than an upload may take, the plan of an upload included. Default 60,000. */
   readonly deadlineMs?: number | undefined;
   /** Further attempts of calls that only read, where the server cannot be reached. Uploads have their own. Default 3. */
   readonly retries?: number | undefined;
