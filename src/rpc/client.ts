@@ -36,7 +36,7 @@ export interface ClientOptions {
    * read it.
    */
   readonly token?: string | undefined;
-  /** How long a call other than an upload may take, in milliseconds. Default 60 s. */
+  /** How long a call other than an upload may take, the plan of one included, in milliseconds. Default 60 s. */
   readonly deadlineMs?: number;
   /** Further attempts of calls that only read, where the server cannot be reached. Uploads have their own. Default 0. */
   readonly retries?: number | undefined;

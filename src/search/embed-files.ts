@@ -83,9 +83,10 @@ const smallModelBytes = 1024 * 1024;
  *
  * Memory: two chunks per stream; headers of at most 384 open models, and as many outcomes.
  *
- * @throws the signal's reason, what `locations` throws, UnauthenticatedError if a server does not take the token, and
- * UnavailableError once the port has failed for one batch as often as it may, without an answer to any other: models without
- * an outcome were not tried to the end.
+ * @throws the signal's reason, what `locations` throws, UnauthenticatedError if a server does not take the token,
+ * UnavailableError once the port has failed for one batch as often as it may, without an answer to any other, and AbortedError
+ * `STREAM_IDLE` once the port waited in vain for a server that never answered: models without an outcome were not tried to
+ * the end.
  */
 export async function* embedFiles(
   locations: ModelLocations,

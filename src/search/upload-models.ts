@@ -20,7 +20,7 @@ export interface UploadContext {
 /**
  * Plans uploads; those that get no plan are settled with the reason.
  *
- * @throws the signal's reason, and UnauthenticatedError and UnavailableError as {@link uploadModels} does.
+ * @throws the signal's reason, and UnauthenticatedError, UnavailableError and AbortedError as {@link uploadModels} does.
  */
 export function planUploads(uploads: readonly Upload[], context: UploadContext): Promise<void> {
   return untilDone(uploads, context, async (pending) => {
@@ -33,8 +33,9 @@ export function planUploads(uploads: readonly Upload[], context: UploadContext):
  * Sends models until each is settled, through as many streams as it takes: one that broke is followed by another,
  * which goes on where the other side had got to. Nearly all that goes wrong ends up with a model.
  *
- * @throws the signal's reason, UnauthenticatedError where the other side takes no calls from here, and UnavailableError once
- * all retries failed and nobody has heard from it meanwhile: then it is gone. Other models need not find out for themselves.
+ * @throws the signal's reason, UnauthenticatedError where the other side takes no calls from here, UnavailableError once all
+ * retries failed and nobody has heard from it meanwhile, and AbortedError `STREAM_IDLE` at the first attempt that waited in
+ * vain for a side that never answered anybody: then it is gone. Other models need not find out for themselves.
  */
 export async function uploadModels(uploads: readonly Upload[], context: UploadContext): Promise<void> {
   for (let pending = uploads; pending.length > 0; pending = pending.filter(isOpen)) {
@@ -72,6 +73,8 @@ async function untilDone(
     const start = pending.reduce((sum, { reachedBytes }) => sum + reachedBytes, 0);
     if (start > reached) failures = 0;
     reached = Math.max(reached, start);
+    // Whoever takes connections and never says a word was waited for long enough: seven deadlines are seven minutes.
+    if (isBroken && failure.reason === "STREAM_IDLE" && context.answers.count === 0) throw failure;
     if (toRemedy(failure) !== "resume") return settleOrSplit(pending, failure, context, attempt);
     if (failures === context.retries) {
       if (isBroken && failure.kind === "unavailable" && context.answers.count === answersBefore) throw failure;

@@ -3,6 +3,7 @@ import { startSilentLink } from "../../clients/conformance/faulty-link.js";
 import { connect, InvalidInputError } from "../../clients/typescript/src/index.js";
 import { assertRefused } from "../helpers/assert-refused.js";
 import { startTestServer } from "../helpers/rpc-server.js";
+import { createTemporaryFolder } from "../helpers/temporary-folder.js";
 
 const noTargets: readonly unknown[] = [
   ...["", "127.0.0.1", "localhost", "::1", ":50051", "host:", "host:0", "host:65536", "host:port", "a b:1", "unix:"],
@@ -51,6 +52,37 @@ test("a server that is silent until the deadline is said to have given no answer
     message: /did not answer before the call's deadline/,
   });
 });
+
+for (const local of [false, true]) {
+  test(`a server that never says a word ends an upload at one deadline of the connection, local: ${local}`, async (t) => {
+    const silent = await startSilentLink();
+    t.teardown(() => silent.stop());
+    const client = connect(silent.target, { deadlineMs: 300 });
+    t.teardown(() => client.close());
+    const probes = await createTemporaryFolder(t);
+    const model = { arrays: { a: { shape: [1], data: Float32Array.of(1) } } };
+    const refusal = {
+      kind: "aborted",
+      reason: "STREAM_IDLE",
+      message: /did not answer before the call's deadline/,
+    } as const;
+    const begin = performance.now();
+    await assertRefused(t, () => client.embed(model, { local, probes }), refusal);
+    // More than one batch of plans: the others need not find out for themselves.
+    await assertRefused(
+      t,
+      () =>
+        client.embed(
+          Array.from({ length: 600 }, () => model),
+          { local, probes },
+        ),
+      refusal,
+    );
+    const tookMs = performance.now() - begin;
+    // Seven attempts with their pauses took 8 s and more, each.
+    t.true(tookMs < 5000, `${tookMs} ms`);
+  });
+}
 
 test("every call of a client that was closed says so at once", async (t) => {
   const client = connect("127.0.0.1:1");

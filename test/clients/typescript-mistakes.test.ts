@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import anyTest, { type ExecutionContext, type TestFn } from "ava";
-import { type Client, connect, EmbedResult } from "../../clients/typescript/src/index.js";
+import { type Client, connect, EmbedResult, where } from "../../clients/typescript/src/index.js";
 import { makeExample } from "../../scripts/example.js";
 import { openCatalogue } from "../../src/experts/catalogue.js";
 import { type RunningServer, startServer } from "../../src/rpc/server.js";
@@ -42,7 +42,13 @@ test.after.always(async (t) => {
 
 /** A call as a program without types makes it, and what it is told. */
 type Mistake = readonly [name: string, call: (client: Untyped, context: Context) => unknown, message: RegExp];
-type Untyped = Record<keyof Client, (...given: readonly unknown[]) => Promise<unknown>>;
+type Untyped = Record<Exclude<keyof Client, Streamed>, (...given: readonly unknown[]) => Promise<unknown>> &
+  Record<Streamed, (...given: readonly unknown[]) => AsyncIterable<unknown>>;
+type Streamed = "embedIter" | "list" | "export";
+
+async function drain(values: AsyncIterable<unknown>): Promise<void> {
+  for await (const value of values) void value;
+}
 
 async function assertAllRefused(t: ExecutionContext<Context>, mistakes: readonly Mistake[]): Promise<void> {
   const client = t.context.client as unknown as Untyped;
@@ -115,6 +121,27 @@ test("options that a call does not have are refused with those that it has", asy
     ["query, text", (c) => c.retrieve({ text: "red" }), /no 'text'; an example goes into positives: \{ positives: /],
     ["query, result", (c, { embedded }) => c.retrieve(embedded), /no query by itself; give \{ positives: result \}$/],
     ["query, nothing", (c) => c.retrieve(undefined), /^a query takes an object with positives, .*given undefined$/],
+    [
+      "embed",
+      (c, { path }) => c.embed(path, { locl: true }),
+      /^embed takes an object with experts, local, probes, texts, index, .*, retries, and no 'locl'$/,
+    ],
+    ["embed, expert", (c, { path }) => c.embed([path], { expert: "nope" }), /no 'expert'; name it by experts$/],
+    ["embed, id", (c, { path }) => c.embed(path, { id: "a" }), /no 'id'; a model's own name goes beside its source: /],
+    ["embed, null", (c, { path }) => c.embed(path, null), /^embed takes an object with .*; it was given null$/],
+    ["embedIter", (c, { path }) => drain(c.embedIter([path], { locl: true })), /^embedIter takes .*, and no 'locl'$/],
+    ["route", (c, { path }) => c.route(path, { expert: "a" }), /^route takes an object with experts, .* no 'expert'$/],
+    [
+      "retrieve",
+      (c) => c.retrieve("red", { k: 1 }),
+      /^retrieve takes .* signal, and no 'k'; it is a field of the query, /,
+    ],
+    ["duplicates", (c) => c.findDuplicates("jazz", { min: 1 }), /^findDuplicates takes .* minCosine, .* no 'min'$/],
+    ["get", (c) => c.get("jazz", { space: "a" }), /^get takes .* spaces, and no 'space'$/],
+    ["list", (c) => drain(c.list({ spaces: "a" })), /^list takes an object with space, .*, and no 'spaces'$/],
+    ["export", (c) => drain(c.export({ spaces: "a" })), /^export takes an object with space, .*, and no 'spaces'$/],
+    ["delete", (c) => c.delete("jazz", { spaces: "a" }), /^delete takes .* space, and no 'spaces'$/],
+    ["connect", () => connect("127.0.0.1:1", { tsl: true } as object), /^connect takes .* retries, and no 'tsl'$/],
   ]);
   t.deepEqual((await t.context.client.get("jazz"))[0]?.updated, before);
 });
@@ -132,11 +159,20 @@ test("values of another kind are refused with what is wanted", async (t) => {
     ["filter", (c) => c.retrieve({ positives, filter: "meta.a" }), /^a filter is given as 'meta.a'; give \{ field, op/],
     ["no filter", (c) => c.retrieve({ positives, filter: { and: 1 } }), /^a filter is given as \{ and: 1 \}; /],
     [
-      "value",
-      (c) => c.retrieve({ positives, filter: { field: "id", op: "in", value: "a" } }),
-      /^a filter is given as /,
+      "op",
+      (c) => c.retrieve({ positives, filter: where("claim.rank", "ge" as "gte", 4) }),
+      /^a filter compares "claim\.rank" by 'ge'; comparisons are eq, ne, in, lt, lte, gt and gte$/,
     ],
-    ["op", (c) => c.retrieve({ positives, filter: { field: "id", op: "=", value: "a" } }), /^a filter is given as /],
+    [
+      "op, list",
+      (c) => c.retrieve({ positives, filter: { not: { field: "id", op: "eq", value: ["a"] } } }),
+      /^a filter compares "id" by 'eq' with \[ 'a' \]; it takes one value, and a list is for in$/,
+    ],
+    [
+      "op, in",
+      (c) => drain(c.list({ filter: { field: "id", op: "in", value: "a" } })),
+      /^a filter compares "id" by 'in' with 'a'; it takes a list of values$/,
+    ],
     [
       "scalar",
       (c) => c.retrieve({ positives, filter: { field: "id", op: "eq", value: null } }),

@@ -8,9 +8,11 @@ import { startDelayProxy } from "../../bench/delay-proxy.js";
 import { repositoryRoot } from "../../bench/repository-root.js";
 import { findDeadTarget, startSilentLink } from "../../clients/conformance/faulty-link.js";
 import { connect, InvalidInputError, type Model, NotFoundError } from "../../clients/typescript/src/index.js";
+import { unpackTree } from "../../scripts/demo-zoo/packed-tree.js";
 import { makeExample } from "../../scripts/example.js";
 import { openCatalogue } from "../../src/experts/catalogue.js";
 import { startServer } from "../../src/rpc/server.js";
+import { startTextEncoder } from "../../src/text/start-text-encoder.js";
 import { createMemoryStore } from "../../src/vectors/stores/memory.js";
 import { readFencedBlocks } from "../docs/fenced-blocks.js";
 import { installClient } from "../helpers/install-client.js";
@@ -26,18 +28,30 @@ test("the quick start of the TypeScript client prints what it says, with the pac
     store: createMemoryStore(),
   });
   t.teardown(() => server.close(0));
+  const encoder = await startTextEncoder(join(repositoryRoot, "demo/text-encoder"));
+  t.teardown(() => encoder.dispose());
+  const demo = await startServer({
+    catalogue: openCatalogue(join(repositoryRoot, "demo/experts")),
+    backend: "onnx",
+    workerCount: 1,
+    store: createMemoryStore(),
+    encoders: [encoder],
+  });
+  t.teardown(() => demo.close(0));
+  await unpackTree(join(repositoryRoot, "demo/loras.safetensors"), join(folder, ".cache/demo/loras"), ["test_holdout"]);
   const env = { ...process.env, XDG_CACHE_HOME: join(folder, "cache") };
   const printed = new Map<string, string>();
   for (const { language, text } of await readFencedBlocks("clients/typescript/README.md")) {
     if (language !== "js") continue;
     const [, name = ""] = /^\/\/ (\S+\.mjs)\n/.exec(text) ?? [];
-    await writeFile(join(folder, name), text.replaceAll("127.0.0.1:50051", `127.0.0.1:${server.port}`));
+    const own = text.replace("127.0.0.1:50051", `127.0.0.1:${server.port}`);
+    await writeFile(join(folder, name), own.replace("127.0.0.1:50052", `127.0.0.1:${demo.port}`));
     const { stdout } = await promisify(execFile)(process.execPath, [name], { cwd: folder, env, timeout: 30_000 });
     printed.set(name, stdout);
   }
-  t.deepEqual([...printed.keys()], ["embed.mjs", "search.mjs", "error.mjs", "arrays.mjs", "local.mjs"]);
+  t.deepEqual([...printed.keys()], ["embed.mjs", "search.mjs", "words.mjs", "error.mjs", "arrays.mjs", "local.mjs"]);
   const readme = await readFile(join(repositoryRoot, "clients/typescript/README.md"), "utf8");
-  for (const name of ["embed.mjs", "error.mjs", "arrays.mjs", "local.mjs"]) {
+  for (const name of ["embed.mjs", "words.mjs", "error.mjs", "arrays.mjs", "local.mjs"]) {
     t.true(readme.includes(`\n\`\`\`\n${printed.get(name)}\`\`\`\n`), printed.get(name));
   }
   t.regex(String(await readdir(join(folder, "cache", "probestream", "probes"))), /^[0-9a-f]{64}\.safetensors$/);

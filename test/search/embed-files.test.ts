@@ -364,6 +364,24 @@ test("once the other side is gone for one batch the run ends, and what was embed
   t.true(attempts <= 1 + 3 * 3, `${attempts} attempts`);
 });
 
+test("a side that was heard is asked again after a deadline, one that never was is not", async (t) => {
+  const model = join(folder, "models", "jazz-lora-1.safetensors");
+  const idle = new AbortedError("STREAM_IDLE", "no answer before the deadline");
+  let attempts = 0;
+  const silent: EmbedPort = { ...port, plan: () => Promise.reject(++attempts === 1 ? idle : new Error("asked again")) };
+  await t.throwsAsync(collect([model], silent), { is: idle });
+  t.is(attempts, 1);
+  attempts = 0;
+  // What breaks the first stream makes a second plan, and that one waits in vain once.
+  const breaking = withStreams(port, (stream, serial) => (serial === 0 ? breakAfter(stream, 0) : {}));
+  const slow: EmbedPort = {
+    ...breaking,
+    plan: (requests, signal) => (attempts++ === 1 ? Promise.reject(idle) : port.plan(requests, signal)),
+  };
+  t.deepEqual((await collect([model], slow, { retries: 2 })).map(reasonOf), ["embedded"]);
+  t.is(attempts, 3);
+});
+
 test("where streams break but plans are answered, the error stands for each model", async (t) => {
   let attempts = 0;
   const dead = withStreams(port, () => ({

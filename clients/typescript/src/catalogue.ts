@@ -24,6 +24,7 @@ export class Catalogue {
 
   /** Records with their representations, one per model and space, in the order asked for. What is not there is left out. */
   async get(modelIds: Names, options: GetOptions = {}): Promise<readonly ModelRecord[]> {
+    assertOptions(options, ["weightsHashes", "spaces"], "get");
     const { weightsHashes = [], spaces = [] } = options;
     const records = await this.#port.getModels({
       modelIds: toNames(modelIds, "the models"),
@@ -35,6 +36,7 @@ export class Catalogue {
 
   /** Records of a space, ordered by id, page by page as they are taken; without representations. */
   async *list(options: ListOptions = {}): AsyncGenerator<ModelRecord, void, undefined> {
+    assertOptions(options, ["space", "filter", "pageSize"], "list");
     let pageToken = "";
     do {
       const page = await this.#port.listModels({ ...options, pageToken });
@@ -59,12 +61,15 @@ export class Catalogue {
   }
 
   /** Removes models, of one space or of all, and returns how many were there. */
-  async delete(modelIds: Names, { space }: { readonly space?: string | undefined } = {}): Promise<number> {
-    return this.#port.deleteModels(toNames(modelIds, "the models"), space);
+  async delete(modelIds: Names, options: { readonly space?: string | undefined } = {}): Promise<number> {
+    assertOptions(options, ["space"], "delete");
+    return this.#port.deleteModels(toNames(modelIds, "the models"), options.space);
   }
 
   /** Records of a space with their representations, ordered by id, as they come. */
-  async *export({ signal, ...selection }: ExportOptions = {}): AsyncGenerator<ModelRecord, void, undefined> {
+  async *export(options: ExportOptions = {}): AsyncGenerator<ModelRecord, void, undefined> {
+    assertOptions(options, ["space", "filter", "signal"], "export");
+    const { signal, ...selection } = options;
     for await (const records of this.#port.exportModels(selection, signal)) yield* records.map(toRecord);
   }
 

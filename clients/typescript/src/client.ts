@@ -8,17 +8,25 @@ import { routeFile } from "../../../src/search/route-file.js";
 import { openModel } from "../../../src/weights/model-file.js";
 import { assertOptions } from "./assert-options.js";
 import { Catalogue } from "./catalogue.js";
-import { type EmbedOptions, type EmbedOutcome, embedEach, type OpenPort } from "./embed.js";
+import { type EmbedOptions, type EmbedOutcome, embedEach, embedOptions, type OpenPort } from "./embed.js";
 import { isList } from "./is-list.js";
 import { LocalProbing } from "./local-probing.js";
 import { type Model, toGivenModel, toModelId } from "./models.js";
 import { toNames } from "./names.js";
 import type { ClassifyOptions, DuplicatesOptions, RetrieveOptions, Route, RouteOptions } from "./options.js";
-import { type ModelExample, type Query, toModelExample, toRetrievalQuery } from "./queries.js";
+import { type ModelExample, type Query, queryFields, toModelExample, toRetrievalQuery } from "./queries.js";
 import { type Answer, type EmbedResult, toAnswer } from "./results.js";
 
 /** Bytes of a layer that are sent to ask where it belongs: messages have 4 MiB. */
 const maxRouteBytes = 3 * 1024 * 1024;
+
+/** Where fields belong that are often given to `embed`. */
+const embedAdvice = { id: "a model's own name goes beside its source: { path, id }", expert: "name it by experts" };
+
+/** Where fields belong that are often given to `retrieve`. */
+const queryAdvice = Object.fromEntries(
+  queryFields.map((name) => [name, "it is a field of the query, the argument before"]),
+);
 
 /**
  * A connection to a server; `connect` makes one. Every method throws `ProbestreamError`, or the reason of a signal that
@@ -41,8 +49,9 @@ export class Client extends Catalogue {
   embed(models: readonly Model[], options?: EmbedOptions): Promise<(EmbedResult | ProbestreamError)[]>;
   async embed(
     given: Model | readonly Model[],
-    options?: EmbedOptions,
+    options: EmbedOptions = {},
   ): Promise<EmbedResult | (EmbedResult | ProbestreamError)[]> {
+    assertOptions(options, embedOptions, "embed", embedAdvice);
     const results: (EmbedResult | ProbestreamError)[] = [];
     for await (const { index, result } of this.embedIter(isList(given) ? given : [given], options)) {
       results[index] = result;
@@ -53,8 +62,9 @@ export class Client extends Catalogue {
   /** Streams any number of models; outcomes come as they are done, not in order. */
   embedIter(
     models: Iterable<Model> | AsyncIterable<Model>,
-    options?: EmbedOptions,
+    options: EmbedOptions = {},
   ): AsyncGenerator<EmbedOutcome, void, undefined> {
+    assertOptions(options, embedOptions, "embedIter", embedAdvice);
     const openPort: OpenPort = ({ local, probes }) => {
       this.#local.assertOpen();
       return local ? this.#local.open(probes) : this.#port;
@@ -63,7 +73,9 @@ export class Client extends Catalogue {
   }
 
   /** Says which expert would serve a model, by as little of its layer as it takes. Commits nothing. */
-  async route(model: Model, { experts = [], headers, signal }: RouteOptions = {}): Promise<Route> {
+  async route(model: Model, options: RouteOptions = {}): Promise<Route> {
+    assertOptions(options, ["experts", "headers", "signal"], "route");
+    const { experts = [], headers, signal } = options;
     const given = toGivenModel(model, 0);
     const file = await openModel(given.source, { headers, signal });
     try {
@@ -96,8 +108,10 @@ export class Client extends Catalogue {
   ): Promise<readonly (Answer | ProbestreamError)[]>;
   async retrieve(
     given: string | Query | readonly (string | Query)[],
-    { withRecords = false, signal }: RetrieveOptions = {},
+    options: RetrieveOptions = {},
   ): Promise<Answer | readonly (Answer | ProbestreamError)[]> {
+    assertOptions(options, ["withRecords", "signal"], "retrieve", queryAdvice);
+    const { withRecords = false, signal } = options;
     const queries = (isList(given) ? given : [given]).map(toRetrievalQuery);
     const found = await stoppedBy(signal, this.#port.retrieve(queries, { withRecords, signal }));
     const answers = found.map((answer) => (answer instanceof ProbestreamError ? answer : toAnswer(answer)));
@@ -136,8 +150,10 @@ export class Client extends Catalogue {
   ): Promise<readonly (readonly Duplicate[] | ProbestreamError)[]>;
   async findDuplicates(
     given: string | readonly string[],
-    { experts = [], ...rest }: DuplicatesOptions = {},
+    options: DuplicatesOptions = {},
   ): Promise<readonly Duplicate[] | readonly (readonly Duplicate[] | ProbestreamError)[]> {
+    assertOptions(options, ["minCosine", "k", "experts", "signal"], "findDuplicates");
+    const { experts = [], ...rest } = options;
     const facts = { ...rest, experts: toNames(experts, "experts") };
     const asked = this.#port.findDuplicates(toNames(given, "the models"), facts);
     const answers = await stoppedBy(rest.signal, asked);

@@ -1,6 +1,7 @@
 import { InvalidInputError } from "../../../src/errors/probestream-error.js";
 import { connect as connectTo } from "../../../src/rpc/client.js";
 import type { ClientTls } from "../../../src/rpc/client-credentials.js";
+import { assertOptions } from "./assert-options.js";
 import { Client } from "./client.js";
 
 /** Where a server listens if nothing else is said. */
@@ -15,7 +16,7 @@ export interface ConnectOptions {
   readonly tls?: boolean | Tls | undefined;
   /** Sent with every call as `authorization: Bearer …`. Beyond this machine only over TLS. */
   readonly token?: string | undefined;
-  /** Milliseconds that a call other than an upload may take. Default 60,000. */
+  /** Milliseconds that a call other than an upload may take, the plan of an upload included. Default 60,000. */
   readonly deadlineMs?: number | undefined;
   /** Further attempts of calls that only read, where the server cannot be reached. Uploads have their own. Default 3. */
   readonly retries?: number | undefined;
@@ -35,9 +36,10 @@ export interface Tls {
  * Connects to a server. Nothing is sent until the first call.
  *
  * @param target `HOST:PORT`, or one with a scheme of gRPC, `unix:PATH` say.
- * @throws InvalidInputError `FIELD_INVALID` for a target that is none, for keys that cannot be used, and for a token that would travel in the clear.
+ * @throws InvalidInputError `FIELD_INVALID` for a target that is none, for options that it does not have, for keys that cannot be used, and for a token that would travel in the clear.
  */
 export function connect(target: string = defaultTarget, options: ConnectOptions = {}): Client {
+  assertOptions(options, ["tls", "token", "deadlineMs", "retries"], "connect");
   const { tls = false, token, deadlineMs, retries = defaultRetries } = options;
   return new Client(
     connectTo({

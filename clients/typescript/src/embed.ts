@@ -43,6 +43,12 @@ export interface EmbedOptions {
   readonly retries?: number | undefined;
 }
 
+/** Options of `embed`. */
+export const embedOptions = [
+  ...["experts", "local", "probes", "texts", "index", "onProgress"],
+  ...["signal", "deadlineMs", "headers", "concurrency", "retries"],
+] as const satisfies readonly (keyof EmbedOptions)[];
+
 /** What embeds: the connection, or this process for it. */
 export type OpenPort = (options: Pick<EmbedOptions, "local" | "probes">) => EmbedPort | Promise<EmbedPort>;
 
@@ -57,8 +63,8 @@ export interface EmbedOutcome {
 /**
  * Embeds models, as many as there are; outcomes come as they are done, not in order.
  *
- * @throws the signal's reason, UnauthenticatedError if the server does not take the token, UnavailableError if it is gone, and
- * what `openPort` throws.
+ * @throws the signal's reason, UnauthenticatedError if the server does not take the token, UnavailableError if it is gone,
+ * AbortedError `STREAM_IDLE` if it takes the connection and never answers, and what `openPort` throws.
  */
 export async function* embedEach(
   openPort: OpenPort,

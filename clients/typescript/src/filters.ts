@@ -1,6 +1,9 @@
 import type { Comparison, Filter, Scalar } from "../../../src/vectors/filter.js";
 
-/** Compares a field: `id`, `tree`, `base`, `created_ms`, `meta.NAME`, `claim.NAME` and others that the contract lists. */
+/**
+ * Compares a field: `id`, `tree`, `base`, `created_ms`, `meta.NAME`, `claim.NAME` and others that the contract lists; by `eq`,
+ * `ne`, `lt`, `lte`, `gt` or `gte`.
+ */
 export function where(field: string, op: Exclude<Comparison, "in">, value: Scalar): Filter;
 /** Holds where the field has one of some values. */
 export function where(field: string, op: "in", values: readonly Scalar[]): Filter;

@@ -40,7 +40,8 @@ export interface Query {
   readonly exact?: boolean | undefined;
 }
 
-const queryFields = [
+/** Fields of a query. */
+export const queryFields = [
   ...["positives", "negatives", "k", "filter", "experts", "trees"],
   ...["minScore", "minCosine", "maxPerBase", "exact"],
 ] as const satisfies readonly (keyof Query)[];

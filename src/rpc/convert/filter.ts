@@ -76,11 +76,7 @@ function fromCondition({ field, comparison, values }: FieldCondition): Filter {
  * @throws InvalidInputError `FIELD_INVALID` for what is none: programs without types give texts and objects of other forms.
  */
 export function toWireFilter(filter: Filter): WireFilter {
-  if (!isFilter(filter)) {
-    throw invalid(
-      `a filter is given as ${showValue(filter)}; give { field, op, value }, or { and }, { or }, { not } or { exists }`,
-    );
-  }
+  if (!isFilter(filter)) throw noFilter(filter);
   if ("and" in filter) {
     return create(FilterSchema, { kind: { case: "and", value: { filters: filter.and.map(toWireFilter) } } });
   }
@@ -103,6 +99,20 @@ function isFilter(given: unknown): given is Filter {
   if (not !== undefined || exists !== undefined) return not !== undefined || typeof exists === "string";
   if (typeof field !== "string" || typeof op !== "string" || !Object.hasOwn(comparisons, op)) return false;
   return (op === "in") === Array.isArray(value);
+}
+
+function noFilter(given: unknown): InvalidInputError {
+  const { field, op, value } = Object(given) as Readonly<Record<string, unknown>>;
+  if (typeof field !== "string" || op === undefined) {
+    const message = `a filter is given as ${showValue(given)}; give { field, op, value }, or { and }, { or }, { not } or { exists }`;
+    return invalid(message);
+  }
+  const compares = `a filter compares "${field.slice(0, 80)}" by ${showValue(op)}`;
+  if (typeof op !== "string" || !Object.hasOwn(comparisons, op)) {
+    return invalid(`${compares}; comparisons are ${names.slice(0, -1).join(", ")} and ${names.at(-1)}`);
+  }
+  const wanted = op === "in" ? "a list of values" : "one value, and a list is for in";
+  return invalid(`${compares} with ${showValue(value)}; it takes ${wanted}`);
 }
 
 /** A value from the wire. `what` it is, for messages. */
