@@ -134,7 +134,7 @@ withGo(`the other program in the README of the Go client prints what it says${re
   t.teardown(() => server.close(0));
   await writeFile(
     join(folder, "many.go"),
-    program.replace('"localhost:50051"', JSON.stringify(`${server.host}:${server.port}`)),
+    program.replace('"localhost:50052"', JSON.stringify(`${server.host}:${server.port}`)),
   );
   await go(["vet", "many.go"], folder);
   const printed = await go(["run", "many.go", ...models], folder);
