@@ -1,5 +1,5 @@
 import { dirname, join } from "node:path";
-import { exists } from "../weights/exists.js";
+import { exists } from "../system/exists.js";
 
 /** Folder beside that of the experts that is taken for a text encoder where none is named. */
 const encoderName = "text-encoder";

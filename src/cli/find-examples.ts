@@ -1,7 +1,7 @@
 import { NotFoundError, ProbestreamError } from "../errors/probestream-error.js";
 import type { Example } from "../retrieval/retrieval-port.js";
 import { embedFiles } from "../search/embed-files.js";
-import { exists } from "../weights/exists.js";
+import { exists } from "../system/exists.js";
 import { isHttpUrl } from "../weights/http-url.js";
 import type { ModelOptions } from "../weights/model-file.js";
 import { toDisplayLocation } from "../weights/to-display-location.js";

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { type Catalogue, openCatalogue } from "../experts/catalogue.js";
 import { describeExpert, manifestName } from "../experts/expert.js";
-import { exists } from "../weights/exists.js";
+import { exists } from "../system/exists.js";
 import { CommandError, exitCodes } from "./exit-codes.js";
 import { joinCatalogues } from "./join-catalogues.js";
 

@@ -2,7 +2,7 @@ import { readdir, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { listSome } from "../errors/list-some.js";
 import { NotFoundError, PreconditionError, ProbestreamError } from "../errors/probestream-error.js";
-import { exists } from "../weights/exists.js";
+import { exists } from "../system/exists.js";
 import { describeExpert, type Expert, manifestName, readExpertManifest } from "./expert.js";
 
 /** A folder of the catalogue that holds no usable expert. */

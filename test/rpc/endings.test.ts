@@ -7,7 +7,6 @@ import { connect as connectWithTls } from "node:tls";
 import { fileURLToPath } from "node:url";
 import { create } from "@bufbuild/protobuf";
 import { Client, credentials, status } from "@grpc/grpc-js";
-import anyTest, { type TestFn } from "ava";
 import { startChild } from "../../bench/child-process.js";
 import {
   Health,
@@ -18,9 +17,9 @@ import { toMethodDefinition } from "../../src/rpc/service-definition.js";
 import { openDirectoryUploadStore } from "../../src/search/upload-stores/directory.js";
 import { firstLine } from "../helpers/first-line.js";
 import { relativeError } from "../helpers/oracle.js";
-import { openRawClient, type RawClient } from "../helpers/rpc-client.js";
+import { openRawClient } from "../helpers/rpc-client.js";
 import { toChunk, toFooter, toHeader, toModel } from "../helpers/rpc-messages.js";
-import { startTestServer, type TestServer } from "../helpers/rpc-server.js";
+import { startTestServer } from "../helpers/rpc-server.js";
 import {
   assertReleased,
   findStart,
@@ -31,30 +30,15 @@ import {
   mib,
   reasonOf,
   sendZeros,
-  small,
   smallBytes,
   smallManifest,
   smallValues,
 } from "../helpers/rpc-uploads.js";
+import { createUploadsTest } from "../helpers/uploads-test.js";
 
-interface Context {
-  server: TestServer;
-  client: RawClient;
-}
-
-const test = anyTest as TestFn<Context>;
+const test = createUploadsTest();
 
 const segment = 8 * mib;
-
-test.before(async (t) => {
-  const server = await startTestServer([large, small]);
-  t.context = { server, client: openRawClient(server.target) };
-});
-
-test.after.always(async (t) => {
-  t.context.client.close();
-  await t.context.server.close();
-});
 
 test.serial("a cancelled upload is let go and commits nothing; it can be resumed", async (t) => {
   const { client } = t.context;

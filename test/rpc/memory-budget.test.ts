@@ -1,41 +1,17 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { status } from "@grpc/grpc-js";
-import anyTest, { type TestFn } from "ava";
 import { startChild } from "../../bench/child-process.js";
 import { readProcessMemory } from "../../bench/process-stats.js";
 import { Dtype } from "../../src/gen/probestream/v1/types_pb.js";
 import { firstLine } from "../helpers/first-line.js";
-import { openRawClient, type RawClient } from "../helpers/rpc-client.js";
+import { openRawClient } from "../helpers/rpc-client.js";
 import { toChunk, toChunks, toFooter, toHeader, toModel } from "../helpers/rpc-messages.js";
-import { startTestServer, type TestServer } from "../helpers/rpc-server.js";
-import {
-  finishZeros,
-  large,
-  largeManifest,
-  mib,
-  reasonOf,
-  small,
-  smallBytes,
-  smallManifest,
-} from "../helpers/rpc-uploads.js";
+import { startTestServer } from "../helpers/rpc-server.js";
+import { finishZeros, largeManifest, mib, reasonOf, small, smallBytes, smallManifest } from "../helpers/rpc-uploads.js";
+import { createUploadsTest } from "../helpers/uploads-test.js";
 
-interface Context {
-  server: TestServer;
-  client: RawClient;
-}
-
-const test = anyTest as TestFn<Context>;
-
-test.before(async (t) => {
-  const server = await startTestServer([large, small]);
-  t.context = { server, client: openRawClient(server.target) };
-});
-
-test.after.always(async (t) => {
-  t.context.client.close();
-  await t.context.server.close();
-});
+const test = createUploadsTest();
 
 test.serial("streams beyond the memory budget are refused with the figures, and admitted again later", async (t) => {
   const budget = 32 * mib;

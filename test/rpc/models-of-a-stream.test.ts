@@ -1,37 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import anyTest, { type TestFn } from "ava";
 import { encodeChunk } from "../../src/rpc/encode-chunk.js";
 import { float32Bytes } from "../../src/weights/safetensors-writer.js";
-import { openRawClient, type RawClient } from "../helpers/rpc-client.js";
+import { openRawClient } from "../helpers/rpc-client.js";
 import { toHeader, toModel } from "../helpers/rpc-messages.js";
-import { startTestServer, type TestServer } from "../helpers/rpc-server.js";
-import {
-  large,
-  largeManifest,
-  mib,
-  reasonOf,
-  sendZeros,
-  small,
-  smallBytes,
-  smallManifest,
-} from "../helpers/rpc-uploads.js";
+import { startTestServer } from "../helpers/rpc-server.js";
+import { largeManifest, mib, reasonOf, sendZeros, small, smallBytes, smallManifest } from "../helpers/rpc-uploads.js";
+import { createUploadsTest } from "../helpers/uploads-test.js";
 
-interface Context {
-  server: TestServer;
-  client: RawClient;
-}
-
-const test = anyTest as TestFn<Context>;
-
-test.before(async (t) => {
-  const server = await startTestServer([large, small]);
-  t.context = { server, client: openRawClient(server.target) };
-});
-
-test.after.always(async (t) => {
-  t.context.client.close();
-  await t.context.server.close();
-});
+const test = createUploadsTest();
 
 test.serial("a bad number is answered within a second while most of the layer is still to come", async (t) => {
   const { client } = t.context;

@@ -1,4 +1,4 @@
-import test from "ava";
+import test, { type ExecutionContext } from "ava";
 import { Random } from "../../src/linalg/random.js";
 import { connect } from "../../src/rpc/client.js";
 import { writeTree } from "../../src/search/calibrate-expert.js";
@@ -17,7 +17,8 @@ import { createTestTree, toFreshWeights, writeTreeExperts } from "../helpers/tre
 
 const shape = { rowCount: 300, columnCount: 120 };
 
-test("trees choose and refuse as they do of streamed layers", async (t) => {
+/** A server with experts of two trees, of one layer. */
+async function serveTwoTrees(t: ExecutionContext) {
   const server = await startTestServer([]);
   const random = new Random(3);
   const trees = ["first", "second"].map((name) => createTestTree(name, toFreshWeights(shape, random), 0.1));
@@ -27,6 +28,11 @@ test("trees choose and refuse as they do of streamed layers", async (t) => {
     await client.close();
     await server.close();
   });
+  return { server, client, trees, random };
+}
+
+test("trees choose and refuse as they do of streamed layers", async (t) => {
+  const { server, client, trees, random } = await serveTwoTrees(t);
   const port = await openProbingPort(t, client);
   const write = (name: string, values: Float32Array): Promise<string> =>
     writeModel(t, name, [toTensor("m.fc.weight", { rows: 300, columns: 120, values })]);
@@ -131,15 +137,7 @@ test("LoRA layers find their tree by the moments that were computed here", async
 });
 
 test("a sketch that is missing, of another kind or shape, or not finite, is refused where it decides", async (t) => {
-  const server = await startTestServer([]);
-  const random = new Random(3);
-  const trees = ["first", "second"].map((name) => createTestTree(name, toFreshWeights(shape, random), 0.1));
-  await writeTreeExperts(server.catalogue, shape, trees);
-  const client = connect({ target: server.target });
-  t.teardown(async () => {
-    await client.close();
-    await server.close();
-  });
+  const { server, client, trees, random } = await serveTwoTrees(t);
   const sent: ProjectedModel[] = [];
   const port = await openProbingPort(t, {
     ...client,

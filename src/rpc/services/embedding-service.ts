@@ -40,9 +40,9 @@ export interface EmbeddingService {
 }
 
 /**
- * Bytes of messages after which those that are done with are collected. V8 by itself waits for 64 MiB of them, and then
- * looks through the whole heap; buffers that come back sooner are still in the cache. Measured with one stream of 65,536
- * columns: a peak of 302 instead of 316 MiB, and 1.15 instead of 1.29 CPU seconds per GB on the event loop.
+ * Bytes of messages after which young garbage is collected: what sockets brought, and messages that are too small for
+ * {@link releaseMessage}. V8 by itself waits for 64 MiB of it, and then looks through the whole heap; buffers that come back
+ * sooner are still in the cache. Measured with 8 GiB of one stream of 65,536 columns: 35 instead of 68 MiB above idle.
  */
 const collectEveryBytes = 8 * 1024 * 1024;
 
