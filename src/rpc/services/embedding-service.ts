@@ -15,7 +15,6 @@ import {
   type PlanEmbeddingResponseSchema,
 } from "../../gen/probestream/v1/embedding_service_pb.js";
 import type { Manifest } from "../../gen/probestream/v1/types_pb.js";
-import { collectYoungGarbage } from "../../search/collect-garbage.js";
 import type { EmbedStream, ModelOutcome } from "../../search/embed-stream.js";
 import type { Embedder } from "../../search/open-embedder.js";
 import { planModel } from "../../search/plan-model.js";
@@ -25,6 +24,7 @@ import { fromHeader, toRefusedHeader } from "../convert/embedding.js";
 import { toModelResult } from "../convert/model-result.js";
 import { fromManifest, toPlannedModel } from "../convert/plan.js";
 import { toCount } from "../convert/tensor.js";
+import { createGarbageCounter } from "../garbage-counter.js";
 import { createIdleTimer, nextUnless, toEndError } from "../next-message.js";
 import { releaseMessage } from "../release-message.js";
 import { type ReportFault, toPublicModelError } from "../to-status.js";
@@ -37,26 +37,6 @@ export interface EmbeddingService {
   readonly embedModel: ClientStreaming<typeof EmbedModelRequestSchema, typeof EmbedModelResponseSchema>;
   readonly getProbes: ServerStreaming<typeof GetProbesRequestSchema, typeof GetProbesResponseSchema>;
   readonly embedProjection: Unary<typeof EmbedProjectionRequestSchema, typeof EmbedProjectionResponseSchema>;
-}
-
-/**
- * Bytes of messages after which young garbage is collected: what sockets brought, and messages that are too small for
- * {@link releaseMessage}. V8 by itself waits for 64 MiB of it, and then looks through the whole heap; buffers that come back
- * sooner are still in the cache. Measured with 8 GiB of one stream of 65,536 columns: 35 instead of 68 MiB above idle.
- */
-const collectEveryBytes = 8 * 1024 * 1024;
-
-/** Collects when enough was added, over all streams. */
-function createGarbageCounter(): { add(bytes: number): void } {
-  let bytes = 0;
-  return {
-    add: (more) => {
-      bytes += more;
-      if (bytes < collectEveryBytes) return;
-      bytes = 0;
-      collectYoungGarbage();
-    },
-  };
 }
 
 /** Models planned at a time; each may have a saved upload read. */
