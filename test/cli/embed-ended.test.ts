@@ -9,6 +9,7 @@ import { serveCommand, startServer } from "../../bench/start-server.js";
 import { readTensors } from "../../src/weights/safetensors-file.js";
 import { until } from "../helpers/until.js";
 import { answerRange, local, makeMixedFolder, serveModel, texts } from "./embed-rig.js";
+import { oneBackend } from "./run-cli.js";
 
 let cwd = "";
 test.before(async () => {
@@ -60,7 +61,7 @@ test("--out leaves a file alone when nothing was embedded before Ctrl-C, and say
 test.serial(
   "a server that is gone ends the run with one sentence and exit code 3, and --out holds what there is",
   async (t) => {
-    const server = await startServer(serveCommand({ experts: join(cwd, "experts") }));
+    const server = await startServer(serveCommand({ experts: join(cwd, "experts"), extra: oneBackend }));
     const file = await readFile(join(cwd, "models", "chess-lora-1.safetensors"));
     let open: () => void = () => {};
     const opened = new Promise<void>((resolve) => {

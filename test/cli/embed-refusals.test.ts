@@ -3,7 +3,7 @@ import { join } from "node:path";
 import test from "ava";
 import { serveCommand, startServer } from "../../bench/start-server.js";
 import { local, makeMixedFolder } from "./embed-rig.js";
-import { runCli } from "./run-cli.js";
+import { oneBackend, runCli } from "./run-cli.js";
 
 let cwd = "";
 test.before(async () => {
@@ -12,7 +12,7 @@ test.before(async () => {
 test.after.always(() => rm(cwd, { recursive: true, force: true }));
 
 test("an expert that a server does not have is told of once, with those it has", async (t) => {
-  const server = await startServer(serveCommand({ experts: join(cwd, "experts") }));
+  const server = await startServer(serveCommand({ experts: join(cwd, "experts"), extra: oneBackend }));
   try {
     const words = ["embed", "models", "--server", server.target, "--expert"];
     const { code, stdout, stderr } = await runCli([...words, "nosuch"], { cwd });

@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type RequestListener, type ServerRe
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import type { ExecutionContext } from "ava";
-import { makeExampleFolder } from "./run-cli.js";
+import { makeExampleFolder, oneBackend } from "./run-cli.js";
 
 /** A line of `embed --json`. */
 export interface EmbedLine {
@@ -19,7 +19,7 @@ export interface EmbedLine {
 }
 
 /** Options of `embed` in the folder of {@link makeMixedFolder}. */
-export const local: readonly string[] = ["--local", "--experts", "experts"];
+export const local: readonly string[] = ["--local", "--experts", "experts", ...oneBackend];
 /** As {@link local}. */
 export const texts: readonly string[] = ["--texts", "texts.safetensors"];
 

@@ -4,7 +4,7 @@ import test from "ava";
 import { serveCommand, startServer } from "../../bench/start-server.js";
 import { readTensors } from "../../src/weights/safetensors-file.js";
 import { answerRange, type EmbedLine, local, makeMixedFolder, serveModel, texts } from "./embed-rig.js";
-import { parseLines, runCli } from "./run-cli.js";
+import { oneBackend, parseLines, runCli } from "./run-cli.js";
 
 let cwd = "";
 test.before(async () => {
@@ -84,7 +84,18 @@ test("the table shows file, expert and the best labels", async (t) => {
 test("--out writes representations in the order of the files", async (t) => {
   const files = ["models/jazz-lora-1.safetensors", "models/birds-lora-2.safetensors"];
   const out = join(cwd, "out.safetensors");
-  const words = ["embed", ...files, "--local", "--expert", "experts/concepts-lora", ...texts, "--out", out, "--json"];
+  const words = [
+    "embed",
+    ...files,
+    "--local",
+    "--expert",
+    "experts/concepts-lora",
+    ...oneBackend,
+    ...texts,
+    "--out",
+    out,
+    "--json",
+  ];
   const { code, stdout, stderr } = await runCli(words, { cwd });
   t.is(code, 0, stderr);
   const { tensors, metadata } = await readTensors(out);

@@ -6,7 +6,7 @@ import { encodeSafetensors, float32Bytes } from "../../src/weights/safetensors-w
 import { createExpertParameters, writeExpert } from "../helpers/expert-folder.js";
 import { createTemporaryFolder } from "../helpers/temporary-folder.js";
 import { createTestTree, type LayerWeights, toFreshWeights } from "../helpers/tree-models.js";
-import { runCli } from "./run-cli.js";
+import { oneBackend, runCli } from "./run-cli.js";
 
 const shape = { rowCount: 200, columnCount: 40 };
 const random = new Random(3);
@@ -55,7 +55,7 @@ test("experts are calibrated, and then models are routed and embedded without na
   t.regex(routed.stdout, /tiger\.safetensors +tiger +tigers/);
   t.regex(routed.stdout, /zebra\.safetensors +none +not (lions|tigers)/);
 
-  const embedded = await runCli(["embed", "new", "--local", "--json"], { cwd });
+  const embedded = await runCli(["embed", "new", "--local", "--json", ...oneBackend], { cwd });
   t.is(embedded.code, 1);
   const lines = embedded.stdout
     .trim()
@@ -66,7 +66,7 @@ test("experts are calibrated, and then models are routed and embedded without na
     ["new/tiger.safetensors", "tiger", "tigers"],
     ["new/zebra.safetensors", "NO_EXPERT", undefined],
   ]);
-  const named = await runCli(["embed", "new/zebra.safetensors", "--local", "--expert", "lion"], { cwd });
+  const named = await runCli(["embed", "new/zebra.safetensors", "--local", "--expert", "lion", ...oneBackend], { cwd });
   t.is(named.code, 0);
   t.regex(named.stdout, /\(not of tree lions: distance [\d.]+, it accepts [\d.]+\)/);
 });

@@ -10,7 +10,7 @@ import { UnauthenticatedError } from "../../src/errors/probestream-error.js";
 import { connect } from "../../src/rpc/client.js";
 import { createTemporaryFolder } from "../helpers/temporary-folder.js";
 import { until } from "../helpers/until.js";
-import { makeExampleFolder, parseLines, runCli } from "./run-cli.js";
+import { makeExampleFolder, oneBackend, parseLines, runCli } from "./run-cli.js";
 import { runInProcess } from "./run-in-process.js";
 
 let cwd = "";
@@ -35,7 +35,11 @@ async function serve(t: ExecutionContext, listen: string, ...extra: readonly str
   const tokenFile = join(await createTemporaryFolder(t), "tokens");
   await replace(tokenFile, old);
   const experts = join(cwd, "experts");
-  const { program, args } = serveCommand({ experts, listen, extra: ["--token-file", tokenFile, ...extra] });
+  const { program, args } = serveCommand({
+    experts,
+    listen,
+    extra: ["--token-file", tokenFile, ...oneBackend, ...extra],
+  });
   const server = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
   t.teardown(async () => {
     const ended = once(server, "exit");

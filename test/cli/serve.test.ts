@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import test from "ava";
 import { serveCommand, startServer } from "../../bench/start-server.js";
 import { until } from "../helpers/until.js";
-import { makeExampleFolder, parseLines, runCli } from "./run-cli.js";
+import { makeExampleFolder, oneBackend, parseLines, runCli } from "./run-cli.js";
 
 let cwd = "";
 test.before(async () => {
@@ -27,7 +27,7 @@ test("experts of a server are listed, those added while it runs and unusable one
   const experts = join(cwd, "growing");
   await mkdir(experts);
   await cp(join(cwd, "experts", "concepts-lora"), join(experts, "first"), { recursive: true });
-  const server = await startServer(serveCommand({ experts }));
+  const server = await startServer(serveCommand({ experts, extra: oneBackend }));
   try {
     await cp(join(cwd, "experts", "concepts-dense"), join(experts, "second"), { recursive: true });
     await mkdir(join(experts, "third"));

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import test from "ava";
 import { Random } from "../../src/linalg/random.js";
 import { writeWordEncoder } from "../../src/text/write-word-encoder.js";
-import { makeExampleFolder, parseLines, runCli } from "./run-cli.js";
+import { makeExampleFolder, oneBackend, parseLines, runCli } from "./run-cli.js";
 
 let cwd = "";
 test.before(async () => {
@@ -34,7 +34,7 @@ test("a trained expert is served like any other", async (t) => {
   t.regex(stdout, /^scores: a background of 18 models; .*not fitted: texts of known labels/m);
   t.regex(manifest.calibration.scores.sha256, /^[0-9a-f]{64}$/);
   const embedded = await runCli(
-    ["embed", "models", "--local", "--experts", "trained", "--texts", "texts.safetensors", "--json"],
+    ["embed", "models", "--local", "--experts", "trained", "--texts", "texts.safetensors", "--json", ...oneBackend],
     { cwd },
   );
   const results = parseLines<{ representation?: number[] }>(embedded.stdout);

@@ -2,6 +2,7 @@ import { createRequire } from "node:module";
 import type { Matrix } from "../compute-backend.js";
 import { type BlockStep, type DeviceMatrix, type GpuDevice, isSoftwareRenderer, toFours } from "./gpu-device.js";
 import {
+  assertGpuJs,
   assertRunsOn,
   type DeviceResult,
   type GpuInstance,
@@ -48,8 +49,9 @@ const plain = "MemoryOptimizedNumberTexture";
  * @throws UnavailableError `BACKEND_UNAVAILABLE` if there is none, or gpu.js does not run on it.
  */
 export async function createOpenGlDevice(): Promise<GpuDevice<TextureMatrix>> {
-  const gpuJs = await loadGpuJs();
+  assertGpuJs();
   const renderer = findRenderer();
+  const gpuJs = await loadGpuJs();
   const gpu = createInstance(gpuJs);
   const kernels = {
     pack: gpu.createKernel<TextureKernel>(pack, settings(["Input"])),

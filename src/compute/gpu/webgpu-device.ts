@@ -1,6 +1,7 @@
 import type { Matrix } from "../compute-backend.js";
 import { type BlockStep, type DeviceMatrix, type GpuDevice, pad, toFours, unpad } from "./gpu-device.js";
 import {
+  assertGpuJs,
   assertRunsOn,
   type DeviceResult,
   type GpuInstance,
@@ -66,8 +67,9 @@ interface DeviceState {
  * @throws UnavailableError `BACKEND_UNAVAILABLE` if there is none, or gpu.js does not run on it.
  */
 export async function createWebGpuDevice(): Promise<GpuDevice<BufferMatrix>> {
-  const gpuJs = await loadGpuJs();
+  assertGpuJs();
   const source = await openGpuSource();
+  const gpuJs = await loadGpuJs();
   return withNavigatorGpu(source.gpu, async () => {
     const gpu = createInstance(gpuJs);
     const create = (kernel: (...args: never[]) => unknown, buffers: number, integers: number, immutable: boolean) =>
