@@ -5,6 +5,7 @@
  */
 export type { ComputeBackend, Matrix, Product, ProductSides, RowBlock, RunningSum } from "./compute/compute-backend.js";
 export { type BackendName, backendNames, createBackend, whyUnavailable } from "./compute/create-backend.js";
+export type { BackendMeasurement } from "./compute/measure-backends.js";
 export type { ErrorReason } from "./errors/error-reason.js";
 export {
   AbortedError,
@@ -67,6 +68,7 @@ export {
 export type { TokenSet } from "./rpc/tokens/token-set.js";
 export { version } from "./rpc/version.js";
 export { type CalibrateOptions, calibrateExpert, writeTree } from "./search/calibrate-expert.js";
+export { type BackendChoice, chooseBackends } from "./search/choose-backends.js";
 export {
   type EmbedFilesOptions,
   embedFiles,

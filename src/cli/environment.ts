@@ -1,5 +1,7 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { deserialize, serialize } from "node:v8";
+import type { BackendChoice } from "../search/choose-backends.js";
 import { defaultProbesFolder } from "../search/probing/default-probes-folder.js";
 
 /** What the environment says; nothing else of the package reads it. */
@@ -68,15 +70,26 @@ export interface ProcessSettings {
   readonly port: number;
   /** Folder of unfinished uploads, so that one may go on in another process. */
   readonly stateDir: string;
+  /** What was measured before they were started; absent where a backend was named. */
+  readonly choice: BackendChoice | undefined;
 }
 
 /** Settings as variables for a process that is started. */
-export function toProcessEnvironment({ port, stateDir }: ProcessSettings): Record<string, string> {
-  return { PROBESTREAM_PROCESS_PORT: String(port), PROBESTREAM_PROCESS_STATE_DIR: stateDir };
+export function toProcessEnvironment({ port, stateDir, choice }: ProcessSettings): Record<string, string> {
+  return {
+    PROBESTREAM_PROCESS_PORT: String(port),
+    PROBESTREAM_PROCESS_STATE_DIR: stateDir,
+    // Not JSON, which has no NaN: the error of a backend whose numbers are none.
+    PROBESTREAM_PROCESS_BACKENDS: serialize(choice).toString("base64"),
+  };
 }
 
 /** The settings that this process was started with. */
 export function readProcessSettings(): ProcessSettings {
-  const { PROBESTREAM_PROCESS_PORT: port, PROBESTREAM_PROCESS_STATE_DIR: stateDir = "" } = process.env;
-  return { port: Number(port), stateDir };
+  const {
+    PROBESTREAM_PROCESS_PORT: port,
+    PROBESTREAM_PROCESS_STATE_DIR: stateDir = "",
+    PROBESTREAM_PROCESS_BACKENDS: choice = "",
+  } = process.env;
+  return { port: Number(port), stateDir, choice: deserialize(Buffer.from(choice, "base64")) };
 }

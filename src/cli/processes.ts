@@ -4,6 +4,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TokenFile } from "../rpc/tokens/open-token-file.js";
+import type { BackendChoice } from "../search/choose-backends.js";
 import { toProcessEnvironment } from "./environment.js";
 import { CommandError, exitCodes } from "./exit-codes.js";
 import type { Address } from "./option-values.js";
@@ -22,6 +23,8 @@ export interface ProcessesOptions {
   readonly listen: Address;
   /** Shared by all, so that an upload may go on in another process; absent for a temporary folder. */
   readonly stateDir: string | undefined;
+  /** The backends that all use; absent where one was named. */
+  readonly choice: BackendChoice | undefined;
   /** Those that calls need; the processes get them from here. */
   readonly tokens: TokenFile | undefined;
   readonly terminal: Terminal;
@@ -71,7 +74,7 @@ export function endWithParent(): () => void {
  * @throws CommandError if one cannot start, or dies right after its start.
  */
 export async function runProcesses(options: ProcessesOptions): Promise<void> {
-  const { count, listen, tokens, terminal, signal } = options;
+  const { count, listen, choice, tokens, terminal, signal } = options;
   const port = listen.port === 0 ? await takeFreePort(listen.host) : listen.port;
   const stateDir = options.stateDir ?? (await mkdtemp(join(tmpdir(), "probestream-uploads-")));
   const workers = new Set<Worker>();
@@ -87,7 +90,7 @@ export async function runProcesses(options: ProcessesOptions): Promise<void> {
   const failure = new Promise<never>((_, reject) => {
     const start = (): void => {
       const startedAt = performance.now();
-      const worker = cluster.fork(toProcessEnvironment({ port, stateDir }));
+      const worker = cluster.fork(toProcessEnvironment({ port, stateDir, choice }));
       let isListening = false;
       workers.add(worker);
       worker.on("message", (message: ProcessMessage) => {

@@ -1,13 +1,15 @@
 import { type BackendName, isVolatileName } from "../compute/create-backend.js";
 import { keptBlockBytes } from "../compute/failover/kept-block-bytes.js";
 import { assertCatalogue } from "./assert-catalogue.js";
-import { chooseBackends } from "./choose-backends.js";
+import { type BackendChoice, chooseBackends } from "./choose-backends.js";
 import { type Embedder, type EmbedderCompute, type OpenEmbedderOptions, openEmbedder } from "./open-embedder.js";
 
 /** How an embedder is set up. */
 export interface EmbedderOptions extends OpenEmbedderOptions {
   /** Compute backend by name. Default `auto`: all are measured, and the fastest that agrees with `plain` is used. */
   readonly backend?: BackendName | "auto";
+  /** What {@link chooseBackends} found, in place of measuring again where `backend` is `auto`. */
+  readonly choice?: BackendChoice;
   /** A module that exports `createBackend(): Promise<ComputeBackend>`, in place of `backend`. */
   readonly computeModule?: URL;
 }
@@ -26,9 +28,11 @@ export async function startEmbedder(options: EmbedderOptions): Promise<Embedder>
   return openEmbedder(options, await toCompute(options));
 }
 
-async function toCompute({ computeModule, backend = "auto", catalogue }: EmbedderOptions): Promise<EmbedderCompute> {
+async function toCompute(options: EmbedderOptions): Promise<EmbedderCompute> {
+  const { computeModule, backend = "auto", choice, catalogue } = options;
   if (computeModule !== undefined) return { module: computeModule };
-  const { order, measured } = backend === "auto" ? await chooseBackends(catalogue) : { order: [backend], measured: [] };
+  const { order, measured } =
+    backend === "auto" ? (choice ?? (await chooseBackends(catalogue))) : { order: [backend], measured: [] };
   const keptBytes = order.some(isVolatileName) ? keptBlockBytes : 0;
   return { module: namedBackends, backends: order, keptBytes, measured };
 }

@@ -28,6 +28,23 @@ test("an embedder uses the fastest of its own table, says so, and names it in ea
   t.deepEqual(backends, [{ name: best?.name ?? "", device: best?.device ?? "", rows: 12 }]);
 });
 
+test("a choice that was made before is used as it is", async (t) => {
+  const root = await createTemporaryFolder(t);
+  await writeSmallExpert(root);
+  const measured = [
+    { name: "plain", device: "another process", gflops: 1, relativeError: 0, unusable: undefined },
+    { name: "gpu", device: "", gflops: 0, relativeError: Number.NaN, unusable: "its numbers are off" },
+  ];
+  const choice = { order: ["plain"] as const, measured };
+  const embedder = await startEmbedder({ catalogue: openCatalogue(root), workerCount: 1, choice });
+  t.teardown(() => embedder.close());
+  t.is(embedder.backend.name, "plain");
+  t.is(embedder.measuredBackends, measured);
+  t.deepEqual((await embedModel(embedder, smallModel(1))).backends, [
+    { name: "plain", device: embedder.backend.device, rows: 12 },
+  ]);
+});
+
 test("a backend that is named is used without measuring", async (t) => {
   const root = await createTemporaryFolder(t);
   await writeSmallExpert(root);

@@ -1,11 +1,12 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { backendNames } from "../../compute/create-backend.js";
+import type { BackendMeasurement } from "../../compute/measure-backends.js";
 import { type Catalogue, openCatalogue } from "../../experts/catalogue.js";
 import { protocolWindowBytes } from "../../rpc/receive-window.js";
 import { type RunningServer, startServer } from "../../rpc/server.js";
 import type { TokenSet } from "../../rpc/tokens/token-set.js";
+import { type BackendChoice, chooseBackends } from "../../search/choose-backends.js";
 import type { MemoryPlan } from "../../search/memory-plan.js";
-import type { Embedder } from "../../search/open-embedder.js";
 import type { CommandContext } from "../command-context.js";
 import { parseDuration } from "../duration.js";
 import { findEncoderPlaces, toEncoderRemark } from "../encoder-places.js";
@@ -114,7 +115,7 @@ async function serveAlone(options: ServeOptions, context: CommandContext): Promi
   const { server, close } = await start(options, context, tokens);
   const address = formatAddress(server);
   await terminal.print(`listening on ${address} (pid ${process.pid}, ${await describe(server)})`);
-  remarkBackends(server.embedder, terminal.remark);
+  remarkBackends(server.embedder.measuredBackends, terminal.remark);
   await remarkUnusable(server.embedder.catalogue, terminal.remark);
   await untilAborted(signal);
   remarkShutdown(options, terminal.remark);
@@ -133,13 +134,16 @@ async function serveFromProcesses(options: ServeOptions, { terminal, signal }: C
   const tokens = await openServeTokens(options, terminal.remark);
   const catalogue = openCatalogue(options.experts);
   await catalogue.list();
-  const { store, textEncoder, experts } = options;
+  const { store, textEncoder, experts, backend = "auto" } = options;
+  // By this process alone: they would share the cores while they measure, and one that is started later with the load.
+  const choice = backend === "auto" ? await chooseBackends(catalogue) : undefined;
   const encoderPlaces = store === undefined ? undefined : await findEncoderPlaces(textEncoder, experts);
   signal.addEventListener("abort", () => remarkShutdown(options, terminal.remark), { once: true });
   await runProcesses({
     count,
     listen,
     stateDir,
+    choice,
     tokens,
     terminal,
     signal,
@@ -147,6 +151,7 @@ async function serveFromProcesses(options: ServeOptions, { terminal, signal }: C
     onListening: async (address, description) => {
       const facts = `pid ${process.pid}, ${description}, ${count} processes`;
       await terminal.print(`listening on ${formatAddress(address)} (${facts})`);
+      remarkBackends(choice?.measured ?? [], terminal.remark);
       await remarkUnusable(catalogue, terminal.remark);
       if (encoderPlaces !== undefined) terminal.remark(toPlain(toEncoderRemark(encoderPlaces)));
     },
@@ -155,7 +160,7 @@ async function serveFromProcesses(options: ServeOptions, { terminal, signal }: C
 
 async function serveAsProcess(options: ServeOptions, context: CommandContext): Promise<void> {
   const { signal } = context;
-  const { port, stateDir } = readProcessSettings();
+  const { port, stateDir, choice } = readProcessSettings();
   const listen = { host: options.listen.host, port };
   const release = endWithParent();
   try {
@@ -163,7 +168,8 @@ async function serveAsProcess(options: ServeOptions, context: CommandContext): P
     const tokens = wanted ? await receiveTokens(() => tellParent({ type: "tokens-wanted" })) : undefined;
     // The folder that the first process made is of no use where all servers share a database.
     const isShared = options.stateDir === undefined && isPostgresUrl(options.store ?? "");
-    const { server, close } = await start({ ...options, listen, ...(!isShared && { stateDir }) }, context, tokens);
+    const own = { ...options, listen, ...(!isShared && { stateDir }) };
+    const { server, close } = await start(own, context, tokens, choice);
     await tellParent({ type: "listening", description: await describe(server) });
     await untilAborted(signal);
     await close(toGraceMs(options));
@@ -181,14 +187,19 @@ interface Started {
   readonly close: (graceMs: number) => Promise<void>;
 }
 
-async function start(options: ServeOptions, context: CommandContext, tokens: TokenSet | undefined): Promise<Started> {
+async function start(
+  options: ServeOptions,
+  context: CommandContext,
+  tokens: TokenSet | undefined,
+  choice?: BackendChoice,
+): Promise<Started> {
   const serverOptions = await toServerOptions(options);
   // Throws where there is no such folder: better now than at the first call.
   await serverOptions.catalogue.list();
   const served = await openServed(options, context);
   try {
     const { store, encoders, uploads } = served;
-    const given = { ...serverOptions, tokens, store, encoders };
+    const given = { ...serverOptions, tokens, store, encoders, ...(choice !== undefined && { choice }) };
     const server = await startServer({ ...given, ...(uploads !== undefined && { uploads }) });
     const { budgetBytes, streamBytes } = server.embedder.memory;
     if (streamBytes > budgetBytes) {
@@ -228,8 +239,8 @@ async function describe({ embedder }: RunningServer): Promise<string> {
 }
 
 /** Says what was measured to choose the backend. */
-function remarkBackends({ measuredBackends }: Embedder, remark: (line: string) => void): void {
-  for (const { name, device, gflops, unusable } of measuredBackends) {
+function remarkBackends(measured: readonly BackendMeasurement[], remark: (line: string) => void): void {
+  for (const { name, device, gflops, unusable } of measured) {
     const rate = `${gflops < 10 ? gflops.toFixed(1) : gflops.toFixed(0)} GFLOP/s`;
     remark(toPlain(`backend ${name}: ${unusable === undefined ? `${rate} (${device})` : `not used: ${unusable}`}`));
   }
