@@ -41,7 +41,7 @@ test("a worker lives on where an expert cannot be unloaded, and the fault is tol
   const root = await createTemporaryFolder(t);
   await writeSmallExpert(root);
   await writeExpert(join(root, "other"), createExpertParameters({ ...smallLayer, seed: 90 }));
-  const probe = await startTestEmbedder(t, root);
+  const probe = await startTestEmbedder(t, root, { backend: "plain" });
   const [small] = (await probe.catalogue.list()).experts;
   if (small === undefined) throw new Error("the catalogue is empty");
   const faults: unknown[] = [];
