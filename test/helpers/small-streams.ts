@@ -6,7 +6,7 @@ import { startTestEmbedder, toEmbedding } from "./embed-client.js";
 import { relativeError } from "./oracle.js";
 import { randomMatrix } from "./random.js";
 import { exactCosines, exactRepresentation, smallExpert, smallWeights, writeSmallExpert } from "./small-experts.js";
-import { createTemporaryFolder } from "./temporary-folder.js";
+import { createTemporaryFolder, type Teardown } from "./temporary-folder.js";
 
 /** Relative error (L2) of float32 sums against float64 ones, at most. */
 export const tolerance = 1e-5;
@@ -15,7 +15,7 @@ export const tolerance = 1e-5;
 export const texts = randomMatrix(3, 5, 71);
 
 /** Starts an embedder with the small expert alone. */
-export async function startSmall(t: ExecutionContext, options: Partial<EmbedderOptions> = {}): Promise<Embedder> {
+export async function startSmall(t: Teardown, options: Partial<EmbedderOptions> = {}): Promise<Embedder> {
   return startTestEmbedder(t, await writeSmallExpert(await createTemporaryFolder(t)), options);
 }
 

@@ -127,7 +127,7 @@ test.serial("an upload taken over under its id is given up in favour of the new 
 });
 
 test.serial("a stream that brings nothing for too long is ended and can be resumed", async (t) => {
-  const server = await startTestServer([large], { limits: { streamIdleMs: 300 } });
+  const server = await startTestServer([large], { backend: "plain", limits: { streamIdleMs: 300 } });
   const client = openRawClient(server.target);
   try {
     const manifest = { ...largeManifest, uploadId: "fallen-asleep-half-way" };
@@ -152,7 +152,7 @@ test.serial(
     const state = await mkdtemp(join(tmpdir(), "probestream-state-"));
     t.teardown(() => rm(state, { recursive: true, force: true }));
     const manifest = { ...largeManifest, uploadId: "survives-the-server" };
-    const first = await startTestServer([large], { uploads: await openDirectoryUploadStore(state) });
+    const first = await startTestServer([large], { backend: "plain", uploads: await openDirectoryUploadStore(state) });
     const client = openRawClient(first.target);
     const watch = watchHealth(first.target);
     const upload = client.openUpload();
@@ -170,7 +170,7 @@ test.serial(
     watch.close();
     client.close();
 
-    const second = await startTestServer([large], { uploads: await openDirectoryUploadStore(state) });
+    const second = await startTestServer([large], { backend: "plain", uploads: await openDirectoryUploadStore(state) });
     const next = openRawClient(second.target);
     try {
       const planned = await next.planOne(manifest);
@@ -189,7 +189,7 @@ test.serial(
 );
 
 test("a server closes though what was no HTTP/2 came to it", async (t) => {
-  const server = await startTestServer([]);
+  const server = await startTestServer([], { backend: "plain" });
   const [host, port] = server.target.split(":");
   const socket = connectWithTls({ host, port: Number(port), ALPNProtocols: ["h2"] });
   await t.throwsAsync(once(socket, "secureConnect"));

@@ -15,7 +15,7 @@ const test = createUploadsTest();
 
 test.serial("streams beyond the memory budget are refused with the figures, and admitted again later", async (t) => {
   const budget = 32 * mib;
-  const server = await startTestServer([small], { memoryBudgetBytes: budget });
+  const server = await startTestServer([small], { backend: "plain", memoryBudgetBytes: budget });
   const client = openRawClient(server.target);
   try {
     const { memoryPlan } = await client.serverInfo();
@@ -51,6 +51,7 @@ test.serial("streams beyond the memory budget are refused with the figures, and 
 
 test.serial("an expert that does not fit into the budget fails its model with the figures", async (t) => {
   const server = await startTestServer([{ ...small, name: "fat", shape: [1_000_000, 5], module: "fat" }], {
+    backend: "plain",
     memoryBudgetBytes: 36 * mib,
   });
   const client = openRawClient(server.target);

@@ -1,38 +1,39 @@
-import test, { type ExecutionContext } from "ava";
+import test from "ava";
 import { Random } from "../../src/linalg/random.js";
-import { connect } from "../../src/rpc/client.js";
+import { connect, type ProbestreamClient } from "../../src/rpc/client.js";
 import { writeTree } from "../../src/search/calibrate-expert.js";
 import type { ProjectedModel } from "../../src/search/probing/projected-model.js";
 import { fitMoments } from "../../src/trees/fit-moments.js";
 import { openSketchKernel } from "../../src/trees/sketches/sketch-kernel.js";
 import { addMoments } from "../../src/trees/sketches/sketch-moments.js";
+import { afterAll } from "../helpers/after-all.js";
 import { assertError } from "../helpers/assert-refused.js";
 import { toTensor } from "../helpers/expert-folder.js";
 import { relativeError } from "../helpers/oracle.js";
 import { embedAll, openProbingPort, tolerance, toResult, writeModel } from "../helpers/probing.js";
 import { randomMatrix } from "../helpers/random.js";
 import { writeTestExpert } from "../helpers/rpc-experts.js";
-import { startTestServer } from "../helpers/rpc-server.js";
+import { startTestServer, type TestServer } from "../helpers/rpc-server.js";
 import { createTestTree, toFreshWeights, writeTreeExperts } from "../helpers/tree-models.js";
 
 const shape = { rowCount: 300, columnCount: 120 };
 
-/** A server with experts of two trees, of one layer. */
-async function serveTwoTrees(t: ExecutionContext) {
-  const server = await startTestServer([]);
-  const random = new Random(3);
-  const trees = ["first", "second"].map((name) => createTestTree(name, toFreshWeights(shape, random), 0.1));
+const random = new Random(3);
+const trees = ["first", "second"].map((name) => createTestTree(name, toFreshWeights(shape, random), 0.1));
+const shared = afterAll(test);
+/** Has experts of both trees. */
+let server: TestServer;
+let client: ProbestreamClient;
+
+test.before(async () => {
+  server = await startTestServer([]);
+  shared.teardown(() => server.close());
   await writeTreeExperts(server.catalogue, shape, trees);
-  const client = connect({ target: server.target });
-  t.teardown(async () => {
-    await client.close();
-    await server.close();
-  });
-  return { server, client, trees, random };
-}
+  client = connect({ target: server.target });
+  shared.teardown(() => client.close());
+});
 
 test("trees choose and refuse as they do of streamed layers", async (t) => {
-  const { server, client, trees, random } = await serveTwoTrees(t);
   const port = await openProbingPort(t, client);
   const write = (name: string, values: Float32Array): Promise<string> =>
     writeModel(t, name, [toTensor("m.fc.weight", { rows: 300, columns: 120, values })]);
@@ -137,7 +138,6 @@ test("LoRA layers find their tree by the moments that were computed here", async
 });
 
 test("a sketch that is missing, of another kind or shape, or not finite, is refused where it decides", async (t) => {
-  const { server, client, trees, random } = await serveTwoTrees(t);
   const sent: ProjectedModel[] = [];
   const port = await openProbingPort(t, {
     ...client,

@@ -11,6 +11,11 @@ import { defaultReceiveWindowBytes, widestReceiveWindowBytes } from "../../src/r
 import { startTestServer, type TestServer } from "../helpers/rpc-server.js";
 import { until } from "../helpers/until.js";
 
+/** A server that is never sent a model: what it would compute with loads fast. */
+function start(options: Parameters<typeof startTestServer>[1] = {}): Promise<TestServer> {
+  return startTestServer([], { backend: "plain", ...options });
+}
+
 /** What a server says first: SETTINGS_INITIAL_WINDOW_SIZE, and the sum of its WINDOW_UPDATEs for the connection. */
 interface FirstWords {
   readonly streamWindow: number;
@@ -52,7 +57,7 @@ async function readFirstWords(port: number): Promise<FirstWords> {
 
 for (const bytes of [undefined, protocolWindowBytes, 1024 * 1024, 16 * 1024 * 1024]) {
   test(`the windows on the wire are those configured: ${bytes ?? "default"}`, async (t) => {
-    const server = await startTestServer([], bytes === undefined ? {} : { receiveWindowBytes: bytes });
+    const server = await start(bytes === undefined ? {} : { receiveWindowBytes: bytes });
     try {
       const expected = bytes ?? defaultReceiveWindowBytes;
       t.deepEqual(await readFirstWords(server.port), { streamWindow: expected, connectionWindow: expected });
@@ -82,7 +87,7 @@ async function readWindow(t: ExecutionContext, rttMs: number, server: TestServer
 }
 
 test("a connection with a long round trip gets a wider window, which counts against the memory plan", async (t) => {
-  const server = await startTestServer([]);
+  const server = await start();
   t.teardown(() => server.close());
   const { memory } = server.embedder;
   t.is(await readWindow(t, 60, server), widestReceiveWindowBytes);
@@ -91,7 +96,7 @@ test("a connection with a long round trip gets a wider window, which counts agai
 });
 
 test("the memory of a wider window is given back when its connection ends", async (t) => {
-  const server = await startTestServer([]);
+  const server = await start();
   t.teardown(() => server.close());
   const proxy = await startDelayProxy({ target: server.target, rttMs: 60 });
   const session = connect(`http://${proxy.target}`);
@@ -102,17 +107,17 @@ test("the memory of a wider window is given back when its connection ends", asyn
 });
 
 test("a window stays as it is where the memory plan has no room, or where its size was chosen", async (t) => {
-  const tight = await startTestServer([], { memoryBudgetBytes: 1024 * 1024 });
+  const tight = await start({ memoryBudgetBytes: 1024 * 1024 });
   t.teardown(() => tight.close());
   t.is(await readWindow(t, 60, tight), defaultReceiveWindowBytes);
-  const chosen = await startTestServer([], { receiveWindowBytes: 1024 * 1024 });
+  const chosen = await start({ receiveWindowBytes: 1024 * 1024 });
   t.teardown(() => chosen.close());
   t.is(await readWindow(t, 60, chosen), 1024 * 1024);
 });
 
 for (const bytes of [0, 65_534, 2 ** 31, 1e6 + 0.5]) {
   test(`a window that HTTP/2 does not allow is refused: ${bytes}`, async (t) => {
-    const error = await t.throwsAsync(startTestServer([], { receiveWindowBytes: bytes }), {
+    const error = await t.throwsAsync(start({ receiveWindowBytes: bytes }), {
       instanceOf: InvalidInputError,
     });
     t.is(error?.message, `the receive window is ${bytes} bytes; HTTP/2 allows 65535 to 2147483647 (--receive-window)`);

@@ -4,9 +4,9 @@ import test from "ava";
 import { Random } from "../../src/linalg/random.js";
 import { connect, type ProbestreamClient } from "../../src/rpc/client.js";
 import { float32Bytes } from "../../src/weights/safetensors-writer.js";
+import { afterAll } from "../helpers/after-all.js";
 import { assertRefused } from "../helpers/assert-refused.js";
 import { startTestServer } from "../helpers/rpc-server.js";
-import type { Teardown } from "../helpers/temporary-folder.js";
 import { createTestTree, type LayerWeights, toFreshWeights, writeTreeExperts } from "../helpers/tree-models.js";
 
 const shape = { rowCount: 400, columnCount: 96 };
@@ -14,16 +14,17 @@ const random = new Random(8);
 const trees = ["lion", "tiger"].map((name) => createTestTree(name, toFreshWeights(shape, random), 0.1));
 const rowBytes = 4 * shape.columnCount;
 
-async function start(t: Teardown): Promise<ProbestreamClient> {
+const shared = afterAll(test);
+/** Of a server with both trees. */
+let client: ProbestreamClient;
+
+test.before(async () => {
   const server = await startTestServer([]);
+  shared.teardown(() => server.close());
   await writeTreeExperts(server.catalogue, shape, trees);
-  const client = connect({ target: server.target });
-  t.teardown(async () => {
-    await client.close();
-    await server.close();
-  });
-  return client;
-}
+  client = connect({ target: server.target });
+  shared.teardown(() => client.close());
+});
 
 function ask(
   client: ProbestreamClient,
@@ -43,7 +44,6 @@ function ask(
 }
 
 test("a manifest alone gives candidates and says what to send", async (t) => {
-  const client = await start(t);
   const answer = await ask(client, undefined, ["Tiger"]);
   t.is(answer.decision, "undecided");
   t.deepEqual(
@@ -61,7 +61,6 @@ test("a manifest alone gives candidates and says what to send", async (t) => {
 });
 
 test("a twentieth of a layer decides", async (t) => {
-  const client = await start(t);
   for (const [index, { name, grow }] of trees.entries()) {
     const weights = grow(random);
     const answer = await ask(client, weights.subarray(0, 20 * shape.columnCount), ["lion"]);
@@ -78,7 +77,6 @@ test("a twentieth of a layer decides", async (t) => {
 });
 
 test("a model of no tree has no expert, and too few rows decide nothing", async (t) => {
-  const client = await start(t);
   const weights = toFreshWeights(shape, random);
   t.is((await ask(client, weights.subarray(0, 20 * shape.columnCount))).decision, "no-expert");
   t.is((await ask(client, weights)).decision, "no-expert");
@@ -86,7 +84,7 @@ test("a model of no tree has no expert, and too few rows decide nothing", async 
 });
 
 test("an expert that was not calibrated is the only one's, or nobody's", async (t) => {
-  const server = await startTestServer([{ name: "old", module: "m.fc", shape: [400, 96] }]);
+  const server = await startTestServer([{ name: "old", module: "m.fc", shape: [400, 96] }], { backend: "plain" });
   const client = connect({ target: server.target });
   t.teardown(async () => {
     await client.close();
@@ -103,7 +101,6 @@ test("an expert that was not calibrated is the only one's, or nobody's", async (
 });
 
 test("prefixes of other tensors and beyond the range are refused", async (t) => {
-  const client = await start(t);
   const long = new Float32Array(shape.rowCount * shape.columnCount + 1);
   await assertRefused(t, () => ask(client, long), {
     reason: "TENSOR_OVERRUN",

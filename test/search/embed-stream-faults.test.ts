@@ -1,10 +1,20 @@
 import test from "ava";
 import type { EmbedStream } from "../../src/search/embed-stream.js";
+import type { Embedder } from "../../src/search/open-embedder.js";
+import { afterAll } from "../helpers/after-all.js";
 import { assertError, assertRefused, type ExpectedError } from "../helpers/assert-refused.js";
 import { planTestModel, sendChunks, sendModel } from "../helpers/embed-client.js";
 import { randomMatrix } from "../helpers/random.js";
 import { smallModel } from "../helpers/small-experts.js";
 import { assertSmall, bytes, startSmall } from "../helpers/small-streams.js";
+
+const shared = afterAll(test);
+/** Serial tests share it: each has streams of its own, and none is open before or after it. */
+let embedder: Embedder;
+
+test.before(async () => {
+  embedder = await startSmall(shared);
+});
 
 for (const [title, act, message] of [
   [
@@ -18,8 +28,7 @@ for (const [title, act, message] of [
     "a footer came before any header; open the model first",
   ],
 ] as const) {
-  test(`a ${title} without a header is out of order, before the first model and between two`, async (t) => {
-    const embedder = await startSmall(t);
+  test.serial(`a ${title} without a header is out of order, before the first model and between two`, async (t) => {
     const stream = embedder.openStream();
     const expected = { kind: "invalid-input", reason: "STREAM_ORDER", message } as const;
     await assertRefused(t, () => act(stream), expected);
@@ -29,8 +38,7 @@ for (const [title, act, message] of [
   });
 }
 
-test("a header while a model is open is out of order", async (t) => {
-  const embedder = await startSmall(t);
+test.serial("a header while a model is open is out of order", async (t) => {
   const stream = embedder.openStream();
   const planned = await planTestModel(embedder, smallModel(1));
   await stream.header(planned.header);
@@ -131,8 +139,7 @@ const faults: readonly Fault[] = [
   },
 ];
 for (const { title, chunks, expected } of faults) {
-  test(`${title} fails its model, the rest of which is passed over, and no other`, async (t) => {
-    const embedder = await startSmall(t);
+  test.serial(`${title} fails its model, the rest of which is passed over, and no other`, async (t) => {
     const stream = embedder.openStream();
     await sendModel(stream, await planTestModel(embedder, smallModel(0)));
     const planned = await planTestModel(embedder, smallModel(1));
@@ -149,8 +156,7 @@ for (const { title, chunks, expected } of faults) {
   });
 }
 
-test("a footer with another total or digest fails its model", async (t) => {
-  const embedder = await startSmall(t);
+test.serial("a footer with another total or digest fails its model", async (t) => {
   const stream = embedder.openStream();
   const wrong = Buffer.alloc(32, 0xab);
   await sendModel(stream, { ...(await planTestModel(embedder, smallModel(1))), totalBytes: 481 });
@@ -221,9 +227,8 @@ for (const [title, change, expected] of [
     { reason: "UPLOAD_MISMATCH", message: /^start_offsets\[0\] is 4, but/ },
   ],
 ] as const satisfies readonly (readonly [string, object, ExpectedError])[]) {
-  test(`${title} fails its model and no other`, async (t) => {
-    const embedder = await startSmall(t);
-    const before = embedder.memory.reservedBytes;
+  test.serial(`${title} fails its model and no other`, async (t) => {
+    const before = embedder.memory.reservedBytes - embedder.memory.expertBytes;
     const stream = embedder.openStream();
     const planned = await planTestModel(embedder, smallModel(1));
     const header = { ...planned.header, ...change };
@@ -237,8 +242,7 @@ for (const [title, change, expected] of [
   });
 }
 
-test("a header whose ranges are not the plan's is stale", async (t) => {
-  const embedder = await startSmall(t);
+test.serial("a header whose ranges are not the plan's is stale", async (t) => {
   const stream = embedder.openStream();
   const planned = await planTestModel(embedder, smallModel(1));
   const tensors = planned.header.tensors.map((one) => ({ ...one, endByte: 440 }));

@@ -1,18 +1,37 @@
 import { join } from "node:path";
 import test from "ava";
 import { toLoadingBytes } from "../../src/search/expert-memory.js";
+import type { Embedder } from "../../src/search/open-embedder.js";
+import { afterAll } from "../helpers/after-all.js";
 import { assertError, assertRefused } from "../helpers/assert-refused.js";
 import { embedModel, planTestModel, sendModel, startTestEmbedder } from "../helpers/embed-client.js";
 import { createExpertParameters, writeExpert } from "../helpers/expert-folder.js";
 import { faultyBackend } from "../helpers/faulty-backend.js";
 import { randomMatrix } from "../helpers/random.js";
 import { largeModel, smallExpert, smallModel, writeLargeExpert, writeSmallExpert } from "../helpers/small-experts.js";
-import { assertSmall, bytes, startSmall } from "../helpers/small-streams.js";
-import { createTemporaryFolder } from "../helpers/temporary-folder.js";
+import { assertSmall, bytes } from "../helpers/small-streams.js";
+import { createTemporaryFolder, type Teardown } from "../helpers/temporary-folder.js";
 import { inTime } from "../helpers/until.js";
 
-test("a stream that is given up gives its memory back", async (t) => {
-  const embedder = await startSmall(t);
+const shared = afterAll(test);
+/** Has the experts `small`, which alone is ever loaded, and `other`; its plan says what budgets others are given. */
+let probe: Embedder;
+let root: string;
+
+test.before(async () => {
+  root = await createTemporaryFolder(shared);
+  await writeSmallExpert(root);
+  await writeExpert(join(root, "other"), createExpertParameters({ rows: 12, columns: 10, seed: 90 }));
+  probe = await startTestEmbedder(shared, root);
+});
+
+/** One whose budget is tight; what it computes with is not what it is asked about. */
+function startTight(t: Teardown, memoryBudgetBytes: number): Promise<Embedder> {
+  return startTestEmbedder(t, root, { memoryBudgetBytes, backend: "plain" });
+}
+
+test.serial("a stream that is given up gives its memory back", async (t) => {
+  const embedder = probe;
   await embedModel(embedder, smallModel(0));
   const before = embedder.memory.reservedBytes;
   const stream = embedder.openStream();
@@ -34,15 +53,11 @@ test("a stream that is given up gives its memory back", async (t) => {
 });
 
 test("a stream that is given up during a header gives its memory back, and its expert can be unloaded", async (t) => {
-  const root = await createTemporaryFolder(t);
-  await writeSmallExpert(root);
-  await writeExpert(join(root, "other"), createExpertParameters({ rows: 12, columns: 10, seed: 90 }));
-  const probe = await startTestEmbedder(t, root);
   // Room for one stream, one of the two experts and accumulators for both.
   const [small] = (await probe.catalogue.list()).experts;
   if (small === undefined) throw new Error("the catalogue is empty");
   const memoryBudgetBytes = probe.memory.streamBytes + 300 + toLoadingBytes(small);
-  const embedder = await startTestEmbedder(t, root, { memoryBudgetBytes });
+  const embedder = await startTight(t, memoryBudgetBytes);
   const stream = embedder.openStream();
   const planned = await planTestModel(embedder, smallModel(1));
   const header = stream.header(planned.header);
@@ -55,10 +70,8 @@ test("a stream that is given up during a header gives its memory back, and its e
 });
 
 test("a stream beyond the memory budget is refused with the figures", async (t) => {
-  const root = await createTemporaryFolder(t);
-  const { memory } = await startTestEmbedder(t, await writeSmallExpert(root));
-  const budget = 2 * memory.streamBytes + 100_000;
-  const embedder = await startTestEmbedder(t, join(root, "small"), { memoryBudgetBytes: budget });
+  const budget = 2 * probe.memory.streamBytes + 100_000;
+  const embedder = await startTight(t, budget);
   const first = embedder.openStream();
   const second = embedder.openStream();
   const { streamBytes } = embedder.memory;
@@ -75,10 +88,9 @@ test("a stream beyond the memory budget is refused with the figures", async (t) 
 });
 
 test("an expert beyond the memory budget fails its model with the figures", async (t) => {
-  const root = await createTemporaryFolder(t);
-  const { memory } = await startTestEmbedder(t, await writeSmallExpert(root));
+  const { memory } = probe;
   const budget = memory.streamBytes + 100;
-  const embedder = await startTestEmbedder(t, join(root, "small"), { memoryBudgetBytes: budget });
+  const embedder = await startTight(t, budget);
   const stream = embedder.openStream();
   await sendModel(stream, await planTestModel(embedder, smallModel(1)));
   assertError(t, (await stream.finish())[0]?.outcome, {
@@ -91,17 +103,13 @@ test("an expert beyond the memory budget fails its model with the figures", asyn
   t.is(embedder.memory.reservedBytes, 0);
 });
 
-test("experts that are not in use make room for others", async (t) => {
-  const root = await createTemporaryFolder(t);
-  await writeSmallExpert(root);
-  await writeExpert(join(root, "other"), createExpertParameters({ rows: 12, columns: 10, seed: 90 }));
-  const probe = await startTestEmbedder(t, root);
+test.serial("experts that are not in use make room for others", async (t) => {
   await embedModel(probe, smallModel(1));
   const { expertBytes } = probe.memory;
   const [small] = (await probe.catalogue.list()).experts;
   if (small === undefined) throw new Error("the catalogue is empty");
   const memoryBudgetBytes = probe.memory.streamBytes + 300 + toLoadingBytes(small);
-  const embedder = await startTestEmbedder(t, root, { memoryBudgetBytes });
+  const embedder = await startTight(t, memoryBudgetBytes);
   for (const name of ["small", "other", "small", "other"]) {
     const result = await embedModel(embedder, { ...smallModel(1), experts: [name] });
     t.is(result.embeddings[0]?.expert.name, name);
@@ -120,35 +128,37 @@ test("a slow worker holds the sender back, and all arrives", async (t) => {
   const root = await createTemporaryFolder(t);
   await writeLargeExpert(root);
   const fast = await startTestEmbedder(t, root, { backend: "plain" });
+  const model = largeModel("");
   const slow = await startTestEmbedder(t, root, { computeModule: faultyBackend("none", { delayMs: 5 }) });
-  const expected = await embedModel(fast, largeModel(""));
-  const found = await embedModel(slow, largeModel(""));
+  const expected = await embedModel(fast, model);
+  const found = await embedModel(slow, model);
   t.deepEqual(found.embeddings[0]?.representation, expected.embeddings[0]?.representation);
   t.true(found.timings.wait > 20, `${found.timings.wait} ms`);
 });
 
-test("text vectors and their images count against the memory plan for as long as they are in force", async (t) => {
-  const embedder = await startTestEmbedder(t, await writeSmallExpert(await createTemporaryFolder(t)));
-  const { memory } = embedder;
-  const planned = await planTestModel(embedder, smallModel(1));
-  const texts = randomMatrix(1000, planned.header.experts.length * smallExpert.head.weight.columns, 3);
-  const stream = embedder.openStream();
-  await sendModel(stream, planned);
-  const without = memory.reservedBytes;
-  await sendModel(stream, await planTestModel(embedder, smallModel(2)), { texts });
-  const images = 4 * texts.rows * smallExpert.head.weight.rows;
-  t.true(memory.reservedBytes - without >= texts.values.byteLength + images);
-  await sendModel(stream, await planTestModel(embedder, smallModel(3)), {
-    texts: { ...texts, rows: 0, values: new Float32Array(0) },
-  });
-  await stream.finish();
-  t.is(memory.reservedBytes, memory.expertBytes);
-});
+test.serial(
+  "text vectors and their images count against the memory plan for as long as they are in force",
+  async (t) => {
+    const embedder = probe;
+    const { memory } = embedder;
+    const planned = await planTestModel(embedder, smallModel(1));
+    const texts = randomMatrix(1000, planned.header.experts.length * smallExpert.head.weight.columns, 3);
+    const stream = embedder.openStream();
+    await sendModel(stream, planned);
+    const without = memory.reservedBytes;
+    await sendModel(stream, await planTestModel(embedder, smallModel(2)), { texts });
+    const images = 4 * texts.rows * smallExpert.head.weight.rows;
+    t.true(memory.reservedBytes - without >= texts.values.byteLength + images);
+    await sendModel(stream, await planTestModel(embedder, smallModel(3)), {
+      texts: { ...texts, rows: 0, values: new Float32Array(0) },
+    });
+    await stream.finish();
+    t.is(memory.reservedBytes, memory.expertBytes);
+  },
+);
 
 test("text vectors that there is no room for fail the models that would be scored against them", async (t) => {
-  const root = await writeSmallExpert(await createTemporaryFolder(t));
-  const probe = await startTestEmbedder(t, root);
-  const embedder = await startTestEmbedder(t, root, { memoryBudgetBytes: probe.memory.streamBytes + 100_000 });
+  const embedder = await startTight(t, probe.memory.streamBytes + 100_000);
   const texts = randomMatrix(10_000, smallExpert.head.weight.columns, 3);
   const stream = embedder.openStream();
   await sendModel(stream, await planTestModel(embedder, smallModel(1)), { texts });

@@ -1,6 +1,8 @@
 import { join } from "node:path";
 import test from "ava";
+import type { Embedder } from "../../src/search/open-embedder.js";
 import { float32Bytes } from "../../src/weights/safetensors-writer.js";
+import { afterAll } from "../helpers/after-all.js";
 import { assertError, assertRefused } from "../helpers/assert-refused.js";
 import {
   embedModel,
@@ -27,9 +29,15 @@ import { assertSmall, bytes, startSmall, texts, tolerance } from "../helpers/sma
 import { createTemporaryFolder } from "../helpers/temporary-folder.js";
 
 const otherTexts = randomMatrix(2, 5, 72);
+const shared = afterAll(test);
+/** Has the small expert alone. */
+let embedder: Embedder;
+
+test.before(async () => {
+  embedder = await startSmall(shared);
+});
 
 test("a model comes out with its figures", async (t) => {
-  const embedder = await startSmall(t);
   const result = await embedModel(embedder, smallModel(1));
   t.is(result.bytesReceived, 480);
   t.is(result.bytesTotal, 480);
@@ -42,7 +50,6 @@ test("a model comes out with its figures", async (t) => {
 });
 
 test("models in a row come out in order, and a bad one in the middle spoils no other", async (t) => {
-  const embedder = await startSmall(t);
   const stream = embedder.openStream();
   for (let seed = 0; seed < 5; seed++) {
     const planned = await planTestModel(embedder, smallModel(seed));
@@ -65,7 +72,6 @@ test("models in a row come out in order, and a bad one in the middle spoils no o
 });
 
 test("more models than a block takes come out in order", async (t) => {
-  const embedder = await startSmall(t);
   const stream = embedder.openStream();
   for (let seed = 0; seed < 150; seed++) await sendModel(stream, await planTestModel(embedder, smallModel(seed)));
   const outcomes = await stream.finish();
@@ -74,7 +80,6 @@ test("more models than a block takes come out in order", async (t) => {
 });
 
 test("text vectors stay in force until others come, or none", async (t) => {
-  const embedder = await startSmall(t);
   const stream = embedder.openStream();
   const none = { rows: 0, columns: 0, values: new Float32Array(0) };
   const sent = [undefined, texts, undefined, otherTexts, undefined, none, undefined];
@@ -89,7 +94,6 @@ test("text vectors stay in force until others come, or none", async (t) => {
 });
 
 test("two streams at once do not mix", async (t) => {
-  const embedder = await startSmall(t);
   const [a, b] = [embedder.openStream(), embedder.openStream()];
   const plannedA = await planTestModel(embedder, smallModel(1));
   const plannedB = await planTestModel(embedder, smallModel(2));
@@ -183,7 +187,6 @@ test("text vectors are passed over by a classification expert", async (t) => {
 });
 
 test("a stream that ends inside a model commits nothing of it", async (t) => {
-  const embedder = await startSmall(t);
   const stream = embedder.openStream();
   await sendModel(stream, await planTestModel(embedder, smallModel(0)));
   const planned = await planTestModel(embedder, smallModel(1));
@@ -199,7 +202,7 @@ test("a stream that ends inside a model commits nothing of it", async (t) => {
 });
 
 test("a stream takes so many models and no more", async (t) => {
-  const embedder = await startSmall(t, { limits: { maxStreamModels: 2 } });
+  const embedder = await startSmall(t, { backend: "plain", limits: { maxStreamModels: 2 } });
   const stream = embedder.openStream();
   for (const seed of [0, 1]) await sendModel(stream, await planTestModel(embedder, smallModel(seed)));
   const third = await planTestModel(embedder, smallModel(2));
@@ -213,7 +216,7 @@ test("a stream takes so many models and no more", async (t) => {
 });
 
 test("a stream says when its answer is full", async (t) => {
-  const embedder = await startSmall(t, { limits: { maxAnswerBytes: 1000 } });
+  const embedder = await startSmall(t, { backend: "plain", limits: { maxAnswerBytes: 1000 } });
   const stream = embedder.openStream();
   await sendModel(stream, await planTestModel(embedder, smallModel(0)));
   t.false(stream.isFull);
@@ -225,7 +228,7 @@ test("a stream says when its answer is full", async (t) => {
 test("a failed model with much still to come is better answered now", async (t) => {
   const root = await createTemporaryFolder(t);
   await writeLargeExpert(root);
-  const embedder = await startTestEmbedder(t, root);
+  const embedder = await startTestEmbedder(t, root, { backend: "plain" });
   const planned = await planTestModel(embedder, largeModel(""));
   const stream = embedder.openStream();
   await stream.header(planned.header);

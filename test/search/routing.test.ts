@@ -11,6 +11,7 @@ import { createLocalPort } from "../../src/search/local-port.js";
 import type { Embedder } from "../../src/search/open-embedder.js";
 import { readTree } from "../../src/trees/tree-file.js";
 import { encodeSafetensors, float32Bytes } from "../../src/weights/safetensors-writer.js";
+import { afterAll } from "../helpers/after-all.js";
 import { assertError, assertRefused } from "../helpers/assert-refused.js";
 import {
   embedModel,
@@ -31,13 +32,6 @@ function toModel(values: LayerWeights, { rowCount: rows, columnCount: columns } 
   return { modelId: "model", tensors: [toTensor("m.fc.weight", { rows, columns, values })], experts: [], uploadId };
 }
 
-/** Three trees, and one inside the second. */
-async function startWithTrees(t: ExecutionContext): Promise<Embedder> {
-  const root = await createTemporaryFolder(t);
-  await writeTreeExperts(root, shape, [...trees, { ...inner, parent: "second" }]);
-  return startTestEmbedder(t, root);
-}
-
 const random = new Random(1);
 const trees = ["first", "second", "third"].map((name) => createTestTree(name, toFreshWeights(shape, random), 0.1));
 const change = random.spread(300 * 120, 0.2);
@@ -48,8 +42,17 @@ const inner = createTestTree(
   0.1,
 );
 
+const shared = afterAll(test);
+/** Has three trees, and one inside the second. */
+let embedder: Embedder;
+
+test.before(async () => {
+  const root = await createTemporaryFolder(shared);
+  await writeTreeExperts(root, shape, [...trees, { ...inner, parent: "second" }]);
+  embedder = await startTestEmbedder(shared, root);
+});
+
 test("a model that names no expert goes to the one of its tree", async (t) => {
-  const embedder = await startWithTrees(t);
   for (const { name, grow } of [...trees, inner]) {
     const weights = grow(random);
     const { embeddings } = await embedModel(embedder, toModel(weights));
@@ -68,7 +71,6 @@ test("a model that names no expert goes to the one of its tree", async (t) => {
 });
 
 test("the choice is made early, and how chunks are cut changes nothing", async (t) => {
-  const embedder = await startWithTrees(t);
   const model = toModel(trees[0]?.grow(random) ?? second);
   const results: ModelEmbedding["embeddings"][number][] = [];
   for (const chunkBytes of [333, 4096, 1024 * 1024]) {
@@ -87,7 +89,6 @@ test("the choice is made early, and how chunks are cut changes nothing", async (
 });
 
 test("a model of no tree is refused with the nearest, unless an expert is named", async (t) => {
-  const embedder = await startWithTrees(t);
   const model = toModel(toFreshWeights(shape, random));
   await assertRefused(t, () => embedModel(embedder, model), {
     kind: "not-found",
@@ -102,7 +103,7 @@ test("a model of no tree is refused with the nearest, unless an expert is named"
 test("a tree that is measured while its expert serves counts from the next model on", async (t) => {
   const root = await createTemporaryFolder(t);
   const folder = await writeExpert(join(root, "late"), createExpertParameters({ rows: 300, columns: 120 }));
-  const embedder = await startTestEmbedder(t, root);
+  const embedder = await startTestEmbedder(t, root, { backend: "plain" });
   const before = await embedModel(embedder, toModel(second));
   t.is(before.embeddings[0]?.tree, undefined);
   const [first] = trees as [(typeof trees)[number]];
@@ -120,7 +121,7 @@ test("a tree that is measured while its expert serves counts from the next model
 test("one calibrated expert alone refuses models of other trees, too", async (t) => {
   const root = await createTemporaryFolder(t);
   await writeTreeExperts(root, shape, trees.slice(0, 1));
-  const embedder = await startTestEmbedder(t, root);
+  const embedder = await startTestEmbedder(t, root, { backend: "plain" });
   const { embeddings } = await embedModel(embedder, toModel(trees[0]?.grow(random) ?? second));
   t.is(embeddings[0]?.expert.name, "first");
   t.is(embeddings[0]?.tree?.next, undefined);
@@ -151,7 +152,7 @@ test("a model whose first rows mislead is sent to the right expert", async (t) =
     { name: "a", grow: grow(a) },
     { name: "b", grow: grow(b) },
   ]);
-  const embedder = await startTestEmbedder(t, root);
+  const embedder = await startTestEmbedder(t, root, { backend: "plain" });
   const misleading = grow(b)(random);
   misleading.set(grow(a)(random).subarray(0, a.length / 10));
   const stream = embedder.openStream();
@@ -178,6 +179,15 @@ test("a model whose first rows mislead is sent to the right expert", async (t) =
 });
 
 const large = { rowCount: 2600, columnCount: 2048 };
+
+/** What a test tree of this base grows, in half the time: of millions of numbers that counts. */
+function growLarge(base: LayerWeights): (source: Random) => LayerWeights {
+  return (source) => {
+    const weights = new Float32Array(source.spread(base.length, 0.05 * (0.5 + source.next())));
+    for (let i = 0; i < weights.length; i++) weights[i] = (weights[i] as number) + (base[i] as number);
+    return weights;
+  };
+}
 
 /** Sends a model until after its second segment, gives up, and sends the rest under the same id. */
 async function sendInTwo(t: ExecutionContext, embedder: Embedder, model: TestModel): Promise<string | undefined> {
@@ -209,9 +219,11 @@ test("an upload that is cut goes on, whether or not the choice was made by then"
   const other = toFreshWeights(large, random);
   // Alike up to nine tenths: nothing can be decided before.
   const twin = base.map((value, i) => (i < 0.9 * base.length ? value : -value));
-  const grown = [base, other, twin].map((weights, i) =>
-    createTestTree(["base", "other", "twin"][i] ?? "", weights, 0.05),
-  );
+  const grown = [
+    { name: "base", grow: growLarge(base) },
+    { name: "other", grow: growLarge(other) },
+    { name: "twin", grow: growLarge(twin) },
+  ];
   await writeTreeExperts(root, large, grown, 4);
   const embedder = await startTestEmbedder(t, root);
   for (const [index, { name, grow }] of grown.entries()) {

@@ -5,10 +5,12 @@ import { segmentBytes } from "../../src/projection/segments.js";
 import type { EmbedStream } from "../../src/search/embed-stream.js";
 import type { EmbedderOptions } from "../../src/search/embedder.js";
 import type { Embedder } from "../../src/search/open-embedder.js";
+import { planModel } from "../../src/search/plan-model.js";
 import { createUploadRegistry } from "../../src/search/upload-registry.js";
 import type { UploadStore } from "../../src/search/upload-store.js";
 import { openDirectoryUploadStore } from "../../src/search/upload-stores/directory.js";
 import { createMemoryUploadStore } from "../../src/search/upload-stores/memory.js";
+import { afterAll } from "../helpers/after-all.js";
 import { assertError, assertRefused } from "../helpers/assert-refused.js";
 import {
   embedModel,
@@ -18,18 +20,51 @@ import {
   sendModel,
   startTestEmbedder,
   toEmbedding,
+  toManifest,
 } from "../helpers/embed-client.js";
 import { faultyBackend } from "../helpers/faulty-backend.js";
 import { largeModel, smallModel, writeLargeExpert, writeSmallExpert } from "../helpers/small-experts.js";
-import { createTemporaryFolder } from "../helpers/temporary-folder.js";
+import { createTemporaryFolder, type Teardown } from "../helpers/temporary-folder.js";
 import { inTime, until } from "../helpers/until.js";
 import { createUploadState } from "../helpers/upload-states.js";
 
 const uploadId = "upload-0123456789";
 const chunkBytes = 1024 * 1024 - 4096;
 
-async function startLarge(t: ExecutionContext, options: Partial<EmbedderOptions> = {}): Promise<Embedder> {
-  return startTestEmbedder(t, await writeLargeExpert(await createTemporaryFolder(t)), options);
+/** Two large models, whose bytes are drawn and hashed once. */
+const [model, changedModel] = [largeModel("", 1), largeModel("", 2)];
+const shared = afterAll(test);
+/** The serial tests' own, each with upload ids of its own. */
+let embedder: Embedder;
+let planned: PlannedModel;
+let changed: PlannedModel;
+/** What comes of the first model when it is sent in one go. */
+let expected: Float32Array | undefined;
+
+test.before(async () => {
+  embedder = await startLarge(shared);
+  planned = await planTestModel(embedder, model);
+  changed = await planTestModel(embedder, changedModel);
+  expected = (await embedModel(embedder, model)).embeddings[0]?.representation;
+});
+
+async function startLarge(t: Teardown, options: Partial<EmbedderOptions> = {}): Promise<Embedder> {
+  const root = await createTemporaryFolder(t);
+  await writeLargeExpert(root);
+  await writeSmallExpert(root);
+  return startTestEmbedder(t, root, options);
+}
+
+/** A large model's plan under an upload id. */
+async function planUpload(by: Embedder, id: string, whole = planned): Promise<PlannedModel> {
+  const { answer } = await planModel(by, { uploadId: id, tensors: toManifest(model.tensors), experts: model.experts });
+  const startOffsets = answer.starts.map(({ offset }) => offset);
+  return { ...whole, header: { ...whole.header, uploadId: answer.uploadId, startOffsets } };
+}
+
+function assertExpected(t: ExecutionContext, { embeddings }: Awaited<ReturnType<typeof embedModel>>): void {
+  t.truthy(expected);
+  t.deepEqual(embeddings[0]?.representation, expected);
 }
 
 /** Sends the first `bytes` of a model that is not to be completed. */
@@ -43,211 +78,193 @@ async function sendPart(embedder: Embedder, planned: PlannedModel, bytes: number
 const cutAt = (segments: number): number => segments * segmentBytes + 1_234_567;
 
 for (const segments of [1, 2]) {
-  test(`an upload cut after ${segments} segments goes on there, with the same result bit for bit`, async (t) => {
-    const embedder = await startLarge(t);
-    const expected = await embedModel(embedder, largeModel(""));
-    const first = await planTestModel(embedder, largeModel(uploadId));
+  test.serial(`an upload cut after ${segments} segments goes on there, with the same result bit for bit`, async (t) => {
+    const id = `${uploadId}-cut-${segments}`;
+    const first = await planUpload(embedder, id);
     t.deepEqual(first.header.startOffsets, [0]);
     const [cut] = await (await sendPart(embedder, first, cutAt(segments))).finish();
     assertError(t, cut?.outcome, { reason: "FOOTER_MISSING", message: /"large"/ });
-    const second = await planTestModel(embedder, largeModel(uploadId));
+    const second = await planUpload(embedder, id);
     t.deepEqual(second.header.startOffsets, [segments * segmentBytes]);
     const stream = embedder.openStream();
     await sendModel(stream, second, { chunkBytes: 77_777 });
     const result = toEmbedding((await stream.finish())[0]);
-    t.deepEqual(result.embeddings[0]?.representation, expected.embeddings[0]?.representation);
+    assertExpected(t, result);
     t.is(result.bytesReceived, second.totalBytes - segments * segmentBytes);
     t.is(result.bytesTotal, second.totalBytes);
   });
 }
 
-test("a complete upload whose answer was lost is answered again without its bytes", async (t) => {
-  const embedder = await startLarge(t);
+test.serial("a complete upload whose answer was lost is answered again without its bytes", async (t) => {
+  const id = `${uploadId}-lost`;
   const stream = embedder.openStream();
-  await sendModel(stream, await planTestModel(embedder, largeModel(uploadId)));
-  const expected = toEmbedding((await stream.finish())[0]);
-  const again = await planTestModel(embedder, largeModel(uploadId));
+  await sendModel(stream, await planUpload(embedder, id));
+  assertExpected(t, toEmbedding((await stream.finish())[0]));
+  const again = await planUpload(embedder, id);
   t.deepEqual(again.header.startOffsets, [again.totalBytes]);
   const second = embedder.openStream();
   await sendModel(second, again);
   const result = toEmbedding((await second.finish())[0]);
-  t.deepEqual(result.embeddings[0]?.representation, expected.embeddings[0]?.representation);
+  assertExpected(t, result);
   t.is(result.bytesReceived, 0);
   t.is(result.bytesTotal, again.totalBytes);
 });
 
-test("a client may go on from an earlier segment than the last saved, or from the start", async (t) => {
-  const embedder = await startLarge(t);
-  const expected = await embedModel(embedder, largeModel(""));
+test.serial("a client may go on from an earlier segment than the last saved, or from the start", async (t) => {
   for (const start of [segmentBytes, 0]) {
-    const id = `${uploadId}-${start}`;
-    await (await sendPart(embedder, await planTestModel(embedder, largeModel(id)), cutAt(2))).finish();
-    const planned = await planTestModel(embedder, largeModel(id));
-    t.deepEqual(planned.header.startOffsets, [2 * segmentBytes]);
+    const id = `${uploadId}-earlier-${start}`;
+    await (await sendPart(embedder, await planUpload(embedder, id), cutAt(2))).finish();
+    const again = await planUpload(embedder, id);
+    t.deepEqual(again.header.startOffsets, [2 * segmentBytes]);
     const stream = embedder.openStream();
-    await sendModel(stream, { ...planned, header: { ...planned.header, startOffsets: [start] } });
-    const result = toEmbedding((await stream.finish())[0]);
-    t.deepEqual(result.embeddings[0]?.representation, expected.embeddings[0]?.representation);
+    await sendModel(stream, { ...again, header: { ...again.header, startOffsets: [start] } });
+    assertExpected(t, toEmbedding((await stream.finish())[0]));
   }
 });
 
 test("an upload goes on in another process that shares the folder of uploads", async (t) => {
   const folder = await createTemporaryFolder(t);
   const before = await startLarge(t, { uploads: await openDirectoryUploadStore(folder) });
-  const expected = await embedModel(before, largeModel(""));
-  await (await sendPart(before, await planTestModel(before, largeModel(uploadId)), cutAt(1))).finish();
+  await (await sendPart(before, await planUpload(before, uploadId), cutAt(1))).finish();
   await until(async () => {
-    const { header } = await planTestModel(before, largeModel(uploadId));
+    const { header } = await planUpload(before, uploadId);
     return header.startOffsets[0] === segmentBytes;
   }, "the checkpoint is saved");
   const after = await startLarge(t, { uploads: await openDirectoryUploadStore(folder) });
-  const planned = await planTestModel(after, largeModel(uploadId));
-  t.deepEqual(planned.header.startOffsets, [segmentBytes]);
+  const again = await planUpload(after, uploadId);
+  t.deepEqual(again.header.startOffsets, [segmentBytes]);
   const stream = after.openStream();
-  await sendModel(stream, planned);
-  const result = toEmbedding((await stream.finish())[0]);
-  t.deepEqual(result.embeddings[0]?.representation, expected.embeddings[0]?.representation);
+  await sendModel(stream, again);
+  assertExpected(t, toEmbedding((await stream.finish())[0]));
 });
 
-test("a resumed upload of other bytes has another digest, and starts again at 0 afterwards", async (t) => {
-  const embedder = await startLarge(t);
-  await (await sendPart(embedder, await planTestModel(embedder, largeModel(uploadId, 1)), cutAt(1))).finish();
-  const changed = await planTestModel(embedder, largeModel(uploadId, 2));
-  t.deepEqual(changed.header.startOffsets, [segmentBytes]);
+test.serial("a resumed upload of other bytes has another digest, and starts again at 0 afterwards", async (t) => {
+  const id = `${uploadId}-other-bytes`;
+  await (await sendPart(embedder, await planUpload(embedder, id), cutAt(1))).finish();
+  const other = await planUpload(embedder, id, changed);
+  t.deepEqual(other.header.startOffsets, [segmentBytes]);
   const stream = embedder.openStream();
-  await sendModel(stream, changed);
+  await sendModel(stream, other);
   assertError(t, (await stream.finish())[0]?.outcome, {
     kind: "corrupt-data",
     reason: "DIGEST_MISMATCH",
     message: /damaged/,
   });
-  t.deepEqual((await planTestModel(embedder, largeModel(uploadId, 2))).header.startOffsets, [0]);
+  t.deepEqual((await planUpload(embedder, id, changed)).header.startOffsets, [0]);
 });
 
-test("an upload id that belongs to another model is refused in the plan and in the stream", async (t) => {
-  const embedder = await startLarge(t);
-  await (await sendPart(embedder, await planTestModel(embedder, largeModel(uploadId)), cutAt(1))).finish();
-  const model = largeModel(uploadId);
+test.serial("an upload id that belongs to another model is refused in the plan and in the stream", async (t) => {
+  const id = `${uploadId}-another-model`;
+  await (await sendPart(embedder, await planUpload(embedder, id), cutAt(1))).finish();
   const [tensor] = model.tensors;
   if (tensor === undefined) throw t.fail("no tensor");
   const narrowed = { ...tensor, dtype: "F16", bytes: tensor.bytes.subarray(0, tensor.bytes.length / 2) };
-  const other = { ...model, tensors: [narrowed] };
-  const expected = {
+  const other = { ...model, tensors: [narrowed], uploadId: id };
+  const mismatch = {
     kind: "precondition",
     reason: "UPLOAD_MISMATCH",
-    message: `the upload id "${uploadId}" belongs to another model, other ranges or another expert; choose a new id`,
-    facts: { uploadId },
+    message: `the upload id "${id}" belongs to another model, other ranges or another expert; choose a new id`,
+    facts: { uploadId: id },
   } as const;
-  await assertRefused(t, () => planTestModel(embedder, other), expected);
+  await assertRefused(t, () => planTestModel(embedder, other), mismatch);
   const { header } = await planTestModel(embedder, { ...other, uploadId: "" });
   const stream = embedder.openStream();
-  await stream.header({ ...header, uploadId });
-  assertError(t, (await stream.finish())[0]?.outcome, expected);
-  t.deepEqual((await planTestModel(embedder, largeModel(uploadId))).header.startOffsets, [segmentBytes]);
+  await stream.header({ ...header, uploadId: id });
+  assertError(t, (await stream.finish())[0]?.outcome, mismatch);
+  t.deepEqual((await planUpload(embedder, id)).header.startOffsets, [segmentBytes]);
 });
 
-test("a second stream takes an upload over, and the first is told", async (t) => {
-  const embedder = await startLarge(t);
-  const expected = await embedModel(embedder, largeModel(""));
-  const planned = await planTestModel(embedder, largeModel(uploadId));
-  const ghost = await sendPart(embedder, planned, cutAt(1));
+test.serial("a second stream takes an upload over, and the first is told", async (t) => {
+  const id = `${uploadId}-second`;
+  const ghost = await sendPart(embedder, await planUpload(embedder, id), cutAt(1));
   const second = embedder.openStream();
   let again = planned;
   await until(async () => {
-    again = await planTestModel(embedder, largeModel(uploadId));
+    again = await planUpload(embedder, id);
     return again.header.startOffsets[0] === segmentBytes;
   }, "the checkpoint is saved");
   await sendModel(second, again);
-  const result = toEmbedding((await second.finish())[0]);
-  t.deepEqual(result.embeddings[0]?.representation, expected.embeddings[0]?.representation);
+  assertExpected(t, toEmbedding((await second.finish())[0]));
   await ghost.chunk(0, cutAt(1), new Uint8Array(1000));
   await ghost.footer(planned);
   const [outcome] = await inTime(ghost.finish(), "the ghost");
   assertError(t, outcome?.outcome, {
     kind: "aborted",
     reason: "UPLOAD_IN_USE",
-    message: `another stream took over the upload "${uploadId}"; this one is given up`,
+    message: `another stream took over the upload "${id}"; this one is given up`,
   });
   t.is(embedder.memory.openStreams, 0);
   t.is(embedder.memory.reservedBytes, embedder.memory.expertBytes);
 });
 
 test("a stream that waits for its worker can be taken over", async (t) => {
-  const embedder = await startLarge(t, { computeModule: faultyBackend("none", { delayMs: 30 }), workerCount: 2 });
-  const planned = await planTestModel(embedder, largeModel(uploadId));
-  const ghost = embedder.openStream();
-  await ghost.header(planned.header);
-  const sending = sendChunks(ghost, planned, chunkBytes);
+  const slow = await startLarge(t, { computeModule: faultyBackend("none", { delayMs: 30 }), workerCount: 2 });
+  const upload = await planUpload(slow, uploadId);
+  const ghost = slow.openStream();
+  await ghost.header(upload.header);
+  const sending = sendChunks(ghost, upload, chunkBytes);
   await delay(50);
-  const second = embedder.openStream();
-  await second.header(planned.header);
+  const second = slow.openStream();
+  await second.header(upload.header);
   await inTime(sending, "the chunks of the ghost");
-  await inTime(ghost.footer(planned), "its footer");
+  await inTime(ghost.footer(upload), "its footer");
   const [outcome] = await inTime(ghost.finish(), "its end");
   assertError(t, outcome?.outcome, { reason: "UPLOAD_IN_USE", message: /took over/ });
   second.abort();
-  t.is(embedder.memory.reservedBytes, embedder.memory.expertBytes);
+  t.is(slow.memory.reservedBytes, slow.memory.expertBytes);
 });
 
 /** Three blocks that wait for a slow worker, and no more. */
-async function startGhost(
-  t: ExecutionContext,
-): Promise<{ embedder: Embedder; planned: PlannedModel; ghost: EmbedStream }> {
-  const embedder = await startLarge(t, { computeModule: faultyBackend("none", { delayMs: 100 }) });
-  const planned = await planTestModel(embedder, largeModel(uploadId));
-  const ghost = await sendPart(embedder, planned, 3 * 1024 * 1024);
-  return { embedder, planned, ghost };
+async function startGhost(t: Teardown): Promise<{ slow: Embedder; upload: PlannedModel; ghost: EmbedStream }> {
+  const slow = await startLarge(t, { computeModule: faultyBackend("none", { delayMs: 100 }) });
+  const upload = await planUpload(slow, uploadId);
+  return { slow, upload, ghost: await sendPart(slow, upload, 3 * 1024 * 1024) };
 }
 
 test("a stream that is taken over while it ends gives its answer and its memory back", async (t) => {
-  const { embedder, planned, ghost } = await startGhost(t);
+  const { slow, upload, ghost } = await startGhost(t);
   const finishing = ghost.finish();
-  const second = embedder.openStream();
-  await second.header(planned.header);
+  const second = slow.openStream();
+  await second.header(upload.header);
   const [outcome] = await inTime(finishing, "the end of the ghost");
   // Whichever came first.
   t.true(outcome?.outcome instanceof AbortedError, String(outcome?.outcome));
   second.abort();
-  t.is(embedder.memory.openStreams, 0);
-  t.is(embedder.memory.reservedBytes, embedder.memory.expertBytes);
+  t.is(slow.memory.openStreams, 0);
+  t.is(slow.memory.reservedBytes, slow.memory.expertBytes);
 });
 
 test("a stream that is taken over and then given up rejects nothing behind its back", async (t) => {
   // A rejection that nobody handles ends a server; here it would fail the test.
-  const { embedder, planned, ghost } = await startGhost(t);
-  const second = embedder.openStream();
-  await second.header(planned.header);
+  const { slow, upload, ghost } = await startGhost(t);
+  const second = slow.openStream();
+  await second.header(upload.header);
   ghost.abort();
   await delay(300);
   second.abort();
-  t.is(embedder.memory.openStreams, 0);
+  t.is(slow.memory.openStreams, 0);
 });
 
-test("whoever comes with another model under an upload's id does not end that upload", async (t) => {
-  const root = await createTemporaryFolder(t);
-  await writeLargeExpert(root);
-  await writeSmallExpert(root);
-  const embedder = await startTestEmbedder(t, root);
-  const expected = await embedModel(embedder, largeModel(""));
-  const planned = await planTestModel(embedder, largeModel(uploadId));
+test.serial("whoever comes with another model under an upload's id does not end that upload", async (t) => {
+  const id = `${uploadId}-intruder`;
+  const upload = await planUpload(embedder, id);
   const victim = embedder.openStream();
-  await victim.header(planned.header);
+  await victim.header(upload.header);
   const { header } = await planTestModel(embedder, smallModel(1));
   const intruder = embedder.openStream();
-  await intruder.header({ ...header, uploadId });
+  await intruder.header({ ...header, uploadId: id });
   assertError(t, (await intruder.finish())[0]?.outcome, { reason: "UPLOAD_MISMATCH", message: /belongs to another/ });
-  await sendChunks(victim, planned, chunkBytes);
-  await victim.footer(planned);
-  const result = toEmbedding((await victim.finish())[0]);
-  t.deepEqual(result.embeddings[0]?.representation, expected.embeddings[0]?.representation);
+  await sendChunks(victim, upload, chunkBytes);
+  await victim.footer(upload);
+  assertExpected(t, toEmbedding((await victim.finish())[0]));
 });
 
 test("an upload goes on although its state cannot be saved", async (t) => {
   const errors: unknown[] = [];
   const failure = new Error("the disk is full");
   const uploads: UploadStore = { ...createMemoryUploadStore(), save: () => Promise.reject(failure) };
-  const embedder = await startLarge(t, { uploads, onFault: (error) => errors.push(error) });
-  t.is((await embedModel(embedder, largeModel(uploadId))).rowsProjected, 2502);
+  const forgetful = await startLarge(t, { uploads, onFault: (error) => errors.push(error) });
+  t.is((await embedModel(forgetful, { ...model, uploadId })).rowsProjected, 2502);
   t.true(errors.length > 0 && errors.every((error) => error === failure));
 });
 
