@@ -24,27 +24,6 @@ export function collectGarbage(): void {
   getCollector()();
 }
 
-/** What this thread has left behind since {@link collectLeftovers} last collected, in bytes. */
-let leftBytes = 0;
-
-/** Below this a collection, some 10 ms, is not worth it: the memory plan leaves a worker's runtime 1 to 3 MB of slack. */
-export const worthCollectingBytes = 1024 * 1024;
-
-/**
- * Collects this thread's garbage once {@link worthCollectingBytes} were left behind: of experts of some kilobytes a
- * catalogue may have many, and not each is worth two collections.
- *
- * @param bytes left behind since the last call.
- * @returns whether it was collected.
- */
-export function collectLeftovers(bytes: number): boolean {
-  leftBytes += bytes;
-  if (leftBytes < worthCollectingBytes) return false;
-  leftBytes = 0;
-  collectGarbage();
-  return true;
-}
-
 /** Collects this thread's youngest garbage now; what was made since the last time, and little else. */
 export function collectYoungGarbage(): void {
   getCollector()({ type: "minor" });

@@ -4,7 +4,7 @@ import { toPlainError } from "../errors/plain-error.js";
 import { InternalError } from "../errors/probestream-error.js";
 import { rangeBytes } from "../projection/stored-matrix.js";
 import { openSketchKernel } from "../trees/sketches/sketch-kernel.js";
-import { collectLeftovers } from "./collect-garbage.js";
+import { collectGarbage } from "./collect-garbage.js";
 import type { BlockOperation, ComputeModule, FromWorker, ToWorker, WorkerSettings } from "./embed-messages.js";
 import { lowerPriority } from "./lower-priority.js";
 import { type ModelProjection, openModelProjection, type ProjectionTarget } from "./model-projection.js";
@@ -96,7 +96,7 @@ async function load(request: number, spaceId: string, folder: string): Promise<v
     const loadNew = holdsProbes ? loadResidentProbes : loadResidentExpert;
     const expert = residents.get(spaceId) ?? (await loadNew(backend, folder, spaceId));
     residents.set(spaceId, expert);
-    collectLeftovers((holdsProbes ? 5 : 2) * expert.parameterBytes);
+    collectGarbage();
     post({ type: "loaded", request });
   } catch (error) {
     post({ type: "not-loaded", request, error: toPlainError(error) });

@@ -10,12 +10,10 @@ import { createProbexProjector } from "../projection/probex-projector.js";
 import type { Tree } from "../trees/tree.js";
 import { readTree, toTreeKey } from "../trees/tree-file.js";
 import type { LayerSpec } from "../weights/layer.js";
-import { collectLeftovers } from "./collect-garbage.js";
+import { collectGarbage } from "./collect-garbage.js";
 
 /** An expert whose matrices are resident on a backend. */
 export interface ResidentExpert {
-  /** Bytes of the parameters that were loaded, as float32: loading leaves up to twice as much behind. */
-  readonly parameterBytes: number;
   readonly projector: Projector;
   /** Absent where its probes alone were loaded. */
   readonly head: Head | undefined;
@@ -44,7 +42,7 @@ export async function loadResidentExpert(
   const again = async (): Promise<Checkpoint> => (await loadPlanned(folder, spaceId)).checkpoint;
   let known: { readonly key: string; readonly tree: Tree | undefined } = { key: "", tree: undefined };
   const head = await createHead(backend, checkpoint, again);
-  collectLeftovers(expert.parameterBytes);
+  collectGarbage();
   const projector = await createProbexProjector(backend, expert.layer, checkpoint, again).catch(
     async (error: unknown) => {
       // Its memory is given back, so that it must not stay on the device.
@@ -53,7 +51,6 @@ export async function loadResidentExpert(
     },
   );
   return {
-    parameterBytes: expert.parameterBytes,
     projector,
     head,
     tree: async (key) => {
@@ -89,9 +86,8 @@ export async function loadResidentProbes(
   };
   const { layer, ...probes } = await load();
   const projector = await createProbexProjector(backend, layer, probes, load);
-  const parameterBytes = probes.u.values.byteLength + probes.v.values.byteLength;
-  const dispose = (): Promise<void> => projector.dispose();
-  return { parameterBytes, projector, head: undefined, tree: async () => undefined, dispose };
+  collectGarbage();
+  return { projector, head: undefined, tree: async () => undefined, dispose: () => projector.dispose() };
 }
 
 async function readFittingTree(expert: Expert, extra: Expert["extra"]): Promise<Tree | undefined> {
