@@ -1,22 +1,9 @@
-import { create, toBinary } from "@bufbuild/protobuf";
-import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-import {
-  type AttributeProto,
-  AttributeProto_AttributeType,
-  AttributeProtoSchema,
-  GraphProtoSchema,
-  ModelProtoSchema,
-  type NodeProto,
-  NodeProtoSchema,
-  TensorProtoSchema,
-  type ValueInfoProto,
-  ValueInfoProtoSchema,
-} from "../gen/onnx/onnx_pb.js";
+import { concatenate, fields, type Parts } from "./fields.js";
 
 /** Version of the model format written; every runtime since ONNX 1.8 reads it. */
-const irVersion = 7n;
+const irVersion = 7;
 /** Operator set the nodes are taken from. */
-const opsetVersion = 13n;
+const opsetVersion = 13;
 
 /** Element types of graph values, by the numbers of the specification (TensorProto.DataType). */
 const elementTypes = { float32: 1, int32: 6, int64: 7, float16: 10, float64: 11 } as const;
@@ -61,42 +48,42 @@ export interface Graph {
   readonly nodes: readonly GraphNode[];
 }
 
+/** Numbers of attribute types (AttributeProto.AttributeType). */
+const attributeTypes = { float: 1, int: 2, ints: 7 } as const;
+
 /**
- * Encodes a graph as an ONNX model, the bytes that a runtime loads.
+ * Encodes a graph as an ONNX model, the bytes that a runtime loads. Messages and numbers of fields are those of
+ * `proto/onnx/onnx.proto`.
  *
- * Memory: the constants once more. A message that lies in another is its field's key, its length and its bytes, so the
- * constants can be put straight into the place where they end up; the encoder of protobuf-es copies them at each of
- * four levels.
+ * Memory: the constants once more.
  *
  * @see https://onnx.ai/onnx/repo-docs/IR.html
  */
 export function encodeGraph(graph: Graph): Uint8Array {
-  const model = create(ModelProtoSchema, {
-    irVersion,
-    producerName: "probestream",
-    opsetImport: [{ domain: "", version: opsetVersion }],
-  });
-  const body = create(GraphProtoSchema, {
-    name: graph.name,
-    node: graph.nodes.map(toNode),
-    input: graph.inputs.map(toValueInfo),
-    output: graph.outputs.map(toValueInfo),
-  });
-  const constants = graph.constants.flatMap((constant) =>
-    toField(GraphProtoSchema.field.initializer.number, toTensorParts(constant)),
-  );
+  const opset = [...fields.text(1, ""), fields.whole(2, opsetVersion)];
+  const body = [
+    ...graph.nodes.flatMap((node) => fields.nested(1, toNode(node))),
+    ...fields.text(2, graph.name),
+    ...graph.constants.flatMap((constant) => fields.nested(5, toTensor(constant))),
+    ...graph.inputs.flatMap((input) => fields.nested(11, toValueInfo(input))),
+    ...graph.outputs.flatMap((output) => fields.nested(12, toValueInfo(output))),
+  ];
   return concatenate([
-    toBinary(ModelProtoSchema, model),
-    ...toField(ModelProtoSchema.field.graph.number, [toBinary(GraphProtoSchema, body), ...constants]),
+    fields.whole(1, irVersion),
+    ...fields.text(2, "probestream"),
+    ...fields.nested(7, body),
+    ...fields.nested(8, opset),
   ]);
 }
 
-/** A constant as a TensorProto, in parts; the last is a view of its numbers. */
-function toTensorParts({ name, shape, values }: GraphConstant): Uint8Array[] {
-  const dataType = elementTypes[toElementType(values)];
-  const head = create(TensorProtoSchema, { name, dims: shape.map(BigInt), dataType });
-  const numbers = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-  return [toBinary(TensorProtoSchema, head), ...toField(TensorProtoSchema.field.rawData.number, [numbers])];
+/** A TensorProto; its last part is a view of the constant's numbers. */
+function toTensor({ name, shape, values }: GraphConstant): Parts {
+  return [
+    ...shape.map((extent) => fields.whole(1, extent)),
+    fields.whole(2, elementTypes[toElementType(values)]),
+    ...fields.text(8, name),
+    ...fields.nested(9, [new Uint8Array(values.buffer, values.byteOffset, values.byteLength)]),
+  ];
 }
 
 function toElementType(values: GraphConstant["values"]): ElementType {
@@ -104,52 +91,29 @@ function toElementType(values: GraphConstant["values"]): ElementType {
   return values instanceof Float64Array ? "float64" : "int64";
 }
 
-/** A field of bytes or of a message: its key and length before the parts of its content. */
-function toField(number: number, parts: readonly Uint8Array[]): Uint8Array[] {
-  const key = new BinaryWriter().tag(number, WireType.LengthDelimited).uint32(lengthOf(parts)).finish();
-  return [key, ...parts];
+/** A NodeProto. */
+function toNode({ op, inputs, outputs, attributes = {} }: GraphNode): Parts {
+  return [
+    ...inputs.flatMap((input) => fields.text(1, input)),
+    ...outputs.flatMap((output) => fields.text(2, output)),
+    ...fields.text(4, op),
+    ...Object.entries(attributes).flatMap(([name, value]) => fields.nested(5, toAttribute(name, value))),
+  ];
 }
 
-function concatenate(parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(lengthOf(parts));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.byteLength;
-  }
-  return bytes;
+/** An AttributeProto. */
+function toAttribute(name: string, value: GraphAttribute): Parts {
+  const head = fields.text(1, name);
+  if ("int" in value) return [...head, fields.whole(3, value.int), fields.whole(20, attributeTypes.int)];
+  if ("float" in value) return [...head, ...fields.real(2, value.float), fields.whole(20, attributeTypes.float)];
+  return [...head, ...value.ints.map((int) => fields.whole(8, int)), fields.whole(20, attributeTypes.ints)];
 }
 
-function lengthOf(parts: readonly Uint8Array[]): number {
-  return parts.reduce((sum, { byteLength }) => sum + byteLength, 0);
-}
-
-function toNode(node: GraphNode): NodeProto {
-  return create(NodeProtoSchema, {
-    opType: node.op,
-    input: [...node.inputs],
-    output: [...node.outputs],
-    attribute: Object.entries(node.attributes ?? {}).map(([name, value]) => toAttribute(name, value)),
-  });
-}
-
-function toAttribute(name: string, value: GraphAttribute): AttributeProto {
-  if ("int" in value) {
-    return create(AttributeProtoSchema, { name, i: BigInt(value.int), type: AttributeProto_AttributeType.INT });
-  }
-  if ("float" in value) {
-    return create(AttributeProtoSchema, { name, f: value.float, type: AttributeProto_AttributeType.FLOAT });
-  }
-  const ints = value.ints.map(BigInt);
-  return create(AttributeProtoSchema, { name, ints, type: AttributeProto_AttributeType.INTS });
-}
-
-function toValueInfo({ name, type, shape }: GraphValue): ValueInfoProto {
-  const dim = shape.map((extent) => ({
-    value:
-      typeof extent === "number"
-        ? ({ case: "dimValue", value: BigInt(extent) } as const)
-        : ({ case: "dimParam", value: extent } as const),
-  }));
-  return create(ValueInfoProtoSchema, { name, type: { tensorType: { elemType: elementTypes[type], shape: { dim } } } });
+/** A ValueInfoProto, its TypeProto and its TensorShapeProto. */
+function toValueInfo({ name, type, shape }: GraphValue): Parts {
+  const extents = shape.flatMap((extent) =>
+    fields.nested(1, typeof extent === "number" ? [fields.whole(1, extent)] : fields.text(2, extent)),
+  );
+  const tensor = [fields.whole(1, elementTypes[type]), ...fields.nested(2, extents)];
+  return [...fields.text(1, name), ...fields.nested(2, fields.nested(1, tensor))];
 }
