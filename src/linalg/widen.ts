@@ -1,19 +1,21 @@
 import { type Dtype, dtypeBytes } from "./dtype.js";
 
-/**
- * Bit pattern of the float32 equal to each float16, by the bits of the latter. 256 KiB, made when it is first needed: most
- * threads never widen one.
- */
-const float16Bits = once(() => Uint32Array.from({ length: 65_536 }, (_, bits) => smallFloatBits(bits, 5, 10, true)));
+let float16Bits: Uint32Array | undefined;
+
+/** Bit pattern of the float32 equal to each float16, by the bits of the latter. 256 KiB, and 5 ms to fill: at first use. */
+function toFloat16Bits(): Uint32Array {
+  if (float16Bits !== undefined) return float16Bits;
+  float16Bits = new Uint32Array(65_536);
+  for (let bits = 0; bits < 65_536; bits++) float16Bits[bits] = smallFloatBits(bits, 5, 10, true);
+  return float16Bits;
+}
 
 /** Float32 bits of each E5M2 number: float16 with the lower mantissa byte cut off. */
-const float8E5M2Bits = once(() => Uint32Array.from({ length: 256 }, (_, bits) => smallFloatBits(bits, 5, 2, true)));
+const float8E5M2Bits = Uint32Array.from({ length: 256 }, (_, bits) => smallFloatBits(bits, 5, 2, true));
 
 /** Float32 bits of each E4M3FN number: no infinities, NaN only where all bits but the sign are set. */
-const float8E4M3Bits = once(() =>
-  Uint32Array.from({ length: 256 }, (_, bits) =>
-    (bits & 0x7f) === 0x7f ? 0x7fc00000 : smallFloatBits(bits, 4, 3, false),
-  ),
+const float8E4M3Bits = Uint32Array.from({ length: 256 }, (_, bits) =>
+  (bits & 0x7f) === 0x7f ? 0x7fc00000 : smallFloatBits(bits, 4, 3, false),
 );
 
 /**
@@ -33,7 +35,7 @@ export function widen(bytes: Uint8Array, dtype: Dtype, target: Float32Array): vo
       target.set(new Float64Array(buffer, byteOffset, count));
       return;
     case "F16":
-      lookUp(new Uint16Array(buffer, byteOffset, count), float16Bits(), target);
+      lookUp(new Uint16Array(buffer, byteOffset, count), toFloat16Bits(), target);
       return;
     case "BF16": {
       const source = new Uint16Array(buffer, byteOffset, count);
@@ -42,20 +44,12 @@ export function widen(bytes: Uint8Array, dtype: Dtype, target: Float32Array): vo
       return;
     }
     case "F8_E4M3":
-      lookUp(bytes, float8E4M3Bits(), target);
+      lookUp(bytes, float8E4M3Bits, target);
       return;
     case "F8_E5M2":
-      lookUp(bytes, float8E5M2Bits(), target);
+      lookUp(bytes, float8E5M2Bits, target);
       return;
   }
-}
-
-function once(make: () => Uint32Array): () => Uint32Array {
-  let made: Uint32Array | undefined;
-  return () => {
-    made ??= make();
-    return made;
-  };
 }
 
 function lookUp(source: Uint8Array | Uint16Array, table: Uint32Array, target: Float32Array): void {
