@@ -56,9 +56,17 @@ function compare(claim: string | undefined, value: number): number | undefined {
   const [left, right] = [toParts(claim ?? ""), toParts(String(value))];
   if (left === undefined || right === undefined) return undefined;
   const shift = Math.min(left.exponent, right.exponent);
-  const difference =
-    left.whole * 10n ** BigInt(left.exponent - shift) - right.whole * 10n ** BigInt(right.exponent - shift);
+  const difference = left.whole * powerOfTen(left.exponent - shift) - right.whole * powerOfTen(right.exponent - shift);
   return difference === 0n ? 0 : difference < 0n ? -1 : 1;
+}
+
+/** Powers of ten by their exponents: they have up to ten thousand digits, and many comparisons need the same. */
+const powers = new Map<number, bigint>();
+
+function powerOfTen(exponent: number): bigint {
+  const power = powers.get(exponent) ?? 10n ** BigInt(exponent);
+  powers.set(exponent, power);
+  return power;
 }
 
 /** A decimal number as whole · 10^exponent. */

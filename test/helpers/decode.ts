@@ -31,16 +31,37 @@ export function decodeBits(bits: number, dtype: NarrowDtype): number {
   return exponent === 0 ? sign * fraction * 2 ** (1 - bias) : sign * (1 + fraction) * 2 ** (exponent - bias);
 }
 
+/** What patterns of 16 or 8 bits stand for, as far as they were asked for; NaN where not. */
+const decoded = new Map<NarrowDtype, Float64Array>();
+
+/** As {@link decodeBits}, each pattern worked out once. */
+function decodeOnce(bits: number, known: Float64Array, dtype: NarrowDtype): number {
+  const value = known[bits] ?? Number.NaN;
+  if (!Number.isNaN(value)) return value;
+  known[bits] = decodeBits(bits, dtype);
+  return known[bits];
+}
+
+function knownOf(dtype: NarrowDtype): Float64Array {
+  const known = decoded.get(dtype) ?? new Float64Array(256 ** dtypeBytes[dtype]).fill(Number.NaN);
+  decoded.set(dtype, known);
+  return known;
+}
+
 /** Stored numbers as float64, decoded one by one; F64 is rounded to float32, as every backend does first. */
 export function decode(bytes: Uint8Array, dtype: Dtype): Float64Array {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const size = dtypeBytes[dtype];
-  return Float64Array.from({ length: bytes.byteLength / size }, (_, i) => {
+  const values = new Float64Array(bytes.byteLength / size);
+  const known = dtype === "F64" || dtype === "F32" ? undefined : knownOf(dtype);
+  for (let i = 0; i < values.length; i++) {
     const at = i * size;
-    if (dtype === "F64") return Math.fround(view.getFloat64(at, true));
-    if (dtype === "F32") return view.getFloat32(at, true);
-    return decodeBits(size === 2 ? view.getUint16(at, true) : view.getUint8(at), dtype);
-  });
+    if (dtype === "F64") values[i] = Math.fround(view.getFloat64(at, true));
+    else if (dtype === "F32") values[i] = view.getFloat32(at, true);
+    else if (known !== undefined)
+      values[i] = decodeOnce(size === 2 ? view.getUint16(at, true) : view.getUint8(at), known, dtype);
+  }
+  return values;
 }
 
 /** All element types. */
@@ -52,21 +73,25 @@ export function randomNumbers(count: number, dtype: Dtype, seed: number): Uint8A
   const size = dtypeBytes[dtype];
   const bytes = new Uint8Array(count * size);
   const view = new DataView(bytes.buffer);
+  const isWide = dtype === "F64" || dtype === "F32";
+  const { exponentBits, mantissaBits } = formats[isWide ? "F16" : dtype];
+  const [bias, signPlace, exponentPlace] = [
+    2 ** (exponentBits - 1) - 1,
+    2 ** (exponentBits + mantissaBits),
+    2 ** mantissaBits,
+  ];
   for (let i = 0; i < count; i++) {
     const at = i * size;
     const sign = random() < 0.5 ? 1 : 0;
     const power = Math.floor(random() * 7) - 3;
     const fraction = random();
-    if (dtype === "F64" || dtype === "F32") {
+    if (isWide) {
       const value = (1 - 2 * sign) * (1 + fraction) * 2 ** power;
       if (dtype === "F64") view.setFloat64(at, value, true);
       else view.setFloat32(at, value, true);
       continue;
     }
-    const { exponentBits, mantissaBits } = formats[dtype];
-    const exponent = power + 2 ** (exponentBits - 1) - 1;
-    const mantissa = Math.floor(fraction * 2 ** mantissaBits);
-    const bits = sign * 2 ** (exponentBits + mantissaBits) + exponent * 2 ** mantissaBits + mantissa;
+    const bits = sign * signPlace + (power + bias) * exponentPlace + Math.floor(fraction * exponentPlace);
     if (size === 2) view.setUint16(at, bits, true);
     else view.setUint8(at, bits);
   }

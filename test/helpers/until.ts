@@ -1,11 +1,12 @@
 import { setTimeout as delay } from "node:timers/promises";
 
-/** Waits until something holds; fails after some seconds. */
+/** Waits until something holds; fails after some seconds. Asks ever less often, for some questions take a core to answer. */
 export async function until(holds: () => boolean | Promise<boolean>, what: string, limitMs = 8000): Promise<void> {
-  const end = performance.now() + limitMs;
+  const begun = performance.now();
   while (!(await holds())) {
-    if (performance.now() > end) throw new Error(`still not so after ${limitMs} ms: ${what}`);
-    await delay(2);
+    const waited = performance.now() - begun;
+    if (waited > limitMs) throw new Error(`still not so after ${limitMs} ms: ${what}`);
+    await delay(Math.min(100, 2 + waited / 10));
   }
 }
 

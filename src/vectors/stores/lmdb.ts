@@ -6,8 +6,9 @@ import type { Hit, VectorQueries, VectorStore } from "../vector-store.js";
 import type { LogCalls, SearchCalls } from "./lmdb/messages.js";
 import { unpackHits } from "./lmdb/pack-hits.js";
 import { packRecords } from "./lmdb/pack-records.js";
-import { fileName } from "./lmdb/prepare-folder.js";
+import { fileName, prepareFolder } from "./lmdb/prepare-folder.js";
 import { writeStoreFolder } from "./lmdb/snapshot.js";
+import { toStoreError } from "./lmdb/to-store-error.js";
 import { createWorkerLink, type WorkerLink } from "./lmdb/worker-link.js";
 
 /** How an embedded store works. */
@@ -38,8 +39,9 @@ const searchModule = new URL("./lmdb/search-worker.js", import.meta.url);
 
 /**
  * Opens the embedded store: records lie in an lmdb database in a folder, and are searched exactly, by one product of the
- * queries with all representations in memory. Nothing of it runs on the caller's thread: one worker thread reads and
- * writes the database, another keeps the representations and searches.
+ * queries with all representations in memory. Nothing of it runs on the caller's thread but a first look at the folder, which
+ * refuses most that cannot be one at once: one worker thread reads and writes the database, another keeps the
+ * representations and searches.
  *
  * Several processes may have one folder open. A write is on the disk when its promise resolves, and is found by every
  * search of any process that begins later.
@@ -57,6 +59,7 @@ const searchModule = new URL("./lmdb/search-worker.js", import.meta.url);
 export async function openLmdbStore(folder: string, options: LmdbStoreOptions = {}): Promise<LmdbStore> {
   const path = resolve(folder);
   const { threads = availableParallelism(), drainMs = 5000 } = options;
+  assertFolder(path);
   const log = createWorkerLink<LogCalls>(logModule, { folder: path }, "keeps the catalogue");
   const searcher = createWorkerLink<SearchCalls>(searchModule, { folder: path, threads }, "searches the catalogue");
   const searches: Searches = new Set();
@@ -99,6 +102,15 @@ export async function openLmdbStore(folder: string, options: LmdbStoreOptions = 
       }
     },
   };
+}
+
+/** Spares the threads, which look again, where they could only fail. */
+function assertFolder(path: string): void {
+  try {
+    prepareFolder(path);
+  } catch (error) {
+    throw toStoreError(error, path);
+  }
 }
 
 /** Starts the threads, both at once where there is something to search, and lets it be read. */

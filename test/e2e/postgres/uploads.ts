@@ -2,6 +2,7 @@ import test, { type ExecutionContext } from "ava";
 import { segmentBytes } from "../../../src/projection/segments.js";
 import type { EmbedStream } from "../../../src/search/embed-stream.js";
 import type { Embedder } from "../../../src/search/open-embedder.js";
+import { planModel } from "../../../src/search/plan-model.js";
 import type { UploadStore } from "../../../src/search/upload-store.js";
 import {
   openPostgresUploadStore,
@@ -17,7 +18,9 @@ import {
   sendChunks,
   sendModel,
   startTestEmbedder,
+  type TestModel,
   toEmbedding,
+  toManifest,
 } from "../../helpers/embed-client.js";
 import type { TestPostgres } from "../../helpers/postgres-server.js";
 import { largeModel, writeLargeExpert } from "../../helpers/small-experts.js";
@@ -29,6 +32,14 @@ const uploadId = "upload-0123456789";
 const chunkBytes = 1024 * 1024 - 4096;
 /** A segment and a part of the next. */
 const cutBytes = segmentBytes + 1_234_567;
+
+let made: TestModel | undefined;
+
+/** The large model, whose 21 MB are made once. */
+function toLarge(upload: string): TestModel {
+  made ??= largeModel("");
+  return { ...made, uploadId: upload };
+}
 
 /** Registers the tests of uploads that are kept on PostgreSQL. */
 export function testPostgresUploads(postgres: TestPostgres): void {
@@ -103,8 +114,8 @@ export function testPostgresUploads(postgres: TestPostgres): void {
     const schema = await postgres.schema(t);
     const folder = await writeLargeExpert(await createTemporaryFolder(t)).then((path) => path.replace(/.large$/, ""));
     const [one, two] = [await start(t, folder, schema), await start(t, folder, schema)];
-    const expected = await embedModel(two, largeModel(""));
-    const planned = await planTestModel(one, largeModel(uploadId));
+    const expected = await embedModel(two, toLarge(""));
+    const planned = await planTestModel(one, toLarge(uploadId));
     const [cut] = await (await sendPart(one, planned, segmentBytes + cutBytes)).finish();
     assertError(t, cut?.outcome, { reason: "FOOTER_MISSING", message: /"large"/ });
     const again = await planWhenSaved(two, 2 * segmentBytes);
@@ -119,8 +130,8 @@ export function testPostgresUploads(postgres: TestPostgres): void {
     const schema = await postgres.schema(t);
     const folder = await writeLargeExpert(await createTemporaryFolder(t)).then((path) => path.replace(/.large$/, ""));
     const [one, two] = [await start(t, folder, schema), await start(t, folder, schema)];
-    const expected = await embedModel(two, largeModel(""));
-    const planned = await planTestModel(one, largeModel(uploadId));
+    const expected = await embedModel(two, toLarge(""));
+    const planned = await planTestModel(one, toLarge(uploadId));
     const ghost = await sendPart(one, planned, cutBytes);
     const again = await planWhenSaved(two, segmentBytes);
     const stream = two.openStream();
@@ -152,10 +163,11 @@ async function sendPart(embedder: Embedder, planned: PlannedModel, bytes: number
 
 /** Asks a server for the plan until it knows a checkpoint. */
 async function planWhenSaved(embedder: Embedder, offset: number): Promise<PlannedModel> {
-  let planned = await planTestModel(embedder, largeModel(uploadId));
+  const model = toLarge(uploadId);
+  const { experts, tensors } = model;
   await until(async () => {
-    planned = await planTestModel(embedder, largeModel(uploadId));
-    return planned.header.startOffsets[0] === offset;
+    const { answer } = await planModel(embedder, { uploadId, tensors: toManifest(tensors), experts });
+    return answer.starts[0]?.offset === offset;
   }, "the checkpoint is saved");
-  return planned;
+  return planTestModel(embedder, model);
 }
