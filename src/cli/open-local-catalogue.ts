@@ -26,7 +26,7 @@ export async function openLocalCatalogue(
   { needsTexts = false, makesStore = false, needsExperts }: OpeningOptions,
   context: CommandContext,
 ): Promise<OpenedCatalogue> {
-  const { experts: folder, store: place = defaultStore } = options;
+  const { experts: folder, store: place = defaultStore, backend } = options;
   const catalogue =
     folder !== undefined || (await exists(defaultExpertsFolder))
       ? (await openLocalExperts(folder, [])).catalogue
@@ -41,7 +41,11 @@ export async function openLocalCatalogue(
   const started = new Map<string, Promise<Started>>();
   const startOne = async (words: readonly string[]): Promise<Started> => {
     const { catalogue: experts, wanted } = await openLocalExperts(folder, words);
-    const embedder = await startEmbedder({ catalogue: experts, indexer: createIndexer(store) });
+    const embedder = await startEmbedder({
+      catalogue: experts,
+      indexer: createIndexer(store),
+      ...(backend !== undefined && { backend }),
+    });
     return { embedder, port: createLocalPort(embedder), experts: wanted };
   };
   return {

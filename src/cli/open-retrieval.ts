@@ -40,9 +40,9 @@ export async function openCatalogueOf(
   context: CommandContext,
   opening: OpeningOptions = {},
 ): Promise<OpenedCatalogue> {
-  assertRetrievalOptions(options);
-  if (options.local === true) return openLocalCatalogue(options, opening, context);
   const { isPrivate = false } = opening;
+  assertRetrievalOptions(options, isPrivate);
+  if (options.local === true) return openLocalCatalogue(options, opening, context);
   const { environment } = context;
   const client = await connectToServer(options, environment);
   let port: Promise<EmbedPort> | undefined;
@@ -55,7 +55,7 @@ export async function openCatalogueOf(
       await assertHasExperts(client, options.server ?? environment.server, unknown);
       for (const word of unknown) known.add(word);
       if (!isPrivate) return { port: client, experts };
-      port ??= openPrivatePort(client, environment);
+      port ??= openPrivatePort(client, environment, options.backend);
       port.catch(() => {
         port = undefined;
       });
