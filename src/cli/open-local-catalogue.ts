@@ -23,7 +23,7 @@ import { startTextEncoders } from "./start-text-encoders.js";
  */
 export async function openLocalCatalogue(
   options: RetrievalOptions,
-  { needsTexts = false, makesStore = false, needsExperts }: OpeningOptions,
+  { needsTexts = false, makesStore = false, willSearch = false, needsExperts }: OpeningOptions,
   context: CommandContext,
 ): Promise<OpenedCatalogue> {
   const { experts: folder, store: place = defaultStore, backend } = options;
@@ -34,7 +34,7 @@ export async function openLocalCatalogue(
   // Before a store is made for nothing.
   if (needsExperts !== undefined) await openLocalExperts(folder, needsExperts);
   const encoders = needsTexts ? await startTextEncoders(await toPlaces(options), context) : [];
-  const store = await openOwnStore(place, context, { makesStore }).catch(async (error: unknown) => {
+  const store = await openOwnStore(place, context, { makesStore, willSearch }).catch(async (error: unknown) => {
     await dispose(encoders);
     throw error;
   });

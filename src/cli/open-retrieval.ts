@@ -22,6 +22,8 @@ export interface OpenedCatalogue {
 export interface OpeningOptions {
   /** Text encoders are started in this process; a server has its own. */
   readonly needsTexts?: boolean;
+  /** A store in this process is searched: what that takes starts beside the rest. */
+  readonly willSearch?: boolean;
   /** This process projects for a server, which gets no weights. */
   readonly isPrivate?: boolean;
   /** A store in this process is made if it is not there; only what writes makes one. */
