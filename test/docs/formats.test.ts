@@ -26,7 +26,9 @@ const python = "/usr/bin/python3";
 
 function findMissing(): string | undefined {
   try {
-    execFileSync(python, ["-c", "import numpy"], { stdio: "pipe" });
+    execFileSync(python, ["-c", "import importlib.util, sys; sys.exit(importlib.util.find_spec('numpy') is None)"], {
+      stdio: "pipe",
+    });
     return undefined;
   } catch {
     return "python3-numpy is not installed";
