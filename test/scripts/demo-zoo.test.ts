@@ -24,7 +24,8 @@ async function rebuild(tree: PlannedTree): Promise<{ readonly name: string; read
   const ancestor = await readAncestor(tree, demo);
   const [stack] = [...tree.stacks].sort((a, b) => a.settings.steps - b.settings.steps);
   const planned = stack?.models.slice(0, rebuilt) ?? [];
-  const made = await fineTune(ancestor, planned, stack?.settings ?? { steps: 0, learningRate: 0 });
+  const settings = stack?.settings ?? { steps: 0, learningRate: 0 };
+  const made = await fineTune(ancestor, planned, { ...settings, threads: 1 });
   return planned.flatMap(({ path }, place) => {
     const index = packed.models.findIndex((model) => model.path === path);
     return [...toTreeShapes(tree).keys()].map((name) => {
