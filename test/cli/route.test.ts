@@ -67,14 +67,8 @@ test("experts are calibrated, and then models are routed and embedded without na
     ["new/tiger.safetensors", "tiger", "tigers"],
     ["new/zebra.safetensors", "NO_EXPERT", undefined],
   ]);
-  const named = await runInFolder(cwd, [
-    "embed",
-    "./new/zebra.safetensors",
-    ...local,
-    "--expert",
-    "lion",
-    ...oneBackend,
-  ]);
+  const byName = ["embed", "./new/zebra.safetensors", "--expert", "lion"];
+  const named = await runInFolder(cwd, [...byName, ...local, ...oneBackend]);
   t.is(named.code, 0);
   t.regex(named.stdout, /\(not of tree lions: distance [\d.]+, it accepts [\d.]+\)/);
 });
