@@ -37,6 +37,8 @@ export interface FineTuneSettings {
   readonly learningRate: number;
   /** LoRA rank; without one the layers themselves are trained. */
   readonly rank?: number;
+  /** Threads of each product. Default 2, which is of no use to a stack of a few models. */
+  readonly threads?: number;
 }
 
 /** Pictures per model and step, and different ones that it is shown at all. */
@@ -52,7 +54,7 @@ const [pictures, ownPictures] = [12, 48];
 export async function fineTune(
   { shape, tensors }: Denoiser,
   stack: readonly FineTune[],
-  { steps, learningRate, rank }: FineTuneSettings,
+  { steps, learningRate, rank, threads }: FineTuneSettings,
 ): Promise<Map<string, Float32Array>[]> {
   const { width } = shape;
   const models = stack.length;
@@ -70,16 +72,20 @@ export async function fineTune(
   );
   const frozen = [...toDenoiserShapes(shape)].filter(([name]) => !trained.has(name));
   const count = models * pictures;
-  const session = await openAdamSession(trained, (builder, parameters) => {
-    const fixed = new Map(frozen.map(([name, extents]) => [name, builder.input(name, extents)]));
-    const input = builder.input("input", [count * tokens, tokenNumbers]);
-    const wanted = builder.input("wanted", [count * tokens, patchNumbers]);
-    const position = fixed.get("denoiser.position.weight") ?? input;
-    const found = buildDenoiser(builder, shape, count, input, position, (name, x) =>
-      applyStack(builder, name, x, fixed, parameters, models),
-    );
-    return buildLoss(builder, found, wanted, models);
-  });
+  const session = await openAdamSession(
+    trained,
+    (builder, parameters) => {
+      const fixed = new Map(frozen.map(([name, extents]) => [name, builder.input(name, extents)]));
+      const input = builder.input("input", [count * tokens, tokenNumbers]);
+      const wanted = builder.input("wanted", [count * tokens, patchNumbers]);
+      const position = fixed.get("denoiser.position.weight") ?? input;
+      const found = buildDenoiser(builder, shape, count, input, position, (name, x) =>
+        applyStack(builder, name, x, fixed, parameters, models),
+      );
+      return buildLoss(builder, found, wanted, models);
+    },
+    threads,
+  );
   try {
     const randoms = stack.map(({ seed }) => new Random(seed));
     for (const [name, values] of session.parameters) {

@@ -23,10 +23,10 @@ import { startTextEncoders } from "./start-text-encoders.js";
  */
 export async function openLocalCatalogue(
   options: RetrievalOptions,
-  { needsTexts = false, makesStore = false, needsExperts }: OpeningOptions,
+  { needsTexts = false, makesStore = false, willSearch = false, needsExperts }: OpeningOptions,
   context: CommandContext,
 ): Promise<OpenedCatalogue> {
-  const { experts: folder, store: place = defaultStore } = options;
+  const { experts: folder, store: place = defaultStore, backend } = options;
   const catalogue =
     folder !== undefined || (await exists(defaultExpertsFolder))
       ? (await openLocalExperts(folder, [])).catalogue
@@ -34,14 +34,18 @@ export async function openLocalCatalogue(
   // Before a store is made for nothing.
   if (needsExperts !== undefined) await openLocalExperts(folder, needsExperts);
   const encoders = needsTexts ? await startTextEncoders(await toPlaces(options), context) : [];
-  const store = await openOwnStore(place, context, { makesStore }).catch(async (error: unknown) => {
+  const store = await openOwnStore(place, context, { makesStore, willSearch }).catch(async (error: unknown) => {
     await dispose(encoders);
     throw error;
   });
   const started = new Map<string, Promise<Started>>();
   const startOne = async (words: readonly string[]): Promise<Started> => {
     const { catalogue: experts, wanted } = await openLocalExperts(folder, words);
-    const embedder = await startEmbedder({ catalogue: experts, indexer: createIndexer(store) });
+    const embedder = await startEmbedder({
+      catalogue: experts,
+      indexer: createIndexer(store),
+      ...(backend !== undefined && { backend }),
+    });
     return { embedder, port: createLocalPort(embedder), experts: wanted };
   };
   return {

@@ -22,6 +22,8 @@ export interface OpenedCatalogue {
 export interface OpeningOptions {
   /** Text encoders are started in this process; a server has its own. */
   readonly needsTexts?: boolean;
+  /** A store in this process is searched: what that takes starts beside the rest. */
+  readonly willSearch?: boolean;
   /** This process projects for a server, which gets no weights. */
   readonly isPrivate?: boolean;
   /** A store in this process is made if it is not there; only what writes makes one. */
@@ -40,9 +42,9 @@ export async function openCatalogueOf(
   context: CommandContext,
   opening: OpeningOptions = {},
 ): Promise<OpenedCatalogue> {
-  assertRetrievalOptions(options);
-  if (options.local === true) return openLocalCatalogue(options, opening, context);
   const { isPrivate = false } = opening;
+  assertRetrievalOptions(options, isPrivate);
+  if (options.local === true) return openLocalCatalogue(options, opening, context);
   const { environment } = context;
   const client = await connectToServer(options, environment);
   let port: Promise<EmbedPort> | undefined;
@@ -55,7 +57,7 @@ export async function openCatalogueOf(
       await assertHasExperts(client, options.server ?? environment.server, unknown);
       for (const word of unknown) known.add(word);
       if (!isPrivate) return { port: client, experts };
-      port ??= openPrivatePort(client, environment);
+      port ??= openPrivatePort(client, environment, options.backend);
       port.catch(() => {
         port = undefined;
       });

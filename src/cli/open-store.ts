@@ -14,9 +14,14 @@ export function isPostgresUrl(place: string): boolean {
  * Opens the catalogue that `--store` names: a PostgreSQL database, or a folder, which is made if it is not there.
  *
  * @param onFault hears of what goes wrong in the background: an index that could not be made.
+ * @param willSearch whether what searches take is started at once; a search starts it as well.
  * @throws CommandError for a URL of another scheme, and a folder of something else; what opening throws.
  */
-export async function openStore(place: string, onFault: (error: unknown) => void): Promise<VectorStore> {
+export async function openStore(
+  place: string,
+  onFault: (error: unknown) => void,
+  willSearch = true,
+): Promise<VectorStore> {
   // Each only when it is needed: to load both takes a quarter of a second.
   if (isPostgresUrl(place)) {
     const { openPostgresStore } = await import("../vectors/stores/postgres/open-postgres-store.js");
@@ -26,22 +31,24 @@ export async function openStore(place: string, onFault: (error: unknown) => void
   if (scheme !== undefined) throw usageError(`--store is a ${scheme} URL; it must be a folder or a postgres:// URL`);
   await assertMayBeStore(place);
   const { openLmdbStore } = await import("../vectors/stores/lmdb.js");
-  return openLmdbStore(place);
+  return openLmdbStore(place, { willSearch });
 }
 
 /**
  * Opens the catalogue of a command, which is told of what goes wrong in the background.
  *
  * @param makesStore whether a folder is made if it is not there.
+ * @param willSearch whether what searches take is started at once. Default: with the first of them.
  * @throws CommandError for a folder without a store that is not to be made; what {@link openStore} throws.
  */
 export async function openOwnStore(
   place: string,
   { terminal }: Pick<CommandContext, "terminal">,
-  { makesStore }: { readonly makesStore: boolean },
+  { makesStore, willSearch = false }: { readonly makesStore: boolean; readonly willSearch?: boolean },
 ): Promise<VectorStore> {
   if (!makesStore && findScheme(place) === undefined) await assertStoreThere(place);
-  return openStore(place, (error) => {
+  const tell = (error: unknown): void => {
     terminal.remark(toPlain(`the store: ${error instanceof Error ? error.message : String(error)}`));
-  });
+  };
+  return openStore(place, tell, willSearch);
 }

@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import type { BackendName } from "../compute/create-backend.js";
 import { addConnectionOptions } from "./connection-options.js";
 import { usageError } from "./exit-codes.js";
 import { collectWord } from "./option-values.js";
@@ -13,6 +14,8 @@ export interface RetrievalOptions extends ConnectionOptions {
   readonly store?: string;
   readonly experts?: string;
   readonly textEncoder?: readonly string[];
+  /** Of commands that embed many models only. */
+  readonly backend?: BackendName | "auto";
 }
 
 /** What `--help` says of servers and stores. */
@@ -35,10 +38,18 @@ export function addRetrievalOptions(command: Command, fallback: string): Command
     );
 }
 
-/** Guards that what is a server's to choose is not chosen here. */
-export function assertRetrievalOptions({ local, store, experts, textEncoder }: RetrievalOptions): void {
+/** Guards that what is a server's to choose is not chosen here. @param isPrivate this process computes for a server. */
+export function assertRetrievalOptions(
+  { local, store, experts, textEncoder, backend }: RetrievalOptions,
+  isPrivate = false,
+): void {
   if (local === true) return;
-  const given = Object.entries({ "--store": store, "--experts": experts, "--text-encoder": textEncoder });
+  const given = Object.entries({
+    "--store": store,
+    "--experts": experts,
+    "--text-encoder": textEncoder,
+    "--backend": isPrivate ? undefined : backend,
+  });
   const [first] = given.flatMap(([name, value]) => (value === undefined ? [] : [name]));
   if (first !== undefined) throw usageError(`${first} is the server's to choose; with --local it is yours`);
 }

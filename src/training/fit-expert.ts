@@ -61,7 +61,7 @@ export interface FittedExpert {
 /** Options of {@link fitExpert}. */
 export interface FitOptions {
   readonly settings: TrainSettings;
-  /** Threads of each product. Default 2; another number may change the last digits. */
+  /** Threads of each product at most; small ones take one. Default 2; another number may change the last digits. */
   readonly threads?: number;
   /** Splits whose accuracy is reported besides val and val_holdout, which choose the best. */
   readonly alsoEvaluate?: readonly Split[];

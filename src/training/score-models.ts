@@ -2,6 +2,7 @@ import type { InferenceSession } from "onnxruntime-node";
 import { encodeGraph } from "../onnx/graph.js";
 import type { LayerSet } from "./datasets/layer-set.js";
 import { loadTrainingRuntime, toLayerFeeds, toParameterFeeds, toTensor } from "./feeds.js";
+import { countMultiplyAdds, selectThreads } from "./select-threads.js";
 import { createScoreGraph } from "./train-graph.js";
 import { type TrainShape, toParameterShapes } from "./train-shape.js";
 
@@ -27,6 +28,7 @@ export interface Scorer {
  *
  * @param parameters one view per parameter, by its name.
  * @param texts labels × d_text, for zero-shot.
+ * @param threads of each product, at most.
  */
 export async function openScorer(
   shape: TrainShape,
@@ -44,7 +46,7 @@ export async function openScorer(
     if (open !== undefined) return open;
     const session = await runtime.InferenceSession.create(encodeGraph(createScoreGraph(shape, size)), {
       executionProviders: ["cpu"],
-      intraOpNumThreads: threads,
+      intraOpNumThreads: selectThreads(countMultiplyAdds(shape, size), threads),
       interOpNumThreads: 1,
     });
     sessions.set(size, session);

@@ -3,6 +3,7 @@ import { encodeGraph } from "../onnx/graph.js";
 import { type AdamSettings, openAdam } from "./adam.js";
 import { loadTrainingRuntime, toLayerFeeds, toParameterFeeds, toTensor } from "./feeds.js";
 import { createParameterMemory, type ParameterMemory } from "./parameter-memory.js";
+import { countMultiplyAdds, selectThreads } from "./select-threads.js";
 import { createTrainGraph, gradientPrefix } from "./train-graph.js";
 import { type ParameterShapes, type TrainShape, toParameterShapes } from "./train-shape.js";
 
@@ -34,7 +35,7 @@ export interface Trainer {
 export interface TrainerOptions {
   /** labels × d_text, the candidates of zero-shot training. */
   readonly texts?: Float32Array | undefined;
-  /** Threads of each product. Default 2. */
+  /** Threads of each product at most. Default 2. */
   readonly threads?: number | undefined;
 }
 
@@ -62,7 +63,7 @@ export async function openTrainer(shape: TrainShape, options: TrainerOptions = {
     if (open !== undefined) return open;
     const session = await runtime.InferenceSession.create(encodeGraph(createTrainGraph(shape, batchSize)), {
       executionProviders: ["cpu"],
-      intraOpNumThreads: threads,
+      intraOpNumThreads: selectThreads(countMultiplyAdds(shape, batchSize), threads),
       interOpNumThreads: 1,
     });
     sessions.set(batchSize, session);

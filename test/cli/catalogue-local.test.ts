@@ -33,7 +33,7 @@ test("a folder is indexed and found in words, in this process and by a server on
   const store = join(folder, "store");
   const count = await writeModels(join(folder, "models"));
   const local = ["--local", "--experts", experts, "--store", store];
-  const indexed = await runInProcess(["index", join(folder, "models"), ...local]);
+  const indexed = await runInProcess(["index", join(folder, "models"), ...local, "--backend", "wasm"]);
   t.is(indexed.code, 0, indexed.stderr);
   t.regex(indexed.stderr, new RegExp(`^${count} of ${count} models indexed in `));
   t.deepEqual(await readdir(store), ["catalogue.mdb", "catalogue.mdb-lock"]);

@@ -120,6 +120,7 @@ test("a server without a catalogue says what it is to be started with", async (t
 test("what is the server's to choose is not chosen here, and nothing is asked for nothing", async (t) => {
   for (const [words, message] of [
     [["search", "jazz", "--store", "store"], /--store is the server's to choose; with --local it is yours/],
+    [["index", "./models", "--backend", "wasm"], /--backend is the server's to choose; with --local it is yours/],
     [["search"], /nothing is asked for; give a text/],
     [["search", " "], /a text is empty/],
     [["search", "jazz", "--show", "license"], /What was said of a model is meta\.license/],

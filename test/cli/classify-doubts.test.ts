@@ -19,7 +19,7 @@ test.before(async (t) => {
   const file = join(folder, "model.safetensors");
   await writeFile(file, toModelFile(tree, index));
   const local = ["--local", "--experts", join("demo", "experts"), "--store", join(folder, "store")];
-  await runInProcess(["index", file, ...local]);
+  await runInProcess(["index", file, ...local, "--backend", "wasm"]);
   t.context = {
     folder,
     ask: (labels, ...words) => runInProcess(["classify", "model.safetensors", "--labels", labels, ...local, ...words]),

@@ -19,9 +19,12 @@ interface HitLine {
 }
 
 let rig: CatalogueRig;
+/** A server whose catalogue is filled by tests; each gives its models ids of its own. */
+let shared: readonly string[] = [];
 test.before(async (t) => {
   rig = await openCatalogueRig();
   t.is(rig.indexed.code, 0, rig.indexed.stderr);
+  shared = await rig.start();
 });
 test.after.always(() => rig?.close());
 
@@ -30,23 +33,22 @@ test("a folder is indexed with what is known of its models", (t) => {
 });
 
 test("what is there is left out; other metadata is written all the same", async (t) => {
-  const at = await rig.start();
   const files = ["./models/chess-lora-1.safetensors", "./models/chess-lora-2.safetensors"];
-  const first = await rig.run(["index", ...files, "--meta", "a=1"], at);
+  const first = await rig.run(["index", ...files, "--meta", "a=1"], shared);
   t.is(first.code, 0, first.stderr);
-  const again = await rig.run(["index", ...files, "--meta", "a=2", "--json"], at);
+  const again = await rig.run(["index", ...files, "--meta", "a=2", "--json"], shared);
   t.is(again.code, 0);
   t.deepEqual(
     parseLines<IndexLine>(again.stdout).map(({ status }) => status),
     ["skipped", "skipped"],
   );
   t.is(again.stderr, "0 of 2 models indexed, 2 there already, 2 of them with other metadata now\n");
-  const { stdout } = await rig.run(["catalogue", "get", "chess-lora-1.safetensors"], at);
+  const { stdout } = await rig.run(["catalogue", "get", "chess-lora-1.safetensors"], shared);
   t.regex(stdout, /meta\.a +2\n/);
   // The same name, other weights.
   await mkdir(join(rig.cwd, "other"));
   await copyFile(join(rig.cwd, files[1] ?? ""), join(rig.cwd, "other", "chess-lora-1.safetensors"));
-  const changed = await rig.run(["index", "./other", "--json"], at);
+  const changed = await rig.run(["index", "./other", "--json"], shared);
   t.deepEqual(
     parseLines<IndexLine>(changed.stdout).map(({ model, status }) => [model, status]),
     [["chess-lora-1.safetensors", "indexed"]],
@@ -55,7 +57,6 @@ test("what is there is left out; other metadata is written all the same", async 
 });
 
 test("other weights under an id that is there are told of", async (t) => {
-  const at = await rig.start();
   for (const [folder, model] of [
     ["first", "jazz-lora-1.safetensors"],
     ["second", "chess-lora-1.safetensors"],
@@ -63,14 +64,14 @@ test("other weights under an id that is there are told of", async (t) => {
     await mkdir(join(rig.cwd, folder));
     await copyFile(join(rig.cwd, "models", model), join(rig.cwd, folder, "m.safetensors"));
   }
-  const first = await rig.run(["index", "./first", "--meta", "owner=ann"], at);
+  const first = await rig.run(["index", "./first", "--meta", "owner=ann"], shared);
   t.notRegex(first.stderr, /replaced/);
-  const again = await rig.run(["index", "./first", "--again"], at);
+  const again = await rig.run(["index", "./first", "--again"], shared);
   t.notRegex(again.stderr, /replaced/, "the same weights replace nothing");
-  const second = await rig.run(["index", "./second"], at);
+  const second = await rig.run(["index", "./second"], shared);
   t.is(second.code, 0, second.stderr);
   t.regex(second.stderr, /\n1 replaced: other weights under the same id: m\.safetensors\n/);
-  const back = await rig.run(["index", "./first", "--again", "--json"], at);
+  const back = await rig.run(["index", "./first", "--again", "--json"], shared);
   t.deepEqual(
     parseLines<{ model: string; replaced?: boolean }>(back.stdout).map(({ model, replaced }) => [model, replaced]),
     [["m.safetensors", true]],
@@ -112,11 +113,10 @@ test("a remote model is left out by its name, and nothing shows the query of its
   await once(http, "listening");
   t.teardown(() => http.close());
   const id = `http://127.0.0.1:${(http.address() as AddressInfo).port}/m.safetensors`;
-  const at = await rig.start();
-  const first = await rig.run(["index", `${id}?token=secret`, "--json"], at);
+  const first = await rig.run(["index", `${id}?token=secret`, "--json"], shared);
   t.is(first.code, 0, first.stderr);
-  const again = await rig.run(["index", `${id}?token=secret`, "--json"], at);
-  const like = await rig.run(["similar", `${id}?token=secret`, "--json"], at);
+  const again = await rig.run(["index", `${id}?token=secret`, "--json"], shared);
+  const like = await rig.run(["similar", `${id}?token=secret`, "--json"], shared);
   t.deepEqual(
     [first, again].flatMap(({ stdout }) => parseLines<IndexLine>(stdout)).map(({ model, status }) => [model, status]),
     [
@@ -131,7 +131,7 @@ test("a remote model is left out by its name, and nothing shows the query of its
 test("a list names models by its lines, and two models may not be called the same", async (t) => {
   const lines = ["jazz-lora-2", "jazz-lora-3"].map((name) => join(rig.cwd, "models", `${name}.safetensors`));
   await writeFile(join(rig.cwd, "list.txt"), `${lines.join("\n\n")}\n`);
-  const { code, stdout } = await rig.run(["index", "@./list.txt", "--json"], await rig.start());
+  const { code, stdout } = await rig.run(["index", "@./list.txt", "--json"], shared);
   t.is(code, 0);
   t.deepEqual(
     parseLines<IndexLine>(stdout)

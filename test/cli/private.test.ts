@@ -49,14 +49,15 @@ test.serial("--private gives the results of streaming, and sends no weights", as
 test.serial("index --private indexes what was projected here, under its hash", async (t) => {
   const [model = ""] = await readdir(join(cwd, "models"));
   const path = join(cwd, "models", model);
-  const { code, stderr } = await runInProcess(["index", path, "--private", "--meta", "source=here", ...at]);
+  const words = ["index", path, "--private", "--backend", "wasm", "--meta", "source=here", ...at];
+  const { code, stderr } = await runInProcess(words);
   t.is(code, 0, stderr);
   const client = connect({ target: at[1] ?? "" });
   const [record] = await client.getModels({ modelIds: [model] });
   await client.close();
   t.regex(record?.weightsHash ?? "", /^[0-9a-f]{64}$/);
   t.deepEqual(record?.metadata, { source: "here" });
-  const again = await runInProcess(["index", path, "--private", "--meta", "source=here", ...at]);
+  const again = await runInProcess(words);
   t.is(again.code, 0);
 });
 

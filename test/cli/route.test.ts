@@ -7,6 +7,7 @@ import { createExpertParameters, writeExpert } from "../helpers/expert-folder.js
 import { createTemporaryFolder } from "../helpers/temporary-folder.js";
 import { createTestTree, type LayerWeights, toFreshWeights } from "../helpers/tree-models.js";
 import { oneBackend, runCli } from "./run-cli.js";
+import { runInFolder } from "./run-in-process.js";
 
 const shape = { rowCount: 200, columnCount: 40 };
 const random = new Random(3);
@@ -33,13 +34,13 @@ async function prepare(t: ExecutionContext): Promise<string> {
 
 test("experts are calibrated, and then models are routed and embedded without naming one", async (t) => {
   const cwd = await prepare(t);
-  const before = await runCli(["route", "new", "--local"], { cwd });
+  const local = ["--local", "--experts", "./experts"];
+  const before = await runInFolder(cwd, ["route", "./new", ...local]);
   t.is(before.code, 1);
   t.regex(before.stdout, /tiger\.safetensors +undecided/);
   for (const { name } of trees) {
-    const { code, stdout } = await runCli(["experts", "calibrate", `experts/${name}`, name, "--tree", `${name}s`], {
-      cwd,
-    });
+    const words = ["experts", "calibrate", `./experts/${name}`, `./${name}`, "--tree", `${name}s`];
+    const { code, stdout } = await runInFolder(cwd, words);
     t.is(code, 0);
     t.regex(
       stdout,
@@ -55,7 +56,7 @@ test("experts are calibrated, and then models are routed and embedded without na
   t.regex(routed.stdout, /tiger\.safetensors +tiger +tigers/);
   t.regex(routed.stdout, /zebra\.safetensors +none +not (lions|tigers)/);
 
-  const embedded = await runCli(["embed", "new", "--local", "--json", ...oneBackend], { cwd });
+  const embedded = await runInFolder(cwd, ["embed", "./new", ...local, "--json", ...oneBackend]);
   t.is(embedded.code, 1);
   const lines = embedded.stdout
     .trim()
@@ -66,7 +67,8 @@ test("experts are calibrated, and then models are routed and embedded without na
     ["new/tiger.safetensors", "tiger", "tigers"],
     ["new/zebra.safetensors", "NO_EXPERT", undefined],
   ]);
-  const named = await runCli(["embed", "new/zebra.safetensors", "--local", "--expert", "lion", ...oneBackend], { cwd });
+  const byName = ["embed", "./new/zebra.safetensors", "--expert", "lion"];
+  const named = await runInFolder(cwd, [...byName, ...local, ...oneBackend]);
   t.is(named.code, 0);
   t.regex(named.stdout, /\(not of tree lions: distance [\d.]+, it accepts [\d.]+\)/);
 });

@@ -38,3 +38,14 @@ export async function runInProcess(
   const code = await runWords(words, { terminal, environment, signal: controller.signal });
   return { code, stdout, stderr };
 }
+
+/**
+ * Runs a command in this process as one whose working directory is a folder: words that begin with ./ or @./ are below it, and
+ * what is printed shows its paths without it.
+ */
+export async function runInFolder(folder: string, words: readonly string[]): Promise<CliResult> {
+  const placed = words.map((word) => word.replace(/^(@?)\.\//, `$1${folder}/`));
+  const { code, stdout, stderr } = await runInProcess(placed);
+  const shorten = (text: string): string => text.replaceAll(`${folder}/`, "");
+  return { code, stdout: shorten(stdout), stderr: shorten(stderr) };
+}

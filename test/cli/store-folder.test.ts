@@ -30,7 +30,15 @@ test("commands that only read make no store, and say where they looked for one",
 test("an index without a usable expert makes no store, and does not ask to be given again", async (t) => {
   const folder = await createTemporaryFolder(t);
   await writeFile(join(folder, "a.safetensors"), "nothing of the kind");
-  const words = ["index", join(folder, "a.safetensors"), "--local", "--store", join(folder, "store")];
+  const words = [
+    "index",
+    join(folder, "a.safetensors"),
+    "--local",
+    "--store",
+    join(folder, "store"),
+    "--backend",
+    "wasm",
+  ];
   const absent = await runInProcess([...words, "--experts", join(folder, "none")]);
   t.is(absent.code, 3, absent.stderr);
   const unknown = await runInProcess([...words, "--experts", join("demo", "experts"), "--expert", "nosuch"]);
@@ -45,7 +53,8 @@ test("a folder of something else is no place for a store; a new volume's and an 
   await mkdir(models);
   await writeFile(join(models, "a.safetensors"), "nothing of the kind");
   await mkdir(join(volume, "lost+found"), { recursive: true });
-  const words = ["index", join(models, "a.safetensors"), "--local", "--experts", join("demo", "experts"), "--store"];
+  const local = ["--local", "--experts", join("demo", "experts"), "--backend", "wasm"];
+  const words = ["index", join(models, "a.safetensors"), ...local, "--store"];
   const refused = await runInProcess([...words, models]);
   t.is(refused.code, 2, refused.stderr);
   t.regex(refused.stderr, /models" is no store, and not empty: it has "a\.safetensors"; name a store/);

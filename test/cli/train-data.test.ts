@@ -4,10 +4,10 @@ import test from "ava";
 import { encodeSafetensors, float32Bytes, type TensorData } from "../../src/weights/safetensors-writer.js";
 import { randomValues } from "../helpers/random.js";
 import { createTemporaryFolder, type Teardown } from "../helpers/temporary-folder.js";
-import { runCli } from "./run-cli.js";
+import { runInFolder } from "./run-in-process.js";
 
 const sizes = ["--probes", "2", "--projection", "2", "--representation", "2", "--epochs", "2", "--batch-size", "4"];
-const classify = ["--layer", "a", "--objective", "classification", "--out", "out/mine", ...sizes];
+const classify = ["--layer", "a", "--objective", "classification", "--out", "./out/mine", ...sizes];
 
 function createTensor(shape: readonly [number, number], values: Float32Array, name = "a.weight"): TensorData {
   return { name, dtype: "F32", shape, bytes: float32Bytes(values) };
@@ -38,7 +38,13 @@ const rows = Array.from({ length: 16 }, (_, i) => {
 test("labels come from a CSV file beside the models", async (t) => {
   const csv = `\ufeffpath,label\r\n${rows.map((row) => row.join(",")).join("\r\n")}\r\n`;
   const cwd = await writeModels(t, { "labels.csv": csv });
-  const { code, stdout, stderr } = await runCli(["train", "models", "--labels", "labels.csv", ...classify], { cwd });
+  const { code, stdout, stderr } = await runInFolder(cwd, [
+    "train",
+    "./models",
+    "--labels",
+    "./labels.csv",
+    ...classify,
+  ]);
   t.is(code, 0, stderr);
   t.regex(stdout, /16 models with labels; splits made by lot\n/);
   t.regex(stdout, /the expert is in out\/mine/);
@@ -61,7 +67,13 @@ test("what a label file says wrong is counted with examples, and the rest is tra
     "models/bare.safetensors": model,
     "models/broken.safetensors": "not a model",
   });
-  const { code, stdout, stderr } = await runCli(["train", "models", "--labels", "labels.jsonl", ...classify], { cwd });
+  const { code, stdout, stderr } = await runInFolder(cwd, [
+    "train",
+    "./models",
+    "--labels",
+    "./labels.jsonl",
+    ...classify,
+  ]);
   t.is(code, 1, stderr);
   for (const pattern of [
     /^14 models with labels/m,
@@ -85,7 +97,8 @@ test("rows for absent files fail a dry run; rows that are there twice do not", a
     "twice.csv": `${csv}${rows[0]?.join(",")}\n`,
     "absent.csv": `${csv}${Array.from({ length: 7 }, (_, i) => `${i}.safetensors,cat`).join("\n")}\n`,
   });
-  const dryRun = (file: string) => runCli(["train", "models", "--labels", file, ...classify, "--dry-run"], { cwd });
+  const dryRun = (file: string) =>
+    runInFolder(cwd, ["train", "./models", "--labels", `./${file}`, ...classify, "--dry-run"]);
   t.is((await dryRun("twice.csv")).code, 0);
   const { code, stdout } = await dryRun("absent.csv");
   t.is(code, 1);
@@ -100,14 +113,20 @@ test("labels with odd characters are kept in the expert, and plain on the termin
   const text = rows.map(([path, label]) => JSON.stringify({ path, label: label === "cat" ? odd : label })).join("\n");
   const one = rows.map(([path]) => JSON.stringify({ path, label: odd })).join("\n");
   const cwd = await writeModels(t, { "labels.jsonl": text, "one.jsonl": one });
-  const { code, stdout, stderr } = await runCli(["train", "models", "--labels", "labels.jsonl", ...classify], { cwd });
+  const { code, stdout, stderr } = await runInFolder(cwd, [
+    "train",
+    "./models",
+    "--labels",
+    "./labels.jsonl",
+    ...classify,
+  ]);
   t.is(code, 0, stderr);
   t.true(stdout.includes('a "b", \ufffd[31m猫\ufffd🐶'));
   t.false(stdout.includes("\u001b"));
   const manifest = JSON.parse(await readFile(join(cwd, "out/mine/expert.json"), "utf8"));
   t.deepEqual(manifest.labels, [odd, "dog"]);
-  const words = ["train", "models", "--labels", "one.jsonl", "--layer", "a", "--objective", "classification"];
-  const refused = await runCli([...words, "--out", "out/one"], { cwd });
+  const words = ["train", "./models", "--labels", "./one.jsonl", "--layer", "a", "--objective", "classification"];
+  const refused = await runInFolder(cwd, [...words, "--out", "./out/one"]);
   t.is(refused.code, 2);
   t.regex(refused.stderr, /have one label, "a "b", /);
   t.false(refused.stderr.includes("\u001b"));
@@ -126,7 +145,7 @@ test("layers that cannot be used are counted by what is wrong with them", async 
     "models/5.safetensors": encodeSafetensors([createTensor([4, 3], new Float32Array(12))], concept),
     "models/6.safetensors": "not a model",
   });
-  const { code, stdout, stderr } = await runCli(["train", "models", "--label-key", "concept", ...classify], { cwd });
+  const { code, stdout, stderr } = await runInFolder(cwd, ["train", "./models", "--label-key", "concept", ...classify]);
   t.is(code, 1, stderr);
   t.regex(stdout, /files that cannot be read: 1\n {2}6\.safetensors: /);
   for (const pattern of [
@@ -141,7 +160,7 @@ test("layers that cannot be used are counted by what is wrong with them", async 
 
 test("a layer that is the same in all models is refused", async (t) => {
   const cwd = await writeModels(t, {}, () => randomValues(12, 5));
-  const { code, stderr } = await runCli(["train", "models", "--label-key", "concept", ...classify], { cwd });
+  const { code, stderr } = await runInFolder(cwd, ["train", "./models", "--label-key", "concept", ...classify]);
   t.is(code, 2);
   t.regex(stderr, /layer "a" holds the same numbers in all 16 models/);
 });
@@ -153,13 +172,13 @@ test("labels come from one place, and from a file that can be read", async (t) =
   });
   const cases: readonly (readonly [readonly string[], RegExp])[] = [
     [[], /from --label-key or from --labels, one of the two; neither is there/],
-    [["--label-key", "concept", "--labels", "none.csv"], /one of the two; both are there/],
-    [["--labels", "absent.csv"], /--labels: There is no file "absent\.csv"/],
-    [["--labels", "semicolons.csv"], /--labels: "semicolons\.csv": its first line names the columns "path;label"/],
-    [["--labels", "none.csv"], /no model has a label in "none\.csv" that can be used/],
+    [["--label-key", "concept", "--labels", "./none.csv"], /one of the two; both are there/],
+    [["--labels", "./absent.csv"], /--labels: There is no file "absent\.csv"/],
+    [["--labels", "./semicolons.csv"], /--labels: "semicolons\.csv": its first line names the columns "path;label"/],
+    [["--labels", "./none.csv"], /no model has a label in "none\.csv" that can be used/],
   ];
   for (const [words, message] of cases) {
-    const { code, stderr } = await runCli(["train", "models", ...words, ...classify], { cwd });
+    const { code, stderr } = await runInFolder(cwd, ["train", "./models", ...words, ...classify]);
     t.is(code, 2, stderr);
     t.regex(stderr, message);
   }
@@ -183,9 +202,14 @@ test("lists and tag frequencies of headers are labels through their key", async 
     ["imagenet_class_id", /train +\d+ +2 +n02085620, n02123045\n/],
     ["ss_tag_frequency", /train +\d+ +3 +cat, dog, outside\n/],
   ] as const) {
-    const { code, stdout, stderr } = await runCli(["train", "models", "--label-key", key, ...classify, "--dry-run"], {
-      cwd,
-    });
+    const { code, stdout, stderr } = await runInFolder(cwd, [
+      "train",
+      "./models",
+      "--label-key",
+      key,
+      ...classify,
+      "--dry-run",
+    ]);
     t.is(code, 0, stderr);
     t.regex(stdout, pattern);
   }

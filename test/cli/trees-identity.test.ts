@@ -6,6 +6,7 @@ import { NotFoundError } from "../../src/errors/probestream-error.js";
 import { createTemporaryFolder } from "../helpers/temporary-folder.js";
 import { toBase, toFullModel } from "../trees/tree-models.js";
 import { runCli } from "./run-cli.js";
+import { runInFolder } from "./run-in-process.js";
 
 test("`trees duplicates` tells groups in a table and names what it could not read", async (t) => {
   const cwd = await createTemporaryFolder(t);
@@ -48,8 +49,8 @@ test("`trees base` tells the nearest and the next, or that nothing is related", 
   await writeFile(join(cwd, "tuned.safetensors"), toFullModel(toBase(1), 9, 0.2));
   await writeFile(join(cwd, "foreign.safetensors"), toFullModel(toBase(3), 9, 0.2));
   const run = (model: string, ...words: readonly string[]) =>
-    runCli(["trees", "base", model, "--among", "bases", "--layer", "blocks.1.out", ...words], { cwd });
-  const [found, none] = await Promise.all([run("tuned.safetensors"), run("foreign.safetensors", "--json")]);
+    runInFolder(cwd, ["trees", "base", model, "--among", "./bases", "--layer", "blocks.1.out", ...words]);
+  const [found, none] = await Promise.all([run("./tuned.safetensors"), run("./foreign.safetensors", "--json")]);
   t.is(found.code, 0);
   t.regex(found.stdout, /nearest +0\.0\d+ +yes +bases\/1\.safetensors\nnext +[12]\.\d+ +no +bases\/2\.safetensors\n/);
   t.is(none.code, 3);

@@ -5,6 +5,7 @@ import { adjustedRandIndex } from "../../src/trees/discovery/adjusted-rand-index
 import { createTemporaryFolder } from "../helpers/temporary-folder.js";
 import { toBase, toFullModel, toLoraModel } from "../trees/tree-models.js";
 import { runCli } from "./run-cli.js";
+import { runInFolder } from "./run-in-process.js";
 
 /** 62 models: two trees of the same shapes, one of LoRAs, and one model unlike all others, in folders called after them. */
 async function writePile(t: ExecutionContext): Promise<string> {
@@ -76,26 +77,22 @@ test("`trees discover` finds the trees of a pile, tells them in a table and writ
 
 test("`trees discover` takes a layer, a number of trees and standard output, and says what it cannot do", async (t) => {
   const cwd = await writePile(t);
-  const one = await runCli(
-    ["trees", "discover", "pile/first", "pile/second", "--json", "-", "--trees", "1", "--no-nested"],
-    {
-      cwd,
-    },
-  );
+  const two = ["trees", "discover", "./pile/first", "./pile/second"];
+  const one = await runInFolder(cwd, [...two, "--json", "-", "--trees", "1", "--no-nested"]);
   t.is(one.code, 0);
   const found: Found = JSON.parse(one.stdout);
   t.deepEqual(
     found.trees.map(({ total }) => total),
     [41],
   );
-  const lost = await runCli(["trees", "discover", "pile", "--layer", "blocks.1.outt", "--quiet"], { cwd });
+  const lost = await runInFolder(cwd, ["trees", "discover", "./pile", "--layer", "blocks.1.outt", "--quiet"]);
   t.is(lost.code, 3);
   t.regex(lost.stderr, /LAYER_NOT_FOUND: .*blocks\.1\.out/);
   for (const words of [
     ["--svg", "-", "--json", "-"],
     ["--trees", "1"],
   ]) {
-    const { code, stdout } = await runCli(["trees", "discover", "pile", ...words], { cwd });
+    const { code, stdout } = await runInFolder(cwd, ["trees", "discover", "./pile", ...words]);
     t.deepEqual([code, stdout], [2, ""]);
   }
 });

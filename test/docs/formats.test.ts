@@ -1,10 +1,9 @@
 import { execFile, execFileSync } from "node:child_process";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import test, { type ExecutionContext } from "ava";
+import test from "ava";
 import { repositoryRoot } from "../../bench/repository-root.js";
-import { makeExample } from "../../scripts/example.js";
 import { openCatalogue } from "../../src/experts/catalogue.js";
 import { parseExpertManifest } from "../../src/experts/expert-manifest.js";
 import { readTexts } from "../../src/search/read-texts.js";
@@ -13,7 +12,8 @@ import { readLabelFile } from "../../src/training/datasets/read-label-file.js";
 import { readTensors } from "../../src/weights/safetensors-file.js";
 import { encodeSafetensors } from "../../src/weights/safetensors-writer.js";
 import { selectLayer } from "../../src/weights/select-layer.js";
-import { parseLines, runCli } from "../cli/run-cli.js";
+import { makeExampleFolder, oneBackend, parseLines } from "../cli/run-cli.js";
+import { runInFolder } from "../cli/run-in-process.js";
 import { createExpertParameters, toStateDict } from "../helpers/expert-folder.js";
 import { createTemporaryFolder } from "../helpers/temporary-folder.js";
 import { type FencedBlock, findBlock, readFencedBlocks } from "./fenced-blocks.js";
@@ -26,7 +26,9 @@ const python = "/usr/bin/python3";
 
 function findMissing(): string | undefined {
   try {
-    execFileSync(python, ["-c", "import numpy"], { stdio: "pipe" });
+    execFileSync(python, ["-c", "import importlib.util, sys; sys.exit(importlib.util.find_spec('numpy') is None)"], {
+      stdio: "pipe",
+    });
     return undefined;
   } catch {
     return "python3-numpy is not installed";
@@ -38,9 +40,12 @@ const withPython = missing === undefined ? test : test.skip;
 const reason = missing === undefined ? "" : ` (skipped: ${missing})`;
 
 let blocks: readonly FencedBlock[] = [];
+let example = "";
 test.before(async () => {
   blocks = await readFencedBlocks(path);
+  example = await makeExampleFolder();
 });
+test.after.always(() => rm(example, { recursive: true, force: true }));
 
 /** Runs a sample where `safetensors` and `torch` are stand-ins. */
 async function runPython(folder: string, text: string): Promise<string> {
@@ -53,12 +58,6 @@ function createState(text: string): Uint8Array {
   const { objective, labels, layer } = parseExpertManifest(text, path);
   const headWidth = objective === "classification" ? labels.length : 5;
   return encodeSafetensors(toStateDict(createExpertParameters({ objective, ...layer.shape, headWidth })));
-}
-
-async function makeExampleIn(t: ExecutionContext): Promise<string> {
-  const folder = await createTemporaryFolder(t);
-  await makeExample(join(folder, "example"));
-  return folder;
 }
 
 for (const file of [path, "README.md"]) {
@@ -164,31 +163,30 @@ test("the JavaScript sample encodes texts, and says which is unknown", async (t)
   t.is(await runSnippet(folder, findBlock(blocks, "js", "startTextEncoder")), "4 8 [] [ 1 ]\n");
 });
 
-const embed = ["embed", "--local", "--experts", "example/experts", "--texts", "example/texts.safetensors"];
-const out = "representations.safetensors";
+const embed = ["embed", "--local", "--experts", "./experts", "--texts", "./texts.safetensors", ...oneBackend];
 
 test("embed --out writes what the tables say for one expert", async (t) => {
-  const cwd = await makeExampleIn(t);
-  const { code, stderr } = await runCli([...embed, "example/models/birds-lora-1.safetensors", "--out", out], { cwd });
+  const words = [...embed, "./models/birds-lora-1.safetensors", "--out", "./one.safetensors"];
+  const { code, stderr } = await runInFolder(example, words);
   t.is(code, 0, stderr);
-  const { tensors, metadata } = await readTensors(join(cwd, out));
+  const { tensors, metadata } = await readTensors(join(example, "one.safetensors"));
   t.deepEqual([...tensors.keys()].sort(), ["representations", "scores"]);
   t.deepEqual([...metadata.keys()].sort(), ["expert", "files", "format", "labels", "space_id"]);
   t.is(metadata.get("format"), "probestream-representations/1");
 });
 
 withPython(`embed --out writes what the tables say for two experts, and the sample reads it${reason}`, async (t) => {
-  const cwd = await makeExampleIn(t);
-  const { code, stderr } = await runCli([...embed, "example/models", "--out", out], { cwd });
+  const words = [...embed, "./models", "--out", "./representations.safetensors"];
+  const { code, stderr } = await runInFolder(example, words);
   t.is(code, 0, stderr);
-  const { tensors, metadata } = await readTensors(join(cwd, out));
-  const { experts } = await openCatalogue(join(cwd, "example/experts")).list();
+  const { tensors, metadata } = await readTensors(join(example, "representations.safetensors"));
+  const { experts } = await openCatalogue(join(example, "experts")).list();
   const withEndings = (names: readonly string[]) =>
     experts.flatMap(({ spaceId }) => names.map((name) => `${name}.${spaceId.slice(0, 12)}`));
   t.deepEqual([...tensors.keys()].sort(), withEndings(["representations", "scores"]).sort());
   const keys = withEndings(["expert", "files", "labels", "space_id"]);
   t.deepEqual([...metadata.keys()].sort(), [...keys, "format"].sort());
-  const printed = await runPython(cwd, findBlock(blocks, "python", "safe_open"));
+  const printed = await runPython(example, findBlock(blocks, "python", "safe_open"));
   t.deepEqual(printed.trim().split("\n").sort(), ["concepts-dense 2 (2, 16)", "concepts-lora 24 (24, 16)"]);
 });
 
@@ -200,9 +198,8 @@ function toShape(value: unknown): unknown {
 }
 
 test("lines of embed --json have the fields of the samples", async (t) => {
-  const cwd = await makeExampleIn(t);
-  const models = ["example/models/birds-lora-1.safetensors", "example/texts.safetensors"];
-  const { stdout, stderr } = await runCli([...embed, ...models, "--json"], { cwd });
+  const models = ["./models/birds-lora-1.safetensors", "./texts.safetensors"];
+  const { stdout, stderr } = await runInFolder(example, [...embed, ...models, "--json"]);
   const lines = parseLines<Readonly<Record<string, unknown>>>(stdout);
   t.is(lines.length, 2, stderr);
   const result = lines.find((line) => !("error" in line));

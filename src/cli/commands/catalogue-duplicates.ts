@@ -68,7 +68,7 @@ async function duplicates(
   context: CommandContext,
 ): Promise<number> {
   const { terminal, signal } = context;
-  const opened = await openCatalogueOf(options, context);
+  const opened = await openCatalogueOf(options, context, { willSearch: true });
   try {
     const { catalogue } = opened;
     const ids =

@@ -1,11 +1,12 @@
 import { type Command, Option } from "commander";
-import { type BackendName, backendNames } from "../../compute/create-backend.js";
+import type { BackendName } from "../../compute/create-backend.js";
 import { ProbestreamError, UnavailableError } from "../../errors/probestream-error.js";
 import type { ProbestreamClient } from "../../rpc/client.js";
 import { defaultConcurrency, type EmbedFilesOptions, embedFiles, type FileOutcome } from "../../search/embed-files.js";
 import type { EmbedPort } from "../../search/embed-port.js";
 import { startEmbedder } from "../../search/embedder.js";
 import { createLocalPort } from "../../search/local-port.js";
+import { createBackendOption } from "../backend-option.js";
 import type { CommandContext } from "../command-context.js";
 import { addConnectionOptions } from "../connection-options.js";
 import { type EmbedReport, toCount, toFailedLines, toReportLines } from "../embed-report.js";
@@ -14,7 +15,7 @@ import { exitCodes, usageError } from "../exit-codes.js";
 import type { Failure } from "../failures.js";
 import { findLocations } from "../find-locations.js";
 import { openLocalExperts } from "../local-experts.js";
-import { collectWord, parseBackend, parseCount } from "../option-values.js";
+import { collectWord, parseCount } from "../option-values.js";
 import { type OutFile, openOutFile } from "../out-file.js";
 import { createPrivateOption, openPrivatePort, privateHelp } from "../private-port.js";
 import { showProgress } from "../progress.js";
@@ -84,11 +85,7 @@ export function addEmbed(program: Command, context: CommandContext): void {
       "expert by name or space id; with --local also an expert folder; repeatable (default: the only one that fits, or of calibrated ones that of the model's tree)",
       collectWord,
     )
-    .option(
-      "--backend <name>",
-      `with --local or --private: compute backend, ${backendNames.join(", ")} (default: auto, the fastest here)`,
-      parseBackend,
-    )
+    .addOption(createBackendOption())
     .option("--texts <file>", "safetensors file with text_embeds [n, width] and labels, to compare models with")
     .option("--top <n>", "labels per model (default: 3 in the table, all in JSON)", parseCount)
     .option("--json", "one JSON object per line instead of a table")

@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { UnavailableError } from "../../errors/probestream-error.js";
 import { defaultConcurrency } from "../../search/embed-files.js";
 import { addJobs } from "../add-jobs.js";
+import { createBackendOption } from "../backend-option.js";
 import type { CommandContext } from "../command-context.js";
 import { toCount, toFailedLines } from "../embed-report.js";
 import { exitCodes } from "../exit-codes.js";
@@ -77,6 +78,7 @@ export function addIndex(program: Command, context: CommandContext): void {
     .option("--hash-files", "keep the SHA-256 of each file; reads all of it")
     .option("--queue <url>", "leave it to workers (`probestream work`): a queue in this PostgreSQL database")
     .addOption(createPrivateOption())
+    .addOption(createBackendOption())
     .option("--concurrency <n>", "streams at once", parseCount, defaultConcurrency)
     .option("--json", "one JSON object per model")
     .option("--quiet", "no progress and no summary, only failures")

@@ -74,7 +74,7 @@ async function search(words: readonly string[], options: SearchOptions, context:
     throw usageError('nothing is asked for; give a text, as in `probestream search "pixel art"`, or --like MODEL');
   }
   const needsTexts = texts.length > 0 || [...like, ...unlike].some((word) => word.startsWith("text:"));
-  const opened = await openCatalogueOf(options, context, { needsTexts });
+  const opened = await openCatalogueOf(options, context, { needsTexts, willSearch: true });
   try {
     const modelOptions = toModelOptions({ headers, token, hubToken: context.environment.hubToken });
     const { signal } = context;

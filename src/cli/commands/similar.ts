@@ -48,7 +48,7 @@ export function addSimilar(program: Command, context: CommandContext): void {
 async function similar(words: readonly string[], options: SimilarOptions, context: CommandContext): Promise<number> {
   const { expert = [], header: headers, token } = options;
   const bounds = toQueryBounds(options);
-  const opened = await openCatalogueOf(options, context);
+  const opened = await openCatalogueOf(options, context, { willSearch: true });
   try {
     const modelOptions = toModelOptions({ headers, token, hubToken: context.environment.hubToken });
     const { signal } = context;

@@ -2,6 +2,7 @@ import { encodeGraph } from "../../onnx/graph.js";
 import { GraphBuilder } from "../../onnx/graph-builder.js";
 import type { LayerSet } from "../datasets/layer-set.js";
 import { loadTrainingRuntime, toTensor } from "../feeds.js";
+import { selectThreads } from "../select-threads.js";
 import type { TrainShape } from "../train-shape.js";
 
 /** Bytes of layers of one side of a block at most. */
@@ -29,13 +30,14 @@ export async function toLayerGram(
   const numbers = layers.layer.rank === undefined ? layers.layer.rows * layers.layer.columns : toFactorNumbers(layers);
   const size = Math.max(1, Math.min(blockModels, Math.floor(blockBytes / (4 * numbers))));
   const sessions = new Map<string, Awaited<ReturnType<typeof runtime.InferenceSession.create>>>();
+  const { rank = 1 } = layers.layer;
   const sessionFor = async (counts: readonly [number, number]) => {
     const key = counts.join();
     const open = sessions.get(key);
     if (open !== undefined) return open;
     const session = await runtime.InferenceSession.create(encodeGraph(createGramGraph(layers.layer, counts)), {
       executionProviders: ["cpu"],
-      intraOpNumThreads: threads,
+      intraOpNumThreads: selectThreads(counts[0] * counts[1] * rank * numbers, threads),
       interOpNumThreads: 1,
     });
     sessions.set(key, session);

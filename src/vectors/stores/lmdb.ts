@@ -20,6 +20,11 @@ export interface LmdbStoreOptions {
    * `SHUTTING_DOWN`. Default 5,000.
    */
   readonly drainMs?: number;
+  /**
+   * Whether searches are to be expected: the thread that searches starts at once and reads what it keeps in memory, and not
+   * with the first of them. Default true.
+   */
+  readonly willSearch?: boolean;
 }
 
 /** A store in a folder of this machine. */
@@ -58,12 +63,12 @@ const searchModule = new URL("./lmdb/search-worker.js", import.meta.url);
  */
 export async function openLmdbStore(folder: string, options: LmdbStoreOptions = {}): Promise<LmdbStore> {
   const path = resolve(folder);
-  const { threads = availableParallelism(), drainMs = 5000 } = options;
+  const { threads = availableParallelism(), drainMs = 5000, willSearch = true } = options;
   assertFolder(path);
   const log = createWorkerLink<LogCalls>(logModule, { folder: path }, "keeps the catalogue");
   const searcher = createWorkerLink<SearchCalls>(searchModule, { folder: path, threads }, "searches the catalogue");
   const searches: Searches = new Set();
-  await warm(path, log, searcher).catch(async (error: unknown) => {
+  await (willSearch ? warm(path, log, searcher) : log.start()).catch(async (error: unknown) => {
     await Promise.all([log.close(), searcher.close()]);
     throw error;
   });
