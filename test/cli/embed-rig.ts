@@ -19,6 +19,9 @@ export interface EmbedLine {
   readonly error?: { readonly reason: string; readonly message: string };
 }
 
+/** Of {@link runInProcess}. */
+type ParametersBesidesWords = Parameters<typeof runInProcess> extends [unknown, ...infer More] ? More : never;
+
 /** Options of `embed` in the folder of {@link makeMixedFolder}. */
 export const local: readonly string[] = ["--local", "--experts", "./experts", ...oneBackend];
 /** As {@link local}. */
@@ -47,10 +50,16 @@ export async function makeMixedFolder(): Promise<string> {
 /**
  * Runs a command in this process as if in a folder: words that begin with `./` are names in it, and it does not show in
  * what is written.
+ *
+ * @param more is what {@link runInProcess} takes besides the words.
  */
-export async function runInFolder(cwd: string, words: readonly string[]): Promise<CliResult> {
+export async function runInFolder(
+  cwd: string,
+  words: readonly string[],
+  ...more: ParametersBesidesWords
+): Promise<CliResult> {
   const absolute = words.map((word) => (word.startsWith("./") ? join(cwd, word) : word));
-  const { code, stdout, stderr } = await runInProcess(absolute);
+  const { code, stdout, stderr } = await runInProcess(absolute, ...more);
   const prefix = join(cwd, "/");
   return { code, stdout: stdout.replaceAll(prefix, ""), stderr: stderr.replaceAll(prefix, "") };
 }
