@@ -1,8 +1,14 @@
 import { type Dtype, dtypeBytes } from "./dtype.js";
 
-/** Bit pattern of the float32 equal to each float16, by the bits of the latter. 256 KiB. */
-const float16Bits = new Uint32Array(65_536);
-for (let bits = 0; bits < 65_536; bits++) float16Bits[bits] = smallFloatBits(bits, 5, 10, true);
+let float16Bits: Uint32Array | undefined;
+
+/** Bit pattern of the float32 equal to each float16, by the bits of the latter. 256 KiB, and 5 ms to fill: at first use. */
+function toFloat16Bits(): Uint32Array {
+  if (float16Bits !== undefined) return float16Bits;
+  float16Bits = new Uint32Array(65_536);
+  for (let bits = 0; bits < 65_536; bits++) float16Bits[bits] = smallFloatBits(bits, 5, 10, true);
+  return float16Bits;
+}
 
 /** Float32 bits of each E5M2 number: float16 with the lower mantissa byte cut off. */
 const float8E5M2Bits = Uint32Array.from({ length: 256 }, (_, bits) => smallFloatBits(bits, 5, 2, true));
@@ -29,7 +35,7 @@ export function widen(bytes: Uint8Array, dtype: Dtype, target: Float32Array): vo
       target.set(new Float64Array(buffer, byteOffset, count));
       return;
     case "F16":
-      lookUp(new Uint16Array(buffer, byteOffset, count), float16Bits, target);
+      lookUp(new Uint16Array(buffer, byteOffset, count), toFloat16Bits(), target);
       return;
     case "BF16": {
       const source = new Uint16Array(buffer, byteOffset, count);
