@@ -1,7 +1,4 @@
-import { createGpuBackend } from "./backends/gpu.js";
-import { createOnnxBackend } from "./backends/onnx.js";
-import { createPlainBackend } from "./backends/plain.js";
-import { createWasmBackend } from "./backends/wasm.js";
+import type { OnnxProvider } from "./backends/onnx.js";
 import type { ComputeBackend } from "./compute-backend.js";
 import type { BackendCandidate } from "./failover/members.js";
 import { toMissingPackage } from "./missing-package.js";
@@ -19,15 +16,22 @@ interface BackendFactory {
   create(): Promise<ComputeBackend>;
 }
 
-/** Creates each backend. */
+const createOnnx = async (provider?: OnnxProvider): Promise<ComputeBackend> =>
+  (await import("./backends/onnx.js")).createOnnxBackend(provider);
+
+/** Creates each backend. Loaded when one is created: most who ask for names create none, and a thread creates one. */
 const factories = {
-  gpu: { needs: "gpu.js", volatile: true, create: () => createGpuBackend() },
-  onnx: { needs: "onnxruntime-node", create: () => createOnnxBackend() },
-  "onnx-cuda": { needs: "onnxruntime-node", create: () => createOnnxBackend("cuda") },
+  gpu: {
+    needs: "gpu.js",
+    volatile: true,
+    create: async () => (await import("./backends/gpu.js")).createGpuBackend(),
+  },
+  onnx: { needs: "onnxruntime-node", create: () => createOnnx() },
+  "onnx-cuda": { needs: "onnxruntime-node", create: () => createOnnx("cuda") },
   // It looks for a device in this process, where drivers write what they like to the log; `gpu` does so in its own.
-  "onnx-webgpu": { needs: "onnxruntime-node", byNameOnly: true, create: () => createOnnxBackend("webgpu") },
-  wasm: { create: () => createWasmBackend() },
-  plain: { create: async () => createPlainBackend() },
+  "onnx-webgpu": { needs: "onnxruntime-node", byNameOnly: true, create: () => createOnnx("webgpu") },
+  wasm: { create: async () => (await import("./backends/wasm.js")).createWasmBackend() },
+  plain: { create: async () => (await import("./backends/plain.js")).createPlainBackend() },
 } as const satisfies Record<BackendName, BackendFactory>;
 
 /** Names of all backends. */
