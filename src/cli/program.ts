@@ -117,8 +117,12 @@ export async function createProgram(context: CommandContext, words: readonly str
     .addHelpText("after", help)
     .exitOverride()
     .configureHelp({ helpWidth: 100, showGlobalOptions: false })
-    // Errors are told in one place, main.ts.
-    .configureOutput({ outputError: () => {} })
+    .configureOutput({
+      writeOut: (text) => void context.terminal.print(withoutLineEnd(text)),
+      writeErr: (text) => context.terminal.remark(withoutLineEnd(text)),
+      // Errors are told in one place, main.ts.
+      outputError: () => {},
+    })
     .showSuggestionAfterError();
   const [first, second] = words.filter((word) => !word.startsWith("-"));
   const wanted = first === "help" ? second : first;
@@ -128,4 +132,9 @@ export async function createProgram(context: CommandContext, words: readonly str
     program.commands.at(-1)?.summary(summary);
   }
   return program;
+}
+
+/** Text for a terminal, which ends the line itself. */
+function withoutLineEnd(text: string): string {
+  return text.replace(/\n$/, "");
 }

@@ -33,10 +33,13 @@ linux("the peak keeps what was resident once, until it is reset", async (t) => {
   t.true(after.peakBytes <= after.residentBytes + 8 * MIB, `${after.peakBytes} beside ${after.residentBytes}`);
 });
 
-/** Starts a Node that does some work, says so and then waits; its `burn()` takes 300 ms of processor time. */
+/**
+ * Starts a Node that does some work, says so and then waits; its `burn()` takes 300 ms of processor time. It asks the system
+ * how much it has used after some work only: asking takes time of the system, several times what it measures.
+ */
 async function startBusyChild(t: ExecutionContext, work: string): Promise<number> {
-  const burn =
-    "function burn() { const from = process.cpuUsage().user; while (process.cpuUsage().user < from + 3e5); }";
+  const spin = "for (let i = 0; i < 1e6; i++);";
+  const burn = `function burn() { const from = process.cpuUsage().user; while (process.cpuUsage().user < from + 3e5) ${spin} }`;
   const script = `${burn} (async () => { ${work} console.log('done'); setInterval(() => {}, 1000); })();`;
   const child = await startChild({ program: process.execPath, args: ["--expose-gc", "-e", script] });
   t.teardown(async () => {

@@ -5,11 +5,11 @@ import { join } from "node:path";
 import type { Readable } from "node:stream";
 import test, { type ExecutionContext } from "ava";
 import { mainScript } from "../../bench/repository-root.js";
-import { serveCommand, startServer } from "../../bench/start-server.js";
+import { Interruption } from "../../src/cli/interrupt.js";
 import { readTensors } from "../../src/weights/safetensors-file.js";
-import { until } from "../helpers/until.js";
-import { answerRange, local, makeMixedFolder, serveModel, texts } from "./embed-rig.js";
+import { answerRange, local, makeMixedFolder, runInFolder, serveModel, texts } from "./embed-rig.js";
 import { oneBackend } from "./run-cli.js";
+import { serveInProcess } from "./run-in-process.js";
 
 let cwd = "";
 test.before(async () => {
@@ -17,22 +17,20 @@ test.before(async () => {
 });
 test.after.always(() => rm(cwd, { recursive: true, force: true }));
 
-// Alone, as it waits for a process: with all others at once that takes longer than anybody would wait.
-test.serial("--out holds what was embedded before Ctrl-C, and says so", async (t) => {
+test("--out holds what was embedded before Ctrl-C, and says so", async (t) => {
   const silent = await startSilentServer(t);
   const out = join(cwd, "part.safetensors");
-  const models = ["models/jazz-lora-1.safetensors", "models/birds-lora-2.safetensors"];
+  const models = ["jazz-lora-1", "birds-lora-2"].map((name) => join(cwd, "models", `${name}.safetensors`));
   const words = ["embed", silent.url, ...models, ...local, ...texts, "--out", out, "--json", "--quiet"];
-  const child = spawn(process.execPath, [mainScript, ...words], { cwd, stdio: ["ignore", "pipe", "pipe"] });
-  const output = collectText(child.stdout);
-  const remarks = collectText(child.stderr);
-  await until(() => output().split("\n").length > 2, "two models are embedded");
-  child.kill("SIGINT");
-  const [code] = await once(child, "close");
+  const controller = new AbortController();
+  let lines = 0;
+  const { code, stderr } = await runInFolder(cwd, words, controller, () => {
+    if (++lines === models.length) controller.abort(new Interruption("SIGINT"));
+  });
   t.is(code, 130);
   t.is(
-    remarks(),
-    `--out: 2 of 3 models were embedded before the end; ${out} holds them\nprobestream: stopped by SIGINT\n`,
+    stderr,
+    "--out: 2 of 3 models were embedded before the end; part.safetensors holds them\nprobestream: stopped by SIGINT\n",
   );
   const { tensors, metadata } = await readTensors(out);
   t.is(metadata.get("partial"), "2 of 3 models");
@@ -45,58 +43,52 @@ test("--out leaves a file alone when nothing was embedded before Ctrl-C, and say
   const out = join(cwd, "kept.safetensors");
   await writeFile(out, "earlier");
   const words = ["embed", silent.url, ...local, "--out", out, "--quiet"];
-  const child = spawn(process.execPath, [mainScript, ...words], { cwd, stdio: ["ignore", "ignore", "pipe"] });
-  const remarks = collectText(child.stderr);
+  const controller = new AbortController();
+  const ended = runInFolder(cwd, words, controller);
   await silent.asked;
-  child.kill("SIGINT");
-  const [code] = await once(child, "close");
+  controller.abort(new Interruption("SIGINT"));
+  const { code, stderr } = await ended;
   t.is(code, 130);
   t.is(
-    remarks(),
-    `--out: none of 1 model was embedded before the end; ${out} was not written\nprobestream: stopped by SIGINT\n`,
+    stderr,
+    "--out: none of 1 model was embedded before the end; kept.safetensors was not written\nprobestream: stopped by SIGINT\n",
   );
   t.is(await readFile(out, "utf8"), "earlier");
 });
 
-test.serial(
-  "a server that is gone ends the run with one sentence and exit code 3, and --out holds what there is",
-  async (t) => {
-    const server = await startServer(serveCommand({ experts: join(cwd, "experts"), extra: oneBackend }));
-    const file = await readFile(join(cwd, "models", "chess-lora-1.safetensors"));
-    let open: () => void = () => {};
-    const opened = new Promise<void>((resolve) => {
-      open = resolve;
-    });
-    const url = await serveModel(
-      t,
-      (request, response) => void opened.then(() => answerRange(file, request, response)),
-    );
-    const out = join(cwd, "gone.safetensors");
-    const words = ["embed", "models/jazz-lora-1.safetensors", "mixed/a-cut.safetensors", url, "--out", out, "--json"];
-    const child = spawn(process.execPath, [mainScript, ...words, "--server", server.target, "--quiet"], {
-      cwd,
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    const output = collectText(child.stdout);
-    const remarks = collectText(child.stderr);
-    await until(() => output().split("\n").length > 2, "one model is embedded and one has failed");
-    await server.stop();
-    open();
-    const [code] = await once(child, "close");
-    t.is(code, 3);
-    t.regex(
-      remarks(),
-      /^1 model failed:\n {2}[^\n]+"mixed\/a-cut\.safetensors"[^\n]+\n--out: 1 of 3 models was embedded/,
-    );
-    t.true(
-      remarks().endsWith(
-        `\nprobestream: the server ${server.target} is gone: 1 of 3 models embedded; start it and give the command again\n`,
-      ),
-      remarks(),
-    );
-    t.is((await readTensors(out)).metadata.get("partial"), "1 of 3 models");
-  },
-);
+test("a server that is gone ends the run with one sentence and exit code 3, and --out holds what there is", async (t) => {
+  const server = await serveInProcess(["--experts", join(cwd, "experts"), "--grace", "100ms", ...oneBackend]);
+  const file = await readFile(join(cwd, "models", "chess-lora-1.safetensors"));
+  let open: () => void = () => {};
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  const url = await serveModel(t, (request, response) => void opened.then(() => answerRange(file, request, response)));
+  const out = join(cwd, "gone.safetensors");
+  const words = ["embed", "./models/jazz-lora-1.safetensors", "./mixed/a-cut.safetensors", url, "--out", out, "--json"];
+  let lines = 0;
+  let hear: () => void = () => {};
+  const heard = new Promise<void>((resolve) => {
+    hear = resolve;
+  });
+  const ended = runInFolder(cwd, [...words, "--server", server.target, "--quiet"], undefined, () => {
+    // One model is embedded and one has failed.
+    if (++lines === 2) hear();
+  });
+  await Promise.race([heard, ended]);
+  await server.stop();
+  open();
+  const { code, stderr } = await ended;
+  t.is(code, 3);
+  t.regex(stderr, /^1 model failed:\n {2}[^\n]+"mixed\/a-cut\.safetensors"[^\n]+\n--out: 1 of 3 models was embedded/);
+  t.true(
+    stderr.endsWith(
+      `\nprobestream: the server ${server.target} is gone: 1 of 3 models embedded; start it and give the command again\n`,
+    ),
+    stderr,
+  );
+  t.is((await readTensors(out)).metadata.get("partial"), "1 of 3 models");
+});
 
 test("Ctrl-C ends it in order with exit code 130", async (t) => {
   const silent = await startSilentServer(t);

@@ -1,9 +1,9 @@
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import test from "ava";
-import { serveCommand, startServer } from "../../bench/start-server.js";
-import { local, makeMixedFolder } from "./embed-rig.js";
+import { local, makeMixedFolder, runInFolder } from "./embed-rig.js";
 import { oneBackend, runCli } from "./run-cli.js";
+import { serveInProcess } from "./run-in-process.js";
 
 let cwd = "";
 test.before(async () => {
@@ -12,15 +12,15 @@ test.before(async () => {
 test.after.always(() => rm(cwd, { recursive: true, force: true }));
 
 test("an expert that a server does not have is told of once, with those it has", async (t) => {
-  const server = await startServer(serveCommand({ experts: join(cwd, "experts"), extra: oneBackend }));
+  const server = await serveInProcess(["--experts", join(cwd, "experts"), ...oneBackend]);
   try {
-    const words = ["embed", "models", "--server", server.target, "--expert"];
-    const { code, stdout, stderr } = await runCli([...words, "nosuch"], { cwd });
+    const words = ["embed", "./models", "--server", server.target, "--expert"];
+    const { code, stdout, stderr } = await runInFolder(cwd, [...words, "nosuch"]);
     t.is(code, 3);
     t.is(stdout, "");
     const has = "it has concepts-dense, concepts-lora";
     t.is(stderr, `probestream: no expert "nosuch" on the server ${server.target}; ${has}\n`);
-    const known = await runCli([...words, "concepts-lora"], { cwd });
+    const known = await runInFolder(cwd, [...words, "concepts-lora"]);
     t.is(known.code, 1, "the dense model does not fit");
   } finally {
     await server.stop();
@@ -28,8 +28,8 @@ test("an expert that a server does not have is told of once, with those it has",
 });
 
 test("where every model fails there is no empty table, and no file of --out", async (t) => {
-  const words = ["embed", "mixed/a-cut.safetensors", ...local, "--out", "none.safetensors"];
-  const { code, stdout, stderr } = await runCli(words, { cwd });
+  const words = ["embed", "./mixed/a-cut.safetensors", ...local, "--out", "./none.safetensors"];
+  const { code, stdout, stderr } = await runInFolder(cwd, words);
   t.is(code, 3);
   t.is(stdout, "");
   t.regex(
@@ -46,7 +46,7 @@ test("an address in PROBESTREAM_SERVER is checked like --server", async (t) => {
 });
 
 test("a URL of another scheme is no file that is missing", async (t) => {
-  const { code, stderr } = await runCli(["embed", "ftp://x/m.safetensors", ...local], { cwd });
+  const { code, stderr } = await runInFolder(cwd, ["embed", "ftp://x/m.safetensors", ...local]);
   t.is(code, 3);
   t.regex(stderr, /only http\(s\) URLs and paths are read/);
 });
@@ -62,55 +62,60 @@ test("a path that is not there is told of without a server", async (t) => {
 
 const refusals: readonly (readonly [string, readonly string[], number, RegExp])[] = [
   ["no argument", ["embed"], 2, /missing required argument 'model'/],
-  ["an unknown option", ["embed", "models", "--bogus"], 2, /unknown option '--bogus'/],
-  ["a number that is none", ["embed", "models", "--top", "0"], 2, /whole number from 1/],
-  ["a header that is none", ["embed", "models", "--header", "x"], 2, /Name: value/],
+  ["an unknown option", ["embed", "./models", "--bogus"], 2, /unknown option '--bogus'/],
+  ["a number that is none", ["embed", "./models", "--top", "0"], 2, /whole number from 1/],
+  ["a header that is none", ["embed", "./models", "--header", "x"], 2, /Name: value/],
   [
     "a backend that is none",
-    ["embed", "models", "--local", "--backend", "abacus"],
+    ["embed", "./models", "--local", "--backend", "abacus"],
     2,
     /gpu, onnx, onnx-cuda, onnx-webgpu, wasm, plain/,
   ],
-  ["--local with --server", ["embed", "models", "--local", "--server", "localhost:1"], 2, /cannot be used with/],
-  ["--experts without --local", ["embed", "models", "--experts", "experts"], 2, /with --local/],
+  ["--local with --server", ["embed", "./models", "--local", "--server", "localhost:1"], 2, /cannot be used with/],
+  ["--experts without --local", ["embed", "./models", "--experts", "./experts"], 2, /with --local/],
   [
     "texts that are none",
-    ["embed", "models", ...local, "--texts", "models/chess-lora-1.safetensors"],
+    ["embed", "./models", ...local, "--texts", "./models/chess-lora-1.safetensors"],
     2,
     /text_embeds/,
   ],
-  ["an --out nowhere", ["embed", "models", ...local, "--out", "no/where"], 2, /no folder that can be written/],
-  ["an --out that is a folder", ["embed", "models", ...local, "--out", "empty"], 2, /empty is a folder; name a file/],
-  ["a certificate without key", ["embed", "models", "--tls-cert", "x"], 2, /belong together/],
+  ["an --out nowhere", ["embed", "./models", ...local, "--out", "./no/where"], 2, /no folder that can be written/],
+  [
+    "an --out that is a folder",
+    ["embed", "./models", ...local, "--out", "./empty"],
+    2,
+    /empty is a folder; name a file/,
+  ],
+  ["a certificate without key", ["embed", "./models", "--tls-cert", "x"], 2, /belong together/],
   [
     "a server that is not there",
-    ["embed", "models", "--server", "127.0.0.1:1"],
+    ["embed", "./models", "--server", "127.0.0.1:1"],
     3,
     /cannot be reached: connect ECONNREFUSED 127\.0\.0\.1:1; is/,
   ],
   [
     "a folder without models",
-    ["embed", "empty", ...local],
+    ["embed", "./empty", ...local],
     3,
     /no \.safetensors file and no PyTorch checkpoint in empty/,
   ],
   [
     "a folder of other formats",
-    ["embed", "foreign", ...local],
+    ["embed", "./foreign", ...local],
     3,
     /no \.safetensors file and no PyTorch checkpoint in foreign, but 2 \.bin files, 1 \.gguf file; `inspect FILE` says how to convert one/,
   ],
-  ["a folder without experts", ["embed", "models", "--local", "--experts", "empty"], 3, /no usable expert/],
+  ["a folder without experts", ["embed", "./models", "--local", "--experts", "./empty"], 3, /no usable expert/],
   [
     "an expert that is not there",
-    ["embed", "models", ...local, "--expert", "nobody"],
+    ["embed", "./models", ...local, "--expert", "nobody"],
     3,
     /no expert "nobody" .* concepts-lora/,
   ],
 ];
 for (const [what, words, expected, pattern] of refusals) {
   test(`${what} is refused in one line with exit code ${expected}`, async (t) => {
-    const { code, stdout, stderr } = await runCli(words, { cwd });
+    const { code, stdout, stderr } = await runInFolder(cwd, words);
     t.is(code, expected);
     t.is(stdout, "");
     t.regex(stderr, /^probestream: [^\n]+\n$/);

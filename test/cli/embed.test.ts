@@ -3,7 +3,7 @@ import { basename, join } from "node:path";
 import test from "ava";
 import { serveCommand, startServer } from "../../bench/start-server.js";
 import { readTensors } from "../../src/weights/safetensors-file.js";
-import { answerRange, type EmbedLine, local, makeMixedFolder, serveModel, texts } from "./embed-rig.js";
+import { answerRange, type EmbedLine, local, makeMixedFolder, runInFolder, serveModel, texts } from "./embed-rig.js";
 import { oneBackend, parseLines, runCli } from "./run-cli.js";
 
 let cwd = "";
@@ -34,10 +34,10 @@ test("a server and this process give the same result", async (t) => {
   const backend = ["--backend", "wasm"];
   const server = await startServer(serveCommand({ experts: join(cwd, "experts"), extra: backend }));
   try {
-    const words = ["embed", "models", ...texts, "--json"];
+    const words = ["embed", "./models", ...texts, "--json"];
     const [here, there, byVariable] = await Promise.all([
-      runCli([...words, ...local, ...backend], { cwd }),
-      runCli([...words, "--server", server.target], { cwd }),
+      runInFolder(cwd, [...words, ...local, ...backend]),
+      runInFolder(cwd, [...words, "--server", server.target]),
       runCli([...words, "--quiet"], { cwd, env: { PROBESTREAM_SERVER: server.target } }),
     ]);
     const results = [here, there, byVariable].map(({ stdout }) =>
@@ -55,7 +55,13 @@ test("a server and this process give the same result", async (t) => {
 });
 
 test("broken files among good ones are named at the end, and the exit code says so", async (t) => {
-  const { code, stdout, stderr } = await runCli(["embed", "mixed", "nowhere.safetensors", ...local, "--json"], { cwd });
+  const { code, stdout, stderr } = await runInFolder(cwd, [
+    "embed",
+    "./mixed",
+    "./nowhere.safetensors",
+    ...local,
+    "--json",
+  ]);
   t.is(code, 1);
   const lines = parseLines<EmbedLine>(stdout);
   const failed = lines.flatMap(({ file, error }) => (error === undefined ? [] : [[basename(file), error.reason]]));
@@ -73,8 +79,8 @@ test("broken files among good ones are named at the end, and the exit code says 
 });
 
 test("the table shows file, expert and the best labels", async (t) => {
-  const files = ["models/jazz-lora-1.safetensors", "models/birds-full.safetensors"];
-  const { code, stdout } = await runCli(["embed", ...files, ...local, ...texts, "--top", "1"], { cwd });
+  const files = ["./models/jazz-lora-1.safetensors", "./models/birds-full.safetensors"];
+  const { code, stdout } = await runInFolder(cwd, ["embed", ...files, ...local, ...texts, "--top", "1"]);
   t.is(code, 0);
   t.regex(stdout, /^file +expert +ms +labels \(cosine\)\n-+ /);
   t.regex(stdout, /models\/jazz-lora-1\.safetensors +concepts-lora +[\d.]+ {2}jazz 0\.99\d\n/);
@@ -86,20 +92,23 @@ test("--out writes representations in the order of the files", async (t) => {
   const out = join(cwd, "out.safetensors");
   const words = [
     "embed",
-    ...files,
+    ...files.map((file) => `./${file}`),
     "--local",
     "--expert",
-    "experts/concepts-lora",
+    "./experts/concepts-lora",
     ...oneBackend,
     ...texts,
     "--out",
     out,
     "--json",
   ];
-  const { code, stdout, stderr } = await runCli(words, { cwd });
+  const { code, stdout, stderr } = await runInFolder(cwd, words);
   t.is(code, 0, stderr);
   const { tensors, metadata } = await readTensors(out);
-  t.deepEqual(JSON.parse(metadata.get("files") ?? ""), files);
+  t.deepEqual(
+    JSON.parse(metadata.get("files") ?? ""),
+    files.map((file) => join(cwd, file)),
+  );
   t.is(metadata.get("expert"), "concepts-lora");
   t.regex(metadata.get("space_id") ?? "", /^[0-9a-f]{64}$/);
   const representations = tensors.get("representations");
@@ -121,7 +130,7 @@ test("a model behind a URL is read by ranges, with the headers given", async (t)
     answerRange(file, request, response);
   });
   const words = ["embed", `${url}?signature=secret`, ...local, ...texts, "--json", "--header", "X-Key: 7"];
-  const { code, stdout, stderr } = await runCli(words, { cwd });
+  const { code, stdout, stderr } = await runInFolder(cwd, words);
   t.is(code, 0, stderr);
   const [line] = parseLines<EmbedLine>(stdout);
   t.is(line?.file, url);

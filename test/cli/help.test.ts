@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import test from "ava";
 import { runCli } from "./run-cli.js";
+import { runInProcess } from "./run-in-process.js";
 
 for (const [command, ...mentions] of [
   [
@@ -35,7 +36,9 @@ for (const [command, ...mentions] of [
   ],
 ] as const) {
   test(`\`${command} --help\` explains the options and shows examples`, async (t) => {
-    const { code, stdout, stderr } = await runCli([command, "--help"]);
+    // Where the text goes is shown by one.
+    const run = command === "embed" ? runCli : runInProcess;
+    const { code, stdout, stderr } = await run([command, "--help"]);
     t.is(code, 0);
     t.is(stderr, "");
     for (const mention of mentions) t.true(stdout.includes(mention), mention);
@@ -50,7 +53,7 @@ test("without a command, the help is shown and the exit code says that none was 
 });
 
 test("a mistyped command gets a suggestion", async (t) => {
-  const { code, stderr } = await runCli(["serv"]);
+  const { code, stderr } = await runInProcess(["serv"]);
   t.is(code, 2);
   t.is(stderr, "probestream: unknown command 'serv' (Did you mean serve?)\n");
 });

@@ -11,7 +11,7 @@ import { connect } from "../../src/rpc/client.js";
 import { createTemporaryFolder } from "../helpers/temporary-folder.js";
 import { until } from "../helpers/until.js";
 import { makeExampleFolder, oneBackend, parseLines, runCli } from "./run-cli.js";
-import { runInProcess } from "./run-in-process.js";
+import { runInProcess, serveInProcess } from "./run-in-process.js";
 
 let cwd = "";
 test.before(async () => {
@@ -24,20 +24,35 @@ const [old, next] = ["old-token-0123456789", "new-token-0123456789"];
 /** A server with a file of tokens. */
 interface Served {
   readonly target: string;
-  readonly pid: number;
   readonly tokenFile: string;
   /** Lines of standard error. */
   readonly remarks: readonly string[];
 }
 
-/** Starts `serve --token-file` with the old token; it ends after the test. */
-async function serve(t: ExecutionContext, listen: string, ...extra: readonly string[]): Promise<Served> {
+/** Makes a file with the old token, removed after the test. */
+async function writeTokenFile(t: ExecutionContext): Promise<string> {
   const tokenFile = join(await createTemporaryFolder(t), "tokens");
   await replace(tokenFile, old);
+  return tokenFile;
+}
+
+/** Runs `serve --token-file` with the old token in this process; it ends after the test. */
+async function serve(t: ExecutionContext, ...extra: readonly string[]): Promise<Served> {
+  const tokenFile = await writeTokenFile(t);
   const experts = join(cwd, "experts");
+  const server = await serveInProcess(["--experts", experts, "--token-file", tokenFile, ...oneBackend, ...extra]);
+  t.teardown(() => server.stop());
+  return { ...server, tokenFile };
+}
+
+/** The same in processes of its own, the first of which has the `pid`. */
+async function serveFromProcesses(
+  t: ExecutionContext,
+  ...extra: readonly string[]
+): Promise<Served & { readonly pid: number }> {
+  const tokenFile = await writeTokenFile(t);
   const { program, args } = serveCommand({
-    experts,
-    listen,
+    experts: join(cwd, "experts"),
     extra: ["--token-file", tokenFile, ...oneBackend, ...extra],
   });
   const server = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
@@ -74,7 +89,7 @@ async function letsIn({ target }: Served, token: string): Promise<boolean> {
 }
 
 test("a server with tokens serves commands that bring one, from the environment or a file", async (t) => {
-  const server = await serve(t, "127.0.0.1:0");
+  const server = await serve(t);
   t.deepEqual(
     server.remarks.filter((line) => /token/.test(line)),
     [`calls need the token of ${server.tokenFile}; health does not`],
@@ -83,15 +98,16 @@ test("a server with tokens serves commands that bring one, from the environment 
   const embedded = await runCli(words, { env: { PROBESTREAM_TOKEN: old } });
   t.is(embedded.code, 0, embedded.stderr);
   t.is(parseLines(embedded.stdout).length, 26);
-  const fromFile = await runCli([...words, "--server-token-file", server.tokenFile], {
-    env: { PROBESTREAM_TOKEN: next },
-  });
+  // As if PROBESTREAM_TOKEN were the other one.
+  const withWrong = { environment: { serverToken: next } };
+  const run = (...more: readonly string[]) => runInProcess([...words, ...more], undefined, undefined, withWrong);
+  const fromFile = await run("--server-token-file", server.tokenFile);
   t.is(fromFile.code, 0, fromFile.stderr);
 
-  const without = await runCli(words);
+  const without = await runInProcess(words);
   t.is(without.code, 3);
   t.regex(without.stderr, /^probestream: this server wants a token, and the call brought none; .*PROBESTREAM_TOKEN/);
-  const wrong = await runCli(words, { env: { PROBESTREAM_TOKEN: next } });
+  const wrong = await run();
   t.is(wrong.code, 3);
   t.regex(wrong.stderr, /^probestream: the token is not one that this server takes;/);
   for (const { stdout, stderr } of [without, wrong]) t.false(`${stdout}${stderr}`.includes(next));
@@ -99,14 +115,14 @@ test("a server with tokens serves commands that bring one, from the environment 
 });
 
 test("calls to this machine pass no proxy, which would read the token", async (t) => {
-  const server = await serve(t, "127.0.0.1:0");
+  const server = await serve(t);
   const env = { PROBESTREAM_TOKEN: old, http_proxy: "http://127.0.0.1:1", grpc_proxy: "http://127.0.0.1:1" };
   const { code, stderr } = await runCli(["experts", "--server", server.target], { env });
   t.is(code, 0, stderr);
 });
 
 test("tokens are replaced while the server runs, and a file that cannot be used changes nothing", async (t) => {
-  const server = await serve(t, "127.0.0.1:0");
+  const server = await serve(t);
   await replace(server.tokenFile, next, "short");
   const complaint = /^the tokens stay as they were: line 2 of ".*tokens" has 5 characters/;
   await until(() => server.remarks.some((line) => complaint.test(line)), "it is complained of");
@@ -122,7 +138,7 @@ test("tokens are replaced while the server runs, and a file that cannot be used 
 });
 
 test("several processes have the tokens of the first, one that is started later as well", async (t) => {
-  const server = await serve(t, "127.0.0.1:0", "--processes", "2", "--workers", "1");
+  const server = await serveFromProcesses(t, "--processes", "2", "--workers", "1");
   t.is(server.remarks.filter((line) => /^calls need the token of/.test(line)).length, 1);
   // Calls of several connections, which either process may get.
   const letIn = async (token: string) =>
@@ -148,7 +164,7 @@ test("several processes have the tokens of the first, one that is started later 
 });
 
 test("tokens that come as plaintext from beyond this machine are warned of", async (t) => {
-  const server = await serve(t, "0.0.0.0:0", "--insecure");
+  const server = await serve(t, "--listen", "0.0.0.0:0", "--insecure");
   const [warning, ...others] = server.remarks.filter((line) => line.startsWith("warning:"));
   t.regex(
     warning ?? "",

@@ -8,6 +8,7 @@ import test from "ava";
 import { serveCommand, startServer } from "../../bench/start-server.js";
 import { until } from "../helpers/until.js";
 import { makeExampleFolder, oneBackend, parseLines, runCli } from "./run-cli.js";
+import { runInProcess, serveInProcess } from "./run-in-process.js";
 
 let cwd = "";
 test.before(async () => {
@@ -27,7 +28,7 @@ test("experts of a server are listed, those added while it runs and unusable one
   const experts = join(cwd, "growing");
   await mkdir(experts);
   await cp(join(cwd, "experts", "concepts-lora"), join(experts, "first"), { recursive: true });
-  const server = await startServer(serveCommand({ experts, extra: oneBackend }));
+  const server = await serveInProcess(["--experts", experts, ...oneBackend]);
   try {
     await cp(join(cwd, "experts", "concepts-dense"), join(experts, "second"), { recursive: true });
     await mkdir(join(experts, "third"));
@@ -45,9 +46,9 @@ test("experts of a server are listed, those added while it runs and unusable one
       ],
     );
     t.regex(stderr, /1 unusable:\n.*third: .*format/);
-    const here = await runCli(["experts", "--experts", experts, "--json"]);
+    const here = await runInProcess(["experts", "--experts", experts, "--json"]);
     t.is(here.stdout, stdout);
-    const table = await runCli(["experts", "--experts", join(cwd, "experts")]);
+    const table = await runInProcess(["experts", "--experts", join(cwd, "experts")]);
     t.is(table.code, 0);
     t.regex(table.stdout, /concepts-lora +[0-9a-f]{12} +zeroshot +lm\.blocks\.1\.attn\.to_out \(lora\) +64 x 64/);
   } finally {
@@ -60,7 +61,7 @@ test("several processes share a port, one that dies is replaced, and nothing of 
   await mkdir(tmp);
   const { program, args } = serveCommand({
     experts: join(cwd, "experts"),
-    extra: ["--processes", "2", "--workers", "1"],
+    extra: ["--processes", "2", "--workers", "1", ...oneBackend],
   });
   const server = spawn(program, args, { env: { ...process.env, TMPDIR: tmp }, stdio: ["ignore", "pipe", "pipe"] });
   const remarks: string[] = [];
@@ -70,7 +71,7 @@ test("several processes share a port, one that dies is replaced, and nothing of 
     t.regex(banner, /, 2 processes\)$/);
     const target = /^listening on (\S+)/.exec(banner)?.[1] ?? "";
     t.is((await listUploads(tmp)).length, 1);
-    const embed = () => runCli(["embed", join(cwd, "models"), "--server", target, "--json", "--quiet"]);
+    const embed = () => runInProcess(["embed", join(cwd, "models"), "--server", target, "--json", "--quiet"]);
     t.is(parseLines((await embed()).stdout).length, 26);
     if (process.platform === "linux") {
       // One that dies at once would be taken for one that cannot start.
@@ -106,13 +107,22 @@ const refusals: readonly (readonly [string, readonly string[], number, RegExp])[
   ["an address that is none", ["--listen", "here"], 2, /HOST:PORT/],
   ["a window that HTTP/2 has not", ["--receive-window", "1KiB"], 2, /65535 to 2147483647/],
   ["a chunk beyond a message", ["--max-chunk", "8MiB"], 2, /--max-chunk/],
-  ["a budget for less than a stream", ["--memory-budget", "1MiB"], 2, /is 1\.0 MB; one stream takes [\d.]+ MB \(/],
+  [
+    "a budget for less than a stream",
+    ["--memory-budget", "1MiB", "--listen", "127.0.0.1:0", ...oneBackend],
+    2,
+    /is 1\.0 MB; one stream takes [\d.]+ MB \(/,
+  ],
   ["a certificate without its key", ["--tls-cert", "package.json"], 2, /belong together/],
 ];
 for (const [what, words, expected, pattern] of refusals) {
   test(`${what} is refused`, async (t) => {
     const experts = words.includes("--experts") ? [] : ["--experts", join(cwd, "experts")];
-    const { code, stderr } = await runCli(["serve", ...experts, ...words]);
+    const full = ["serve", ...experts, ...words];
+    // What starts processes of its own needs one.
+    const isAlone = !words.includes("--processes");
+    const controller = new AbortController();
+    const { code, stderr } = await (isAlone ? runInProcess(full, controller, () => controller.abort()) : runCli(full));
     t.is(code, expected, stderr);
     t.regex(stderr, /^probestream: [^\n]+\n$/);
     t.regex(stderr, pattern);

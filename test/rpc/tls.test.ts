@@ -4,10 +4,9 @@ import { join } from "node:path";
 import test from "ava";
 import { ProbestreamError } from "../../src/errors/probestream-error.js";
 import { connect } from "../../src/rpc/client.js";
-import type { ServerTls } from "../../src/rpc/server.js";
 import { assertRefused } from "../helpers/assert-refused.js";
 import { hasOpenssl, writeCertificates } from "../helpers/certificates.js";
-import { startTestServer } from "../helpers/rpc-server.js";
+import { startTestServer, type TestServer } from "../helpers/rpc-server.js";
 
 /** A certificate with its key. */
 interface Pair {
@@ -49,12 +48,33 @@ async function makeCertificates(): Promise<Certificates> {
   }
 }
 
-/** Starts a server, asks it for its version, and says what came of it. */
+/** Which clients a server lets in. */
+type Policy = "anybody" | "known clients";
+
+const servers = new Map<Policy, Promise<TestServer>>();
+
+/** Starts a server at first use, one of each for all tests. */
+function serve(policy: Policy): Promise<TestServer> {
+  const started = servers.get(policy) ?? start(policy);
+  servers.set(policy, started);
+  return started;
+}
+
+async function start(policy: Policy): Promise<TestServer> {
+  const { server, authority } = await certificates();
+  return startTestServer([], { tls: policy === "anybody" ? server : { ...server, clientAuthority: authority } });
+}
+
+test.after.always(async () => {
+  for (const server of servers.values()) await (await server).close();
+});
+
+/** Asks a server for its version, and says what came of it. */
 async function ask(
-  tls: ServerTls,
+  policy: Policy,
   client: Omit<Parameters<typeof connect>[0], "target" | "deadlineMs">,
 ): Promise<string> {
-  const server = await startTestServer([], { tls });
+  const server = await serve(policy);
   const connection = connect({ ...client, target: server.target, deadlineMs: 3000 });
   try {
     return (await connection.serverInfo()).version === "" ? "no version" : "answered";
@@ -62,38 +82,36 @@ async function ask(
     return error instanceof ProbestreamError ? error.reason : String(error);
   } finally {
     await connection.close();
-    await server.close();
   }
 }
 
 secure(`over TLS the server is who its certificate says${reason}`, async (t) => {
-  const { server, authority } = await certificates();
-  t.is(await ask(server, { tls: { authority } }), "answered");
+  const { authority } = await certificates();
+  t.is(await ask("anybody", { tls: { authority } }), "answered");
 });
 
 secure(`a client that does not know the authority does not talk to the server${reason}`, async (t) => {
-  const { server, stranger } = await certificates();
-  t.is(await ask(server, { tls: { authority: stranger.certificate } }), "SOURCE_UNAVAILABLE");
+  const { stranger } = await certificates();
+  t.is(await ask("anybody", { tls: { authority: stranger.certificate } }), "SOURCE_UNAVAILABLE");
 });
 
 secure(`a plaintext client cannot talk to a TLS server${reason}`, async (t) => {
-  const { server } = await certificates();
-  t.is(await ask(server, {}), "SOURCE_UNAVAILABLE");
+  t.is(await ask("anybody", {}), "SOURCE_UNAVAILABLE");
 });
 
 secure(`with a client authority, a client with its certificate is let in${reason}`, async (t) => {
-  const { server, authority, client } = await certificates();
-  t.is(await ask({ ...server, clientAuthority: authority }, { tls: { authority, ...client } }), "answered");
+  const { authority, client } = await certificates();
+  t.is(await ask("known clients", { tls: { authority, ...client } }), "answered");
 });
 
 secure(`with a client authority, a client without a certificate is not let in${reason}`, async (t) => {
-  const { server, authority } = await certificates();
-  t.is(await ask({ ...server, clientAuthority: authority }, { tls: { authority } }), "SOURCE_UNAVAILABLE");
+  const { authority } = await certificates();
+  t.is(await ask("known clients", { tls: { authority } }), "SOURCE_UNAVAILABLE");
 });
 
 secure(`with a client authority, a stranger's certificate is not let in${reason}`, async (t) => {
-  const { server, authority, stranger } = await certificates();
-  const answer = await ask({ ...server, clientAuthority: authority }, { tls: { authority, ...stranger } });
+  const { authority, stranger } = await certificates();
+  const answer = await ask("known clients", { tls: { authority, ...stranger } });
   t.is(answer, "SOURCE_UNAVAILABLE");
 });
 
