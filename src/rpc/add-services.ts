@@ -1,8 +1,9 @@
 import type { DescService } from "@bufbuild/protobuf";
 import type { Server, UntypedServiceImplementation } from "@grpc/grpc-js";
+import { HealthImplementation } from "grpc-health-check";
 import { PreconditionError } from "../errors/probestream-error.js";
 import { file_google_rpc_error_details } from "../gen/google/rpc/error_details_pb.js";
-import { file_health_v1_health, Health } from "../gen/health/v1/health_pb.js";
+import { file_health_v1_health } from "../gen/health/v1/health_pb.js";
 import { CatalogueService, file_probestream_v1_catalogue_service } from "../gen/probestream/v1/catalogue_service_pb.js";
 import { EmbeddingService, file_probestream_v1_embedding_service } from "../gen/probestream/v1/embedding_service_pb.js";
 import { ExpertService, file_probestream_v1_expert_service } from "../gen/probestream/v1/expert_service_pb.js";
@@ -19,7 +20,6 @@ import { toServiceDefinition } from "./service-definition.js";
 import { createCatalogueService } from "./services/catalogue-service.js";
 import { createEmbeddingService } from "./services/embedding-service.js";
 import { createExpertService } from "./services/expert-service.js";
-import { createHealthService } from "./services/health-service.js";
 import { addReflection } from "./services/reflection.js";
 import { createRetrievalService } from "./services/retrieval-service.js";
 import { createServerService } from "./services/server-service.js";
@@ -107,12 +107,16 @@ function addHealth(server: Server, hasStore: boolean): ServiceHealth {
   const always = ["", EmbeddingService.typeName, ExpertService.typeName, ServerService.typeName];
   // Without a store they answer every call with an error.
   const ofStore = [RetrievalService.typeName, CatalogueService.typeName];
-  const isServing = new Map<string, boolean>();
-  for (const name of always) isServing.set(name, true);
-  for (const name of ofStore) isServing.set(name, hasStore);
-  const { check, list, watch, stop } = createHealthService(isServing);
-  addService(server, Health, { check, list, watch });
-  return { stop };
+  const health = new HealthImplementation({
+    ...toStatuses(ofStore, hasStore ? "SERVING" : "NOT_SERVING"),
+    ...toStatuses(always, "SERVING"),
+  });
+  health.addToServer(server);
+  return {
+    stop: () => {
+      for (const name of [...always, ...ofStore]) health.setStatus(name, "NOT_SERVING");
+    },
+  };
 }
 
 /** What searches and keeps the catalogue; throws where there is none. */
@@ -132,6 +136,10 @@ function toRetrieval({ embedder, store, encoders, retrievalLimits }: ServiceOpti
     admit: (bytes, what, kind) => memory.reserve(bytes, what, kind === "head" ? "expert" : "plan"),
   });
   return () => retrieval;
+}
+
+function toStatuses<S>(names: readonly string[], status: S): Record<string, S> {
+  return Object.fromEntries(names.map((name) => [name, status]));
 }
 
 function addService(server: Server, service: DescService, handlers: UntypedServiceImplementation): void {
