@@ -6,6 +6,7 @@ import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import test from "ava";
 import { serveCommand, startServer } from "../../bench/start-server.js";
+import { connect } from "../../src/rpc/client.js";
 import { until } from "../helpers/until.js";
 import { makeExampleFolder, oneBackend, parseLines, runCli } from "./run-cli.js";
 import { runInProcess, serveInProcess } from "./run-in-process.js";
@@ -61,7 +62,7 @@ test("several processes share a port, one that dies is replaced, and nothing of 
   await mkdir(tmp);
   const { program, args } = serveCommand({
     experts: join(cwd, "experts"),
-    extra: ["--processes", "2", "--workers", "1", ...oneBackend],
+    extra: ["--processes", "2", "--workers", "1"],
   });
   const server = spawn(program, args, { env: { ...process.env, TMPDIR: tmp }, stdio: ["ignore", "pipe", "pipe"] });
   const remarks: string[] = [];
@@ -83,6 +84,11 @@ test("several processes share a port, one that dies is replaced, and nothing of 
         "a process is missed",
       );
     }
+    // Measured once for all: no two runs would give the same rates.
+    t.is(remarks.filter((line) => /^backend plain: [\d.]+ GFLOP\/s/.test(line)).length, 1);
+    const rates = await Promise.all(Array.from({ length: 8 }, () => ratesOf(target)));
+    for (const own of rates) t.deepEqual(own, rates[0]);
+    t.true((rates[0]?.get("plain") ?? 0) > 0);
     const after = await embed();
     t.is(parseLines(after.stdout).length, 26, after.stderr);
   } finally {
@@ -92,6 +98,17 @@ test("several processes share a port, one that dies is replaced, and nothing of 
   t.is(code, 0);
   t.deepEqual(await listUploads(tmp), []);
 });
+
+/** Rates of the backends in the table of whichever process takes the connection. */
+async function ratesOf(target: string): Promise<ReadonlyMap<string, number>> {
+  const client = connect({ target });
+  try {
+    const { backends } = await client.serverInfo();
+    return new Map(backends.map(({ name, gflops }) => [name, gflops]));
+  } finally {
+    await client.close();
+  }
+}
 
 /** Folders of uploads in a folder for temporary files, where libraries may leave others. */
 async function listUploads(folder: string): Promise<string[]> {
