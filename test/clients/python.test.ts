@@ -14,6 +14,7 @@ import { loadExpertProbes } from "../../src/experts/expert.js";
 import { encodeProbes, readProbesFile } from "../../src/experts/probes-file.js";
 import { startServer } from "../../src/rpc/server.js";
 import { createMemoryStore } from "../../src/vectors/stores/memory.js";
+import { oneBackend } from "../cli/run-cli.js";
 import { findBlock, readFencedBlocks } from "../docs/fenced-blocks.js";
 import { goldenNames, readGoldenCase } from "../helpers/golden.js";
 import { createTemporaryFolder } from "../helpers/temporary-folder.js";
@@ -99,7 +100,7 @@ withPython(
         .replace(/^\.cache(?=\/)/, join(folder, "$&"))
         .replace("127.0.0.1:50052", "127.0.0.1:0"),
     );
-    const server = await startServerProcess({ program: process.execPath, args });
+    const server = await startServerProcess({ program: process.execPath, args: [...args, ...oneBackend] });
     t.teardown(() => server.stop());
     const [searched = ""] = await runReadme(folder, 50052, server.target);
     const readme = await readFile(join(repositoryRoot, "clients/python/README.md"), "utf8");

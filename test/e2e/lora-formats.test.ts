@@ -1,6 +1,6 @@
 import { cp, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import test, { type ExecutionContext } from "ava";
+import anyTest, { type TestFn } from "ava";
 import { repositoryRoot } from "../../bench/repository-root.js";
 import { ProbestreamError } from "../../src/errors/probestream-error.js";
 import { openCatalogue } from "../../src/experts/catalogue.js";
@@ -64,17 +64,27 @@ async function readExpected(module: string): Promise<{ rows: number; columns: nu
   return { rows, columns, values: Float64Array.from(values) };
 }
 
-async function start(t: ExecutionContext): Promise<{ server: TestServer; ports: Record<"local" | "gRPC", EmbedPort> }> {
+/** One server for all tests, and what embeds without it. */
+interface Context {
+  server: TestServer;
+  ports: Record<"local" | "gRPC", EmbedPort>;
+}
+
+const test = anyTest as TestFn<Context>;
+
+test.before(async (t) => {
   const server = await startTestServer(experts, { backend: "plain" });
   const catalogue = openCatalogue(server.catalogue);
   const local = createLocalPort(await startEmbedder({ catalogue, backend: "plain", workerCount: 1 }));
-  const client = connect({ target: server.target });
-  t.teardown(async () => {
-    await Promise.all([local.close(), client.close()]);
-    await server.close();
-  });
-  return { server, ports: { local, gRPC: client } };
-}
+  t.context = { server, ports: { local, gRPC: connect({ target: server.target }) } };
+});
+
+test.after.always(async (t) => {
+  const { server, ports } = t.context;
+  await Promise.all([ports.local.close(), ports.gRPC.close()]);
+  await server.close();
+  t.deepEqual(server.faults, []);
+});
 
 /** Representations by file, or the reason why there is none. */
 async function embed(
@@ -95,7 +105,7 @@ async function embed(
 }
 
 test("one adapter in ten files has one representation, here and through a server, and it is the exact one", async (t) => {
-  const { server, ports } = await start(t);
+  const { server, ports } = t.context;
   for (const [name, module] of [
     ["unet", toQ],
     ["text", qProj],
@@ -113,7 +123,7 @@ test("one adapter in ten files has one representation, here and through a server
 });
 
 test("a client that knows nothing of scales sends the metadata, and copies the plan", async (t) => {
-  const { server } = await start(t);
+  const { server } = t.context;
   const client = openRawClient(server.target);
   t.teardown(() => client.close());
   const model = await openModel(join(folder, "peft-rslora/adapter_model.bin"));
@@ -147,7 +157,7 @@ test("a client that knows nothing of scales sends the metadata, and copies the p
 });
 
 test("an expert that applies no scale sees factors as they are", async (t) => {
-  const { server, ports } = await start(t);
+  const { server, ports } = t.context;
   const exact = server.experts.get("unscaled")?.represent(await readExpected(toQ)) ?? [];
   for (const port of Object.values(ports)) {
     const errors = (await embed(port, files, "unscaled")).map((found) =>
@@ -161,7 +171,7 @@ test("an expert that applies no scale sees factors as they are", async (t) => {
 });
 
 test("adapters of other kinds are refused by their name, here and through a server", async (t) => {
-  const { ports } = await start(t);
+  const { ports } = t.context;
   const others = (await readdir(join(folder, "other-kinds"))).map((name) => join("other-kinds", name));
   t.is(others.length, 6);
   for (const port of Object.values(ports)) {
