@@ -12,7 +12,7 @@ import { unpackTree } from "../../scripts/demo-zoo/packed-tree.js";
 import { makeExample } from "../../scripts/example.js";
 import { openCatalogue } from "../../src/experts/catalogue.js";
 import { startServer } from "../../src/rpc/server.js";
-import { openTextEncoder } from "../../src/text/open-text-encoder.js";
+import { startTextEncoder } from "../../src/text/start-text-encoder.js";
 import { createMemoryStore } from "../../src/vectors/stores/memory.js";
 import { readFencedBlocks } from "../docs/fenced-blocks.js";
 import { installClient } from "../helpers/install-client.js";
@@ -28,7 +28,7 @@ test("the quick start of the TypeScript client prints what it says, with the pac
     store: createMemoryStore(),
   });
   t.teardown(() => server.close(0));
-  const encoder = await openTextEncoder(join(repositoryRoot, "demo/text-encoder"));
+  const encoder = await startTextEncoder(join(repositoryRoot, "demo/text-encoder"));
   t.teardown(() => encoder.dispose());
   const demo = await startServer({
     catalogue: openCatalogue(join(repositoryRoot, "demo/experts")),
