@@ -155,6 +155,16 @@ for (const name of goldenNames) {
   });
 }
 
+/** How many of the runs the bytes have. They mostly come in their order: each is looked for behind the last one first. */
+function countFound(bytes: Buffer, runs: readonly Buffer[]): number {
+  let last = 0;
+  return runs.filter((run) => {
+    const behind = bytes.indexOf(run, last);
+    if (behind >= 0) last = behind;
+    return behind >= 0 || bytes.includes(run);
+  }).length;
+}
+
 test("no weights leave this process: little is sent, and none of their bytes", async (t) => {
   const { server } = t.context;
   const weights = randomMatrix(4096, 512, 5);
@@ -173,7 +183,7 @@ test("no weights leave this process: little is sent, and none of their bytes", a
     const [outcome] = await embedAll(port, [path], { experts: ["tall"] });
     const bytes = tap.sent();
     const representation = toResult(outcome).embeddings[0]?.representation ?? new Float32Array(0);
-    sent.push({ bytes: bytes.byteLength, found: runs.filter((run) => bytes.includes(run)).length, representation });
+    sent.push({ bytes: bytes.byteLength, found: countFound(bytes, runs), representation });
   }
   const [streamed, projected] = sent;
   t.true((streamed?.bytes ?? 0) > layer.byteLength && streamed?.found === 512);

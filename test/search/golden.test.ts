@@ -1,4 +1,6 @@
 import test from "ava";
+import type { Embedder } from "../../src/search/open-embedder.js";
+import { afterAll } from "../helpers/after-all.js";
 import { planTestModel, sendModel, startTestEmbedder, toEmbedding } from "../helpers/embed-client.js";
 import { type GoldenName, goldenNames, readGoldenCase, writeGoldenExpert } from "../helpers/golden.js";
 import { relativeError } from "../helpers/oracle.js";
@@ -6,10 +8,19 @@ import { createTemporaryFolder } from "../helpers/temporary-folder.js";
 
 const tolerance = 1e-5;
 
+const shared = afterAll(test);
+/** Has the experts of all cases. */
+let embedder: Embedder;
+
+test.before(async () => {
+  const root = await createTemporaryFolder(shared);
+  for (const name of goldenNames) await writeGoldenExpert(await readGoldenCase(name), root);
+  embedder = await startTestEmbedder(shared, root);
+});
+
 const recorded = test.macro<[GoldenName]>({
   exec: async (t, name) => {
     const golden = await readGoldenCase(name);
-    const embedder = await startTestEmbedder(t, await writeGoldenExpert(golden, await createTemporaryFolder(t)));
     const { texts } = golden;
     for (const chunkBytes of [1, 3, 4, 4095, 1024 * 1024]) {
       const stream = embedder.openStream();

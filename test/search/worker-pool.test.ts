@@ -21,6 +21,9 @@ async function startFaulty(t: ExecutionContext, computeModule: URL, workerCount 
   return startTestEmbedder(t, root, { computeModule, workerCount });
 }
 
+/** Drawn once. */
+const large = largeModel("upload-0123456789");
+
 const workerLost =
   "the worker thread that projected the model died; send it again: a large upload goes on where it was last saved";
 
@@ -95,7 +98,7 @@ test("a block that fails ends its model and no other, and the worker lives on", 
 for (const how of ["exit", "uncaught"] as const) {
   test(`a worker that dies (${how}) ends its streams with an error, gives their memory back and is replaced`, async (t) => {
     const embedder = await startFaulty(t, faultyBackend(how, { after: 3 }));
-    const planned = await planTestModel(embedder, largeModel("upload-0123456789"));
+    const planned = await planTestModel(embedder, large);
     const idle = embedder.openStream();
     const stream = embedder.openStream();
     await inTime(sendModel(stream, planned), "the chunks");
@@ -119,7 +122,7 @@ for (const how of ["exit", "uncaught"] as const) {
 
 test("a worker that dies while a stream ends without a footer gives outcomes", async (t) => {
   const embedder = await startFaulty(t, faultyBackend("exit", { delayMs: 20 }));
-  const planned = await planTestModel(embedder, largeModel("upload-0123456789"));
+  const planned = await planTestModel(embedder, large);
   const stream = embedder.openStream();
   await stream.header(planned.header);
   for (let at = 0; at < 3_000_000; at += 1_000_000) await stream.chunk(0, at, new Uint8Array(1_000_000));
