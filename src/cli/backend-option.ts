@@ -2,7 +2,7 @@ import { Option } from "commander";
 import { backendNames } from "../compute/create-backend.js";
 import { parseBackend } from "./option-values.js";
 
-/** Adds `--backend` to a command that may compute in this process. */
+/** The option `--backend` of a command that may compute in this process. */
 export function createBackendOption(): Option {
   const names = backendNames.join(", ");
   const text = `with --local or --private: compute backend, ${names} (default: auto, the fastest here)`;
