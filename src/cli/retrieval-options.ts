@@ -38,7 +38,11 @@ export function addRetrievalOptions(command: Command, fallback: string): Command
     );
 }
 
-/** Guards that what is a server's to choose is not chosen here. @param isPrivate this process computes for a server. */
+/**
+ * Guards that what is a server's to choose is not chosen here.
+ *
+ * @param isPrivate whether this process computes for the server, and so chooses its backend.
+ */
 export function assertRetrievalOptions(
   { local, store, experts, textEncoder, backend }: RetrievalOptions,
   isPrivate = false,

@@ -7,9 +7,9 @@ import test, { type ExecutionContext } from "ava";
 import { mainScript } from "../../bench/repository-root.js";
 import { Interruption } from "../../src/cli/interrupt.js";
 import { readTensors } from "../../src/weights/safetensors-file.js";
-import { answerRange, local, makeMixedFolder, runInFolder, serveModel, texts } from "./embed-rig.js";
+import { answerRange, local, makeMixedFolder, serveModel, texts } from "./embed-rig.js";
 import { oneBackend } from "./run-cli.js";
-import { serveInProcess } from "./run-in-process.js";
+import { runInFolder, serveInProcess } from "./run-in-process.js";
 
 let cwd = "";
 test.before(async () => {

@@ -1,9 +1,9 @@
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import test from "ava";
-import { local, makeMixedFolder, runInFolder } from "./embed-rig.js";
+import { local, makeMixedFolder } from "./embed-rig.js";
 import { oneBackend, runCli } from "./run-cli.js";
-import { serveInProcess } from "./run-in-process.js";
+import { runInFolder, serveInProcess } from "./run-in-process.js";
 
 let cwd = "";
 test.before(async () => {

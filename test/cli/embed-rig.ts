@@ -4,8 +4,7 @@ import { createServer, type IncomingMessage, type RequestListener, type ServerRe
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import type { ExecutionContext } from "ava";
-import { type CliResult, makeExampleFolder, oneBackend } from "./run-cli.js";
-import { runInProcess } from "./run-in-process.js";
+import { makeExampleFolder, oneBackend } from "./run-cli.js";
 
 /** A line of `embed --json`. */
 export interface EmbedLine {
@@ -18,9 +17,6 @@ export interface EmbedLine {
   readonly timings?: Readonly<Record<string, number>>;
   readonly error?: { readonly reason: string; readonly message: string };
 }
-
-/** Of {@link runInProcess}. */
-type ParametersBesidesWords = Parameters<typeof runInProcess> extends [unknown, ...infer More] ? More : never;
 
 /** Options of `embed` in the folder of {@link makeMixedFolder}. */
 export const local: readonly string[] = ["--local", "--experts", "./experts", ...oneBackend];
@@ -45,23 +41,6 @@ export async function makeMixedFolder(): Promise<string> {
   await mkdir(join(cwd, "foreign", "deeper"), { recursive: true });
   for (const name of ["a.bin", "deeper/b.bin", "c.gguf", "d.txt"]) await writeFile(join(cwd, "foreign", name), "");
   return cwd;
-}
-
-/**
- * Runs a command in this process as if in a folder: words that begin with `./` are names in it, and it does not show in
- * what is written.
- *
- * @param more is what {@link runInProcess} takes besides the words.
- */
-export async function runInFolder(
-  cwd: string,
-  words: readonly string[],
-  ...more: ParametersBesidesWords
-): Promise<CliResult> {
-  const absolute = words.map((word) => (word.startsWith("./") ? join(cwd, word) : word));
-  const { code, stdout, stderr } = await runInProcess(absolute, ...more);
-  const prefix = join(cwd, "/");
-  return { code, stdout: stdout.replaceAll(prefix, ""), stderr: stderr.replaceAll(prefix, "") };
 }
 
 /** Serves a model until the end of a test; gives its URL. */

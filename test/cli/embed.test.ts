@@ -3,8 +3,9 @@ import { basename, join } from "node:path";
 import test from "ava";
 import { serveCommand, startServer } from "../../bench/start-server.js";
 import { readTensors } from "../../src/weights/safetensors-file.js";
-import { answerRange, type EmbedLine, local, makeMixedFolder, runInFolder, serveModel, texts } from "./embed-rig.js";
+import { answerRange, type EmbedLine, local, makeMixedFolder, serveModel, texts } from "./embed-rig.js";
 import { oneBackend, parseLines, runCli } from "./run-cli.js";
+import { runInFolder } from "./run-in-process.js";
 
 let cwd = "";
 test.before(async () => {

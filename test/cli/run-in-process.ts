@@ -50,13 +50,22 @@ export async function runInProcess(
   return { code, stdout, stderr };
 }
 
+/** What {@link runInProcess} takes besides the words. */
+type ParametersBesidesWords = Parameters<typeof runInProcess> extends [unknown, ...infer More] ? More : never;
+
 /**
  * Runs a command in this process as one whose working directory is a folder: words that begin with ./ or @./ are below it, and
  * what is printed shows its paths without it.
+ *
+ * @param more what {@link runInProcess} takes besides the words.
  */
-export async function runInFolder(folder: string, words: readonly string[]): Promise<CliResult> {
+export async function runInFolder(
+  folder: string,
+  words: readonly string[],
+  ...more: ParametersBesidesWords
+): Promise<CliResult> {
   const placed = words.map((word) => word.replace(/^(@?)\.\//, `$1${folder}/`));
-  const { code, stdout, stderr } = await runInProcess(placed);
+  const { code, stdout, stderr } = await runInProcess(placed, ...more);
   const shorten = (text: string): string => text.replaceAll(`${folder}/`, "");
   return { code, stdout: shorten(stdout), stderr: shorten(stderr) };
 }

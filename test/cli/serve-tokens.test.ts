@@ -159,12 +159,7 @@ test("several processes have the tokens of the first, one that is started later 
     () => server.remarks.filter((line) => /ended \(SIGKILL\); starting another/.test(line)).length === 2,
     "both are missed",
   );
-  const isServed = async (): Promise<boolean> => {
-    // It takes a second to start; each question opens a connection.
-    await sleep(100);
-    return letsIn(server, next).catch(() => false);
-  };
-  await until(isServed, "another process serves", 30_000);
+  await until(() => letsIn(server, next).catch(() => false), "another process serves", 30_000);
   t.deepEqual(await letIn(old), new Set([false]));
 });
 

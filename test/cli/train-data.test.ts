@@ -4,6 +4,7 @@ import test from "ava";
 import { encodeSafetensors, float32Bytes, type TensorData } from "../../src/weights/safetensors-writer.js";
 import { randomValues } from "../helpers/random.js";
 import { createTemporaryFolder, type Teardown } from "../helpers/temporary-folder.js";
+import type { CliResult } from "./run-cli.js";
 import { runInFolder } from "./run-in-process.js";
 
 const sizes = ["--probes", "2", "--projection", "2", "--representation", "2", "--epochs", "2", "--batch-size", "4"];
@@ -35,16 +36,15 @@ const rows = Array.from({ length: 16 }, (_, i) => {
   return [`${label}-${String(i).padStart(2, "0")}.safetensors`, label] as const;
 });
 
+/** Trains a classifier in a folder on its models and a file of labels. */
+function train(cwd: string, labels: string, ...more: readonly string[]): Promise<CliResult> {
+  return runInFolder(cwd, ["train", "./models", "--labels", `./${labels}`, ...classify, ...more]);
+}
+
 test("labels come from a CSV file beside the models", async (t) => {
   const csv = `\ufeffpath,label\r\n${rows.map((row) => row.join(",")).join("\r\n")}\r\n`;
   const cwd = await writeModels(t, { "labels.csv": csv });
-  const { code, stdout, stderr } = await runInFolder(cwd, [
-    "train",
-    "./models",
-    "--labels",
-    "./labels.csv",
-    ...classify,
-  ]);
+  const { code, stdout, stderr } = await train(cwd, "labels.csv");
   t.is(code, 0, stderr);
   t.regex(stdout, /16 models with labels; splits made by lot\n/);
   t.regex(stdout, /the expert is in out\/mine/);
@@ -67,13 +67,7 @@ test("what a label file says wrong is counted with examples, and the rest is tra
     "models/bare.safetensors": model,
     "models/broken.safetensors": "not a model",
   });
-  const { code, stdout, stderr } = await runInFolder(cwd, [
-    "train",
-    "./models",
-    "--labels",
-    "./labels.jsonl",
-    ...classify,
-  ]);
+  const { code, stdout, stderr } = await train(cwd, "labels.jsonl");
   t.is(code, 1, stderr);
   for (const pattern of [
     /^14 models with labels/m,
@@ -97,8 +91,7 @@ test("rows for absent files fail a dry run; rows that are there twice do not", a
     "twice.csv": `${csv}${rows[0]?.join(",")}\n`,
     "absent.csv": `${csv}${Array.from({ length: 7 }, (_, i) => `${i}.safetensors,cat`).join("\n")}\n`,
   });
-  const dryRun = (file: string) =>
-    runInFolder(cwd, ["train", "./models", "--labels", `./${file}`, ...classify, "--dry-run"]);
+  const dryRun = (file: string) => train(cwd, file, "--dry-run");
   t.is((await dryRun("twice.csv")).code, 0);
   const { code, stdout } = await dryRun("absent.csv");
   t.is(code, 1);
@@ -113,13 +106,7 @@ test("labels with odd characters are kept in the expert, and plain on the termin
   const text = rows.map(([path, label]) => JSON.stringify({ path, label: label === "cat" ? odd : label })).join("\n");
   const one = rows.map(([path]) => JSON.stringify({ path, label: odd })).join("\n");
   const cwd = await writeModels(t, { "labels.jsonl": text, "one.jsonl": one });
-  const { code, stdout, stderr } = await runInFolder(cwd, [
-    "train",
-    "./models",
-    "--labels",
-    "./labels.jsonl",
-    ...classify,
-  ]);
+  const { code, stdout, stderr } = await train(cwd, "labels.jsonl");
   t.is(code, 0, stderr);
   t.true(stdout.includes('a "b", \ufffd[31m猫\ufffd🐶'));
   t.false(stdout.includes("\u001b"));

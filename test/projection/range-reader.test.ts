@@ -7,8 +7,7 @@ import { createRangeReader, digestBytes, type RangeReader } from "../../src/proj
 import { segmentBytes, segmentEnd } from "../../src/projection/segments.js";
 import { rangeBytes, rowBytes, type StoredMatrix } from "../../src/projection/stored-matrix.js";
 import { randomNumbers } from "../helpers/decode.js";
-import { manyBytes } from "../helpers/many-bytes.js";
-import { randomMatrix } from "../helpers/random.js";
+import { randomBytes, randomMatrix } from "../helpers/random.js";
 import { createTensorReader, cut, segmentDigestsOf, storedMatrix, toBits } from "../helpers/stored-layer.js";
 
 /** Puts blocks together again as a sum would: what is cut off is zero, so bytes add up. */
@@ -81,7 +80,7 @@ for (const [rows, columns, dtype] of [
 ] as const) {
   test(`rows of a ${rows} × ${columns} ${dtype} range are the same at every chunk size`, async (t) => {
     const matrix = storedMatrix(rows, columns, dtype);
-    const stored = manyBytes(rangeBytes(matrix), 5);
+    const stored = randomBytes(rangeBytes(matrix), 5);
     const sizes = Array.from({ length: stored.byteLength + 1 }, (_, i) => i + 1);
     await assertReassembled(t, matrix, stored, sizes);
   });
@@ -96,7 +95,7 @@ for (const [what, rows, columns, dtype] of [
 ] as const) {
   test(`${what} come whole from more than one segment at any chunk size`, async (t) => {
     const matrix = storedMatrix(rows, columns, dtype);
-    const stored = manyBytes(rangeBytes(matrix), 6);
+    const stored = randomBytes(rangeBytes(matrix), 6);
     t.true(stored.byteLength > segmentBytes);
     await assertReassembled(t, matrix, stored, [65_537, segmentBytes - 1, stored.byteLength]);
   });

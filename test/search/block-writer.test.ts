@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { rangeBytes, type StoredMatrix } from "../../src/projection/stored-matrix.js";
 import { type BlockWriter, blockBytes, blocksPerStream, createBlockWriter } from "../../src/search/block-writer.js";
 import type { BlockOperation } from "../../src/search/embed-messages.js";
-import { manyBytes } from "../helpers/many-bytes.js";
+import { randomBytes } from "../helpers/random.js";
 import { cut, storedMatrix } from "../helpers/stored-layer.js";
 import { inTime } from "../helpers/until.js";
 
@@ -37,7 +37,7 @@ test("bytes come out as they went in, in pieces that lie aligned, whatever the c
       const matrices = shapes.map(([columns, rows]) =>
         storedMatrix(Math.max(1, Math.min(rows, Math.floor(5e6 / columns))), columns, "F8_E4M3"),
       );
-      const stored = matrices.map((matrix, i) => manyBytes(rangeBytes(matrix), i));
+      const stored = matrices.map((matrix, i) => randomBytes(rangeBytes(matrix), i));
       const received = matrices.map((): Uint8Array[] => []);
       const order: number[] = [];
       const writer = createLoop(({ buffer, operations }) => {
@@ -69,7 +69,7 @@ test("bytes come out as they went in, in pieces that lie aligned, whatever the c
 
 test("rows longer than a block pass through it", async (t) => {
   const matrix: StoredMatrix = storedMatrix(2, 2 * blockBytes + 12_345, "F8_E4M3");
-  const stored = manyBytes(rangeBytes(matrix), 4);
+  const stored = randomBytes(rangeBytes(matrix), 4);
   const pieces: Uint8Array[] = [];
   const writer = createLoop(({ buffer, operations }) => {
     for (const one of operations)

@@ -135,9 +135,9 @@ async function serveFromProcesses(options: ServeOptions, { terminal, signal }: C
   const catalogue = openCatalogue(options.experts);
   await catalogue.list();
   const { store, textEncoder, experts, backend = "auto" } = options;
+  const encoderPlaces = store === undefined ? undefined : await findEncoderPlaces(textEncoder, experts);
   // By this process alone: they would share the cores while they measure, and one that is started later with the load.
   const choice = backend === "auto" ? await chooseBackends(catalogue) : undefined;
-  const encoderPlaces = store === undefined ? undefined : await findEncoderPlaces(textEncoder, experts);
   signal.addEventListener("abort", () => remarkShutdown(options, terminal.remark), { once: true });
   await runProcesses({
     count,
