@@ -3,11 +3,11 @@ import type { Catalogue } from "../experts/catalogue.js";
 import type { Expert } from "../experts/expert.js";
 import { sliceColumns } from "../projection/slice-columns.js";
 import { rowBytes, toStoredMatrix } from "../projection/stored-matrix.js";
-import { judgeTrees } from "../trees/judge-trees.js";
+import { type CentredTree, judgeTrees } from "../trees/judge-trees.js";
 import { toNearestMatch } from "../trees/nearest-match.js";
 import { toCompleteBlocks } from "../trees/sketches/sketch.js";
 import { openSketchKernel } from "../trees/sketches/sketch-kernel.js";
-import type { Tree, TreeCentroid } from "../trees/tree.js";
+import type { Tree } from "../trees/tree.js";
 import { readTree } from "../trees/tree-file.js";
 import type { TreeMatch } from "../trees/tree-match.js";
 import type { SelectedTensor, TensorInfo } from "../weights/layer.js";
@@ -175,16 +175,12 @@ async function stand(candidates: readonly Candidate[], prefixes: RouteRequest["p
 /** Judges candidates by the first rows of a dense layer; undefined where these are too few. */
 function standByRows(
   { sketch, matrix }: LayerSketch,
-  trees: readonly (Tree & { readonly centroid: TreeCentroid })[],
+  trees: readonly (Tree & CentredTree)[],
   rows: number,
 ): Standing | undefined {
   const blocks = toCompleteBlocks(sketch.edges, rows);
   if (blocks === 0) return undefined;
-  const { standings, chosen, isForeign } = judgeTrees(
-    sketch.values,
-    blocks,
-    trees.map(({ centroid }) => centroid),
-  );
+  const { standings, chosen, isForeign } = judgeTrees(sketch.values, blocks, trees);
   const factor = matrix.rowCount / (sketch.edges[blocks] as number);
   const matches = trees.map((tree, index) => toLayerMatch(tree, Math.sqrt((standings[index]?.squared ?? 0) * factor)));
   if (isForeign) return { decision: "no-expert", possible: [], matches };

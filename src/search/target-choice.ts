@@ -1,9 +1,9 @@
 import { AbortedError, NotFoundError } from "../errors/probestream-error.js";
 import { rowBytes } from "../projection/stored-matrix.js";
-import { judgeTrees } from "../trees/judge-trees.js";
+import { type CentredTree, judgeTrees } from "../trees/judge-trees.js";
 import { toNearestMatch, withNext } from "../trees/nearest-match.js";
 import { toCompleteBlocks } from "../trees/sketches/sketch.js";
-import { type Tree, type TreeCentroid, toRadius } from "../trees/tree.js";
+import { type Tree, toRadius } from "../trees/tree.js";
 import type { TreeMatch } from "../trees/tree-match.js";
 import type { LayerSketch } from "./layer-sketch.js";
 
@@ -11,7 +11,7 @@ import type { LayerSketch } from "./layer-sketch.js";
 export interface ChoiceTarget {
   readonly target: number;
   readonly spaceId: string;
-  readonly tree: Tree & { readonly centroid: TreeCentroid };
+  readonly tree: Tree & CentredTree;
 }
 
 /** Decides from a layer's first rows which of several experts serves it, and checks that by the whole layer. */
@@ -47,7 +47,7 @@ export function createTargetChoice(
 ): TargetChoice {
   const { sketch, matrix } = layer;
   const wholeBytes = matrix.rowCount * rowBytes(matrix);
-  const trees = targets.map(toCentroid);
+  const trees = targets.map(({ tree }) => tree);
   let possible = targets;
   let seenBlocks = 0;
   let decided: { readonly one: ChoiceTarget; readonly bytes: number } | undefined;
@@ -115,10 +115,6 @@ interface Ranked {
 function rank(targets: readonly ChoiceTarget[], standings: readonly { squared: number }[], factor: number): Ranked[] {
   const all = targets.map((one, index) => ({ one, distance: Math.sqrt((standings[index]?.squared ?? 0) * factor) }));
   return all.sort((a, b) => a.distance - b.distance);
-}
-
-function toCentroid({ tree }: ChoiceTarget): TreeCentroid {
-  return tree.centroid;
 }
 
 function toNoExpert([nearest]: readonly Ranked[], bytes: number): NotFoundError {

@@ -1,6 +1,7 @@
 import type { RowBlock } from "../compute/compute-backend.js";
 import type { LayerMatrices, StatePart } from "../projection/accumulator.js";
 import { toMomentsDistance } from "../trees/fit-moments.js";
+import type { CentredTree } from "../trees/judge-trees.js";
 import type { SketchKernel } from "../trees/sketches/sketch-kernel.js";
 import { squaredDistance } from "../trees/squared-distance.js";
 import type { Tree, TreeCentroid } from "../trees/tree.js";
@@ -30,7 +31,7 @@ export interface TargetGauge {
   readonly target: number;
   readonly gauge: Gauge;
   /** Of dense layers: what a choice looks at on the way. */
-  readonly dense?: { readonly layer: LayerSketch; readonly tree: Tree & { readonly centroid: TreeCentroid } };
+  readonly dense?: { readonly layer: LayerSketch; readonly tree: Tree & CentredTree };
   /** How the whole layer stands to the tree. */
   match(): TreeMatch;
 }

@@ -1,6 +1,9 @@
 import { SKETCH_BUCKETS } from "./sketches/sketch.js";
 import { squaredDistance } from "./squared-distance.js";
-import { FILE_TOLERANCE, type TreeCentroid, toRadius } from "./tree.js";
+import { FILE_TOLERANCE, type Tree, type TreeCentroid, toRadius } from "./tree.js";
+
+/** What layers are compared with: a tree's centroid, and how many models it is the mean of. */
+export type CentredTree = Pick<Tree, "models"> & { readonly centroid: TreeCentroid };
 
 /** How a layer, as far as it came, stands to one tree. */
 export interface TreeStanding {
@@ -35,19 +38,21 @@ const fewestBlocks = 2;
  * a = s − b, u = b − t and n numbers the difference is ‖u‖² + 2·a·u with a standard error of
  * 1.5·√((4·‖a‖²·‖u‖² + 2·‖u‖⁴)/n), where the sketch's own error is that of random signs and 1.5 makes up for rows and
  * columns that differ in weight. So the whole sketch tells two trees apart that are a fifteenth of a model's distance from
- * each other.
+ * each other. A centroid of few models lies off the middle of its tree, which adds to every distance from it: as much as t
+ * lies farther off than b does is not counted against T.
  *
  * @param sketch blocks × 64 numbers, the first `blocks` blocks of which are complete.
  * @param trees all of the sketch's shape.
  */
-export function judgeTrees(sketch: Float64Array, blocks: number, trees: readonly TreeCentroid[]): TreeJudgement {
+export function judgeTrees(sketch: Float64Array, blocks: number, trees: readonly CentredTree[]): TreeJudgement {
   const count = blocks * SKETCH_BUCKETS;
   // A layer with fewer columns than buckets leaves the others empty.
-  const used = blocks * Math.min(SKETCH_BUCKETS, trees[0]?.shape.columnCount ?? SKETCH_BUCKETS);
+  const used = blocks * Math.min(SKETCH_BUCKETS, trees[0]?.centroid.shape.columnCount ?? SKETCH_BUCKETS);
   const error = unevenness * Math.sqrt(2 / Math.max(1, used));
-  const measured = trees.map((tree) => ({
-    squared: squaredDistance(sketch, tree.values, count),
-    allowed: toAllowed(tree, blocks),
+  const measured = trees.map(({ models, centroid }) => ({
+    squared: squaredDistance(sketch, centroid.values, count),
+    allowed: toAllowed(centroid, blocks),
+    offset: toOffset(models, centroid, blocks),
   }));
   const nearest = measured.reduce(
     (best, { squared }, index) => (squared < (measured[best]?.squared ?? 0) ? index : best),
@@ -56,13 +61,18 @@ export function judgeTrees(sketch: Float64Array, blocks: number, trees: readonly
   const centre = trees[nearest];
   const best = measured[nearest];
   if (centre === undefined || best === undefined || blocks === 0) {
-    return { standings: measured.map((one) => ({ ...one, isPossible: true })), chosen: undefined, isForeign: false };
+    return {
+      standings: measured.map(({ squared, allowed }) => ({ squared, allowed, isPossible: true })),
+      chosen: undefined,
+      isForeign: false,
+    };
   }
-  const standings = measured.map((one, index): TreeStanding => {
-    if (index === nearest) return { ...one, isPossible: true };
-    const apart = squaredDistance(centre.values, (trees[index] as TreeCentroid).values, count);
+  const standings = measured.map(({ squared, allowed, offset }, index): TreeStanding => {
+    if (index === nearest) return { squared, allowed, isPossible: true };
+    const apart = squaredDistance(centre.centroid.values, (trees[index] as CentredTree).centroid.values, count);
     const deviation = unevenness * Math.sqrt((4 * best.squared * apart + 2 * apart ** 2) / used);
-    return { ...one, isPossible: one.squared - best.squared <= certain * deviation };
+    const excess = squared - best.squared - Math.max(0, offset - best.offset);
+    return { squared, allowed, isPossible: excess <= certain * deviation };
   });
   const isEarly = blocks < Math.min(fewestBlocks, sketch.length / SKETCH_BUCKETS);
   const others = standings.filter(({ isPossible }) => isPossible).length - 1;
@@ -73,7 +83,8 @@ export function judgeTrees(sketch: Float64Array, blocks: number, trees: readonly
     isForeign:
       !isEarly &&
       measured.every(
-        ({ squared }, index) => squared * Math.exp(-certain * error) > toRadius(trees[index] as TreeCentroid) ** 2,
+        ({ squared }, index) =>
+          squared * Math.exp(-certain * error) > toRadius((trees[index] as CentredTree).centroid) ** 2,
       ),
   };
 }
@@ -84,4 +95,14 @@ function toAllowed({ spread, reach, values }: TreeCentroid, blocks: number): num
   const share = total === 0 ? 0 : spread.subarray(0, blocks).reduce((sum, value) => sum + value, 0) / total;
   const energy = values.subarray(0, blocks * SKETCH_BUCKETS).reduce((sum, value) => sum + value * value, 0);
   return share * reach ** 2 + FILE_TOLERANCE ** 2 * energy;
+}
+
+/**
+ * Squared distance, over the first blocks, of a centroid from where the mean of endless models would lie: their variance over
+ * their number. The spread is of each model's distance from the others' mean, which is count/(count − 1) of the variance.
+ */
+function toOffset(models: number, { spread }: TreeCentroid, blocks: number): number {
+  // A file may not tell how many there were: two are the fewest.
+  const count = Math.max(2, models);
+  return (spread.subarray(0, blocks).reduce((sum, value) => sum + value, 0) * (count - 1)) / count ** 2;
 }

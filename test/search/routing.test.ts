@@ -32,9 +32,9 @@ function toModel(values: LayerWeights, { rowCount: rows, columnCount: columns } 
   return { modelId: "model", tensors: [toTensor("m.fc.weight", { rows, columns, values })], experts: [], uploadId };
 }
 
-const random = new Random(1);
-const trees = ["first", "second", "third"].map((name) => createTestTree(name, toFreshWeights(shape, random), 0.1));
-const change = random.spread(300 * 120, 0.2);
+const basesOf = new Random(1);
+const trees = ["first", "second", "third"].map((name) => createTestTree(name, toFreshWeights(shape, basesOf), 0.1));
+const change = basesOf.spread(300 * 120, 0.2);
 const second = trees[1]?.base ?? new Float32Array(0);
 const inner = createTestTree(
   "inner",
@@ -53,6 +53,7 @@ test.before(async () => {
 });
 
 test("a model that names no expert goes to the one of its tree", async (t) => {
+  const random = new Random(2);
   for (const { name, grow } of [...trees, inner]) {
     const weights = grow(random);
     const { embeddings } = await embedModel(embedder, toModel(weights));
@@ -71,6 +72,7 @@ test("a model that names no expert goes to the one of its tree", async (t) => {
 });
 
 test("the choice is made early, and how chunks are cut changes nothing", async (t) => {
+  const random = new Random(3);
   const model = toModel(trees[0]?.grow(random) ?? second);
   const results: ModelEmbedding["embeddings"][number][] = [];
   for (const chunkBytes of [333, 4096, 1024 * 1024]) {
@@ -89,6 +91,7 @@ test("the choice is made early, and how chunks are cut changes nothing", async (
 });
 
 test("a model of no tree is refused with the nearest, unless an expert is named", async (t) => {
+  const random = new Random(4);
   const model = toModel(toFreshWeights(shape, random));
   await assertRefused(t, () => embedModel(embedder, model), {
     kind: "not-found",
@@ -101,6 +104,7 @@ test("a model of no tree is refused with the nearest, unless an expert is named"
 });
 
 test("a tree that is measured while its expert serves counts from the next model on", async (t) => {
+  const random = new Random(5);
   const root = await createTemporaryFolder(t);
   const folder = await writeExpert(join(root, "late"), createExpertParameters({ rows: 300, columns: 120 }));
   const embedder = await startTestEmbedder(t, root, { backend: "plain" });
@@ -119,6 +123,7 @@ test("a tree that is measured while its expert serves counts from the next model
 });
 
 test("one calibrated expert alone refuses models of other trees, too", async (t) => {
+  const random = new Random(6);
   const root = await createTemporaryFolder(t);
   await writeTreeExperts(root, shape, trees.slice(0, 1));
   const embedder = await startTestEmbedder(t, root, { backend: "plain" });
@@ -146,6 +151,7 @@ function createMisleadingTrees(): {
 }
 
 test("a model whose first rows mislead is sent to the right expert", async (t) => {
+  const random = new Random(7);
   const root = await createTemporaryFolder(t);
   const { a, b, grow } = createMisleadingTrees();
   await writeTreeExperts(root, shape, [
@@ -214,6 +220,7 @@ async function sendInTwo(t: ExecutionContext, embedder: Embedder, model: TestMod
 }
 
 test("an upload that is cut goes on, whether or not the choice was made by then", async (t) => {
+  const random = new Random(8);
   const root = await createTemporaryFolder(t);
   const base = toFreshWeights(large, random);
   const other = toFreshWeights(large, random);

@@ -1,7 +1,7 @@
 import test from "ava";
 import { Random } from "../../src/linalg/random.js";
 import { fitCentroid } from "../../src/trees/fit-centroid.js";
-import { judgeTrees } from "../../src/trees/judge-trees.js";
+import { type CentredTree, judgeTrees } from "../../src/trees/judge-trees.js";
 import { openSketchKernel } from "../../src/trees/sketches/sketch-kernel.js";
 import { toRadius } from "../../src/trees/tree.js";
 
@@ -23,6 +23,10 @@ function growTree(random: Random, base: Float32Array, deviation: number, count: 
   });
 }
 
+function fitTree(models: readonly Float32Array[]): CentredTree {
+  return { models: models.length, centroid: fitCentroid({ rowCount, columnCount }, models.map(sketchOf)) };
+}
+
 function plus(base: Float32Array, change: Float32Array): Float32Array {
   return base.map((value, i) => value + (change[i] as number));
 }
@@ -30,9 +34,7 @@ function plus(base: Float32Array, change: Float32Array): Float32Array {
 test("models go to their own tree after a few rows, and foreign ones to none", (t) => {
   const random = new Random(1);
   const bases = Array.from({ length: 4 }, () => random.spread(size, 1));
-  const trees = bases.map((base) =>
-    fitCentroid({ rowCount, columnCount }, growTree(random, base, 0.1, 100).map(sketchOf)),
-  );
+  const trees = bases.map((base) => fitTree(growTree(random, base, 0.1, 100)));
   for (const [own, base] of bases.entries()) {
     for (const model of growTree(random, base, 0.1, 20)) {
       const sketch = sketchOf(model);
@@ -53,9 +55,7 @@ test("a tree inside a tree is told from it, and its models from those of the out
   const random = new Random(2);
   const outer = random.spread(size, 1);
   const inner = plus(outer, random.spread(size, 0.15));
-  const trees = [outer, inner].map((base) =>
-    fitCentroid({ rowCount, columnCount }, growTree(random, base, 0.1, 100).map(sketchOf)),
-  );
+  const trees = [outer, inner].map((base) => fitTree(growTree(random, base, 0.1, 100)));
   for (const [own, base] of [outer, inner].entries()) {
     for (const model of growTree(random, base, 0.1, 40)) t.is(judgeTrees(sketchOf(model), 128, trees).chosen, own);
   }
@@ -66,23 +66,37 @@ test("nothing is certain where trees are the same so far", (t) => {
   const first = random.spread(size, 1);
   // They differ in the second half of their rows only.
   const second = first.map((value, i) => (i < size / 2 ? value : -value));
-  const trees = [first, second].map((base) =>
-    fitCentroid({ rowCount, columnCount }, growTree(random, base, 0.05, 30).map(sketchOf)),
-  );
+  const trees = [first, second].map((base) => fitTree(growTree(random, base, 0.05, 30)));
   const [model] = growTree(random, second, 0.05, 1) as [Float32Array];
   t.is(judgeTrees(sketchOf(model), 30, trees).chosen, undefined);
   t.is(judgeTrees(sketchOf(model), 128, trees).chosen, 1);
 });
 
+test("nothing is certain between trees of one base, however few models tell where they lie", (t) => {
+  const random = new Random(5);
+  const base = random.spread(size, 1);
+  for (const count of [2, 3, 4, 8]) {
+    for (let round = 0; round < 10; round++) {
+      const trees = [0, 1].map(() => fitTree(growTree(random, base, 0.1, count)));
+      const [model] = growTree(random, base, 0.1, 1) as [Float32Array];
+      const sketch = sketchOf(model);
+      for (let blocks = 1; blocks <= 128; blocks++) {
+        const { chosen } = judgeTrees(sketch, blocks, trees);
+        t.is(chosen, undefined, `${count} models, ${blocks} blocks`);
+      }
+    }
+  }
+});
+
 test("at most one of a hundred of a tree's own models is refused", (t) => {
   const random = new Random(4);
   const base = random.spread(size, 1);
-  const tree = fitCentroid({ rowCount, columnCount }, growTree(random, base, 0.1, 200).map(sketchOf));
-  const radius = toRadius(tree);
+  const tree = fitTree(growTree(random, base, 0.1, 200));
+  const radius = toRadius(tree.centroid);
   const distances = growTree(random, base, 0.1, 300).map((model) => {
     const { standings } = judgeTrees(sketchOf(model), 128, [tree]);
     return Math.sqrt(standings[0]?.squared ?? Number.NaN);
   });
   t.true(distances.filter((distance) => distance > radius).length <= 3);
-  t.true(Math.abs(tree.median - Math.sqrt(size) * 0.1) < 0.2 * tree.median);
+  t.true(Math.abs(tree.centroid.median - Math.sqrt(size) * 0.1) < 0.2 * tree.centroid.median);
 });
