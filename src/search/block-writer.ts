@@ -1,12 +1,15 @@
-import { groupEnd } from "../projection/row-groups.js";
+import { groupEnd, targetGroupBytes } from "../projection/row-groups.js";
 import { rangeBytes, rowBytes, type StoredMatrix } from "../projection/stored-matrix.js";
 import type { BlockOperation } from "./embed-messages.js";
 
 /** Bytes of a block: one row group. What is in blocks is lost when the process dies, so they are no larger than pays. */
-export const blockBytes = 1024 * 1024;
+export const blockBytes = targetGroupBytes;
 
-/** Blocks of one stream: one is filled while another is projected and the third is on its way. */
-export const blocksPerStream = 3;
+/**
+ * Blocks of one stream: one is filled while another is projected, and two are on their way, for on few cores the event loop
+ * and the worker take turns with the client.
+ */
+export const blocksPerStream = 4;
 
 /** Operations after which a block is sent though it is not full: some 30 small models, enough to share one pass over M. */
 const maxOperations = 128;

@@ -87,6 +87,6 @@ test("every byte of a group names the same end", (t) => {
 
 test("a group of short rows has as many rows as are allowed, of long rows one", (t) => {
   t.is(groupRowCount(1), maxGroupRows);
-  t.is(groupRowCount(16_384), 64);
+  t.is(groupRowCount(16_384), 128);
   t.is(groupRowCount(targetGroupBytes + 1), 1);
 });
