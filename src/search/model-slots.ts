@@ -9,11 +9,11 @@ import type { UploadCursor } from "./upload-cursor.js";
 import type { UploadTicket } from "./upload-registry.js";
 
 /**
- * Bytes that are taken in beyond the last saved state: a segment, and two blocks that are computed while its end is
+ * Bytes that are taken in beyond the last saved state: a segment, and a block that is computed while its end is
  * saved. With what is queued and under way before it, a process that dies loses less than 16 MiB of what was sent (with
  * chunks of 1 MiB and the usual receive window; as much more as these are larger).
  */
-const maxUnsavedBytes = segmentBytes + 2 * blockBytes;
+const maxUnsavedBytes = segmentBytes + blockBytes;
 
 /** A model that is received or computed. */
 export interface StreamedModel {

@@ -211,7 +211,7 @@ test("a large upload that breaks off goes on where it was, and gives the same", 
 test("a later run goes on where an interrupted one was", async (t) => {
   const path = join(folder, "later.safetensors");
   await copyFile(large, path);
-  const dead = withStreams(largePort, (stream) => breakAfter(stream, 14));
+  const dead = withStreams(largePort, (stream) => breakAfter(stream, 12));
   await t.throwsAsync(collect([path], dead, { retries: 0 }), { instanceOf: UnavailableError });
   let sent = 0;
   const [done] = await collect([path], largePort, {
