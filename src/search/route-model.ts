@@ -3,11 +3,11 @@ import type { Catalogue } from "../experts/catalogue.js";
 import type { Expert } from "../experts/expert.js";
 import { sliceColumns } from "../projection/slice-columns.js";
 import { rowBytes, toStoredMatrix } from "../projection/stored-matrix.js";
-import { type CentredTree, judgeTrees } from "../trees/judge-trees.js";
+import { judgeTrees } from "../trees/judge-trees.js";
 import { toNearestMatch } from "../trees/nearest-match.js";
 import { toCompleteBlocks } from "../trees/sketches/sketch.js";
 import { openSketchKernel } from "../trees/sketches/sketch-kernel.js";
-import type { Tree } from "../trees/tree.js";
+import type { CentredTree, Tree } from "../trees/tree.js";
 import { readTree } from "../trees/tree-file.js";
 import type { TreeMatch } from "../trees/tree-match.js";
 import type { SelectedTensor, TensorInfo } from "../weights/layer.js";
@@ -175,7 +175,7 @@ async function stand(candidates: readonly Candidate[], prefixes: RouteRequest["p
 /** Judges candidates by the first rows of a dense layer; undefined where these are too few. */
 function standByRows(
   { sketch, matrix }: LayerSketch,
-  trees: readonly (Tree & CentredTree)[],
+  trees: readonly CentredTree[],
   rows: number,
 ): Standing | undefined {
   const blocks = toCompleteBlocks(sketch.edges, rows);

@@ -1,9 +1,9 @@
 import { AbortedError, NotFoundError } from "../errors/probestream-error.js";
 import { rowBytes } from "../projection/stored-matrix.js";
-import { type CentredTree, judgeTrees } from "../trees/judge-trees.js";
+import { judgeTrees } from "../trees/judge-trees.js";
 import { toNearestMatch, withNext } from "../trees/nearest-match.js";
 import { toCompleteBlocks } from "../trees/sketches/sketch.js";
-import { type Tree, toRadius } from "../trees/tree.js";
+import { type CentredTree, toRadius } from "../trees/tree.js";
 import type { TreeMatch } from "../trees/tree-match.js";
 import type { LayerSketch } from "./layer-sketch.js";
 
@@ -11,7 +11,7 @@ import type { LayerSketch } from "./layer-sketch.js";
 export interface ChoiceTarget {
   readonly target: number;
   readonly spaceId: string;
-  readonly tree: Tree & CentredTree;
+  readonly tree: CentredTree;
 }
 
 /** Decides from a layer's first rows which of several experts serves it, and checks that by the whole layer. */

@@ -1,10 +1,9 @@
 import type { RowBlock } from "../compute/compute-backend.js";
 import type { LayerMatrices, StatePart } from "../projection/accumulator.js";
 import { toMomentsDistance } from "../trees/fit-moments.js";
-import type { CentredTree } from "../trees/judge-trees.js";
 import type { SketchKernel } from "../trees/sketches/sketch-kernel.js";
 import { squaredDistance } from "../trees/squared-distance.js";
-import type { Tree, TreeCentroid } from "../trees/tree.js";
+import type { CentredTree, Tree, TreeCentroid } from "../trees/tree.js";
 import type { TreeMatch } from "../trees/tree-match.js";
 import type { TensorRole } from "../weights/layer.js";
 import type { WorkerTarget } from "./embed-messages.js";
@@ -31,7 +30,7 @@ export interface TargetGauge {
   readonly target: number;
   readonly gauge: Gauge;
   /** Of dense layers: what a choice looks at on the way. */
-  readonly dense?: { readonly layer: LayerSketch; readonly tree: Tree & CentredTree };
+  readonly dense?: { readonly layer: LayerSketch; readonly tree: CentredTree };
   /** How the whole layer stands to the tree. */
   match(): TreeMatch;
 }

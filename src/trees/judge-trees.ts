@@ -1,9 +1,6 @@
 import { SKETCH_BUCKETS } from "./sketches/sketch.js";
 import { squaredDistance } from "./squared-distance.js";
-import { FILE_TOLERANCE, type Tree, type TreeCentroid, toRadius } from "./tree.js";
-
-/** What layers are compared with: a tree's centroid, and how many models it is the mean of. */
-export type CentredTree = Pick<Tree, "models"> & { readonly centroid: TreeCentroid };
+import { type CentredTree, FILE_TOLERANCE, type TreeCentroid, toRadius } from "./tree.js";
 
 /** How a layer, as far as it came, stands to one tree. */
 export interface TreeStanding {
@@ -50,6 +47,7 @@ export function judgeTrees(sketch: Float64Array, blocks: number, trees: readonly
   const used = blocks * Math.min(SKETCH_BUCKETS, trees[0]?.centroid.shape.columnCount ?? SKETCH_BUCKETS);
   const error = unevenness * Math.sqrt(2 / Math.max(1, used));
   const measured = trees.map(({ models, centroid }) => ({
+    centroid,
     squared: squaredDistance(sketch, centroid.values, count),
     allowed: toAllowed(centroid, blocks),
     offset: toOffset(models, centroid, blocks),
@@ -58,18 +56,17 @@ export function judgeTrees(sketch: Float64Array, blocks: number, trees: readonly
     (best, { squared }, index) => (squared < (measured[best]?.squared ?? 0) ? index : best),
     0,
   );
-  const centre = trees[nearest];
   const best = measured[nearest];
-  if (centre === undefined || best === undefined || blocks === 0) {
+  if (best === undefined || blocks === 0) {
     return {
       standings: measured.map(({ squared, allowed }) => ({ squared, allowed, isPossible: true })),
       chosen: undefined,
       isForeign: false,
     };
   }
-  const standings = measured.map(({ squared, allowed, offset }, index): TreeStanding => {
+  const standings = measured.map(({ centroid, squared, allowed, offset }, index): TreeStanding => {
     if (index === nearest) return { squared, allowed, isPossible: true };
-    const apart = squaredDistance(centre.centroid.values, (trees[index] as CentredTree).centroid.values, count);
+    const apart = squaredDistance(best.centroid.values, centroid.values, count);
     const deviation = unevenness * Math.sqrt((4 * best.squared * apart + 2 * apart ** 2) / used);
     const excess = squared - best.squared - Math.max(0, offset - best.offset);
     return { squared, allowed, isPossible: excess <= certain * deviation };
@@ -82,10 +79,7 @@ export function judgeTrees(sketch: Float64Array, blocks: number, trees: readonly
     chosen: !isEarly && others === 0 && fits ? nearest : undefined,
     isForeign:
       !isEarly &&
-      measured.every(
-        ({ squared }, index) =>
-          squared * Math.exp(-certain * error) > toRadius((trees[index] as CentredTree).centroid) ** 2,
-      ),
+      measured.every(({ centroid, squared }) => squared * Math.exp(-certain * error) > toRadius(centroid) ** 2),
   };
 }
 

@@ -17,6 +17,9 @@ export interface Tree {
   readonly gaussian?: TreeGaussian;
 }
 
+/** A tree of dense layers. */
+export type CentredTree = Tree & { readonly centroid: TreeCentroid };
+
 /** The mean layer of a tree's models, sketched. */
 export interface TreeCentroid {
   /** Of the matrix as it is stored. */

@@ -1,9 +1,9 @@
 import test from "ava";
 import { Random } from "../../src/linalg/random.js";
 import { fitCentroid } from "../../src/trees/fit-centroid.js";
-import { type CentredTree, judgeTrees } from "../../src/trees/judge-trees.js";
+import { judgeTrees } from "../../src/trees/judge-trees.js";
 import { openSketchKernel } from "../../src/trees/sketches/sketch-kernel.js";
-import { toRadius } from "../../src/trees/tree.js";
+import { type CentredTree, toRadius } from "../../src/trees/tree.js";
 
 const kernel = await openSketchKernel();
 const [rowCount, columnCount] = [256, 96];
@@ -24,7 +24,8 @@ function growTree(random: Random, base: Float32Array, deviation: number, count: 
 }
 
 function fitTree(models: readonly Float32Array[]): CentredTree {
-  return { models: models.length, centroid: fitCentroid({ rowCount, columnCount }, models.map(sketchOf)) };
+  const centroid = fitCentroid({ rowCount, columnCount }, models.map(sketchOf));
+  return { name: "tree", models: models.length, centroid };
 }
 
 function plus(base: Float32Array, change: Float32Array): Float32Array {
