@@ -5,6 +5,7 @@ import { ErrorReason } from "../../src/gen/probestream/v1/error_reason_pb.js";
 import { Dtype } from "../../src/gen/probestream/v1/types_pb.js";
 import { encodeChunk } from "../../src/rpc/encode-chunk.js";
 import { float32Bytes } from "../../src/weights/safetensors-writer.js";
+import { toHeldBytes } from "./held-bytes.js";
 import { randomValues } from "./random.js";
 import type { ManifestInit, RawClient, RawUpload } from "./rpc-client.js";
 import type { TestExpertSpec } from "./rpc-experts.js";
@@ -61,8 +62,7 @@ export async function findStart(
 export async function assertReleased(t: ExecutionContext<unknown>, client: RawClient): Promise<void> {
   for (let i = 0; i < 100; i++) {
     const { memoryPlan } = await client.serverInfo();
-    const { reservedBytes = 0n, expertBytes = 0n, connectionBytes = 0n } = memoryPlan ?? {};
-    if (memoryPlan?.openStreams === 0 && reservedBytes === expertBytes + connectionBytes) return;
+    if (memoryPlan?.openStreams === 0 && toHeldBytes(memoryPlan) === 0) return;
     await sleep(50);
   }
   t.fail(`still held: ${JSON.stringify((await client.serverInfo()).memoryPlan, (_, v: unknown) => String(v))}`);
