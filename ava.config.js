@@ -10,7 +10,6 @@ setFlagsFromString("--interrupt-budget=540672");
 export default {
   files: ["dist/test/**/*.test.js"],
   timeout: "120s",
-  // On two cores, the third file runs while others wait.
-  concurrency: 3,
+  concurrency: 2,
   sortTestFiles: (a, b) => Number(a.endsWith(last)) - Number(b.endsWith(last)) || (a < b ? -1 : 1),
 };
