@@ -4,8 +4,6 @@ import { openModelProjection } from "../../src/search/model-projection.js";
 import { openSketchKernel } from "../../src/trees/sketches/sketch-kernel.js";
 import { storedMatrix } from "../helpers/stored-layer.js";
 
-const kernel = await openSketchKernel();
-
 test("the accumulators of a model use their backend one after another", async (t) => {
   let running = 0;
   let most = 0;
@@ -29,7 +27,11 @@ test("the accumulators of a model use their backend one after another", async (t
   const matrix = storedMatrix(2, 3, "F32");
   const uses = [{ role: "weight", tensorIndex: 0, matrix }] as const;
   const targets = ["a", "b", "c"].map((spaceId) => ({ spaceId, treeKey: "", uses, projector, tree: undefined }));
-  const projection = await openModelProjection([matrix], targets, { saved: undefined, isRouted: false, kernel });
+  const projection = await openModelProjection([matrix], targets, {
+    saved: undefined,
+    isRouted: false,
+    kernel: await openSketchKernel(),
+  });
   await projection.accept(0, new Uint8Array(24), async () => {});
   t.is((await projection.state()).targets.length, 3);
   t.is((await projection.finish(undefined)).length, 3);

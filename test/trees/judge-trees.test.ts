@@ -2,10 +2,13 @@ import test from "ava";
 import { Random } from "../../src/linalg/random.js";
 import { fitCentroid } from "../../src/trees/fit-centroid.js";
 import { judgeTrees } from "../../src/trees/judge-trees.js";
-import { openSketchKernel } from "../../src/trees/sketches/sketch-kernel.js";
+import { openSketchKernel, type SketchKernel } from "../../src/trees/sketches/sketch-kernel.js";
 import { type CentredTree, toRadius } from "../../src/trees/tree.js";
 
-const kernel = await openSketchKernel();
+let kernel: SketchKernel;
+test.before(async () => {
+  kernel = await openSketchKernel();
+});
 const [rowCount, columnCount] = [256, 96];
 const size = rowCount * columnCount;
 

@@ -13,9 +13,12 @@ import {
   toSketchBlock,
 } from "../../../src/trees/sketches/sketch.js";
 import { toSketchEdges } from "../../../src/trees/sketches/sketch-edges.js";
-import { openSketchKernel } from "../../../src/trees/sketches/sketch-kernel.js";
+import { openSketchKernel, type SketchKernel } from "../../../src/trees/sketches/sketch-kernel.js";
 
-const kernel = await openSketchKernel();
+let kernel: SketchKernel;
+test.before(async () => {
+  kernel = await openSketchKernel();
+});
 
 function toRows(values: Float32Array, rowBegin: number, rowCount: number): SketchRows {
   const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
