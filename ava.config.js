@@ -8,7 +8,8 @@ import { setFlagsFromString } from "node:v8";
  */
 const shared = {
   bench: /^(fixtures|heritage-family|projection-layer|report|seeded-layer)\./,
-  cli: /^(ask-all|embed-report|export-lines|export-sinks|index-job|inspect|label-remarks|metadata-file|option-remarks|out-file|parse-.*|read-export|result-writer|search-table|stack-text|trees-table|values)\./,
+  // All but those that start processes, are broken off, or take several seconds.
+  cli: /^(?!(catalogue|catalogue-local|embed|embed-ended|embed-refusals|index|interrupt|route|serve|serve-tokens|train)\.)/,
   compute: /^(backends\/wasm\/.*|create-backend|failover-backend-refusals|gpu\/device-backend)\./,
   errors: /./,
   experts: /./,
