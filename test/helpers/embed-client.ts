@@ -8,14 +8,14 @@ import type { TensorData } from "../../src/weights/safetensors-writer.js";
 import { cut, digestOf } from "./stored-layer.js";
 import type { Teardown } from "./temporary-folder.js";
 
-/** Starts an embedder with one worker over a folder of experts; it is closed after the test. */
+/** Starts an embedder with one worker of `wasm`, which starts fast, over a folder of experts; it is closed after the test. */
 export async function startTestEmbedder(
   t: Teardown,
   experts: string | Catalogue,
   options: Partial<EmbedderOptions> = {},
 ): Promise<Embedder> {
   const catalogue = typeof experts === "string" ? openCatalogue(experts) : experts;
-  const embedder = await startEmbedder({ catalogue, backend: "onnx", workerCount: 1, ...options });
+  const embedder = await startEmbedder({ catalogue, backend: "wasm", workerCount: 1, ...options });
   t.teardown(() => embedder.close());
   return embedder;
 }

@@ -47,7 +47,7 @@ const experts: readonly TestExpertSpec[] = [
 ];
 
 test.before(async (t) => {
-  const server = await startTestServer(experts, { store: createMemoryStore() });
+  const server = await startTestServer(experts, { store: createMemoryStore(), backend: "onnx" });
   for (const name of goldenNames) await writeGoldenExpert(await readGoldenCase(name), server.catalogue);
   const client = connect({ target: server.target });
   const cacheFolder = await mkdtemp(join(tmpdir(), "probestream-probes-"));

@@ -34,7 +34,7 @@ const shared = afterAll(test);
 let embedder: Embedder;
 
 test.before(async () => {
-  embedder = await startSmall(shared);
+  embedder = await startSmall(shared, { backend: "onnx" });
 });
 
 test("a model comes out with its figures", async (t) => {

@@ -52,7 +52,8 @@ async function startLarge(t: Teardown, options: Partial<EmbedderOptions> = {}): 
   const root = await createTemporaryFolder(t);
   await writeLargeExpert(root);
   await writeSmallExpert(root);
-  return startTestEmbedder(t, root, options);
+  // Its sums are the same, bit for bit, wherever a layer was cut.
+  return startTestEmbedder(t, root, { backend: "onnx", ...options });
 }
 
 /** A large model's plan under an upload id. */

@@ -149,7 +149,7 @@ export function testPostgresUploads(postgres: TestPostgres): void {
   });
 
   async function start(t: ExecutionContext, experts: string, schema: string): Promise<Embedder> {
-    return startTestEmbedder(t, experts, { uploads: await open({ schema }) });
+    return startTestEmbedder(t, experts, { backend: "onnx", uploads: await open({ schema }) });
   }
 }
 
