@@ -2,11 +2,10 @@ import { constants, getPriority, setPriority } from "node:os";
 
 /**
  * How much lower than the event loop's a projecting thread's priority is. Where streams keep all cores busy, a health
- * check waits for the event loop to be given one: beside four streams on two cores, with 10 instead of 3, its median fell
- * from 11 to 7 ms and its 99th percentile from 54 to 48. The streams, whose clients were on these cores as well, lost 5% of
- * their rate; one stream alone loses nothing.
+ * check waits for the event loop to be given one: beside four streams on two cores, its median fell from 16 to 12 ms and
+ * its 99th percentile from 50 to 43. With 10 instead of 3 the median is 8, but streams lose 5% of their rate.
  */
-const niceness = 10;
+const niceness = 3;
 
 /**
  * Lets this thread, and those and the processes that it starts, give way to the event loop. On Linux only: priorities of

@@ -17,6 +17,6 @@ onLinux("a thread that lowers its priority leaves the main thread's alone", asyn
     { eval: true },
   );
   const [lowered] = await once(worker, "message");
-  t.is(lowered, Math.min(19, before + 10));
+  t.is(lowered, Math.min(19, before + 3));
   t.is(getPriority(), before);
 });
