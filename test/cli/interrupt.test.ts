@@ -11,7 +11,7 @@ import { randomValues } from "../helpers/random.js";
 import { openRawClient, type RawUpload } from "../helpers/rpc-client.js";
 import { toChunk, toDigest, toFooter, toHeader } from "../helpers/rpc-messages.js";
 import { until } from "../helpers/until.js";
-import { makeExampleFolder, oneBackend } from "./run-cli.js";
+import { makeExampleFolder } from "./run-cli.js";
 
 let cwd = "";
 test.before(async () => {
@@ -35,7 +35,7 @@ interface BusyServer {
 async function startBusyServer(t: ExecutionContext, grace: string): Promise<BusyServer> {
   const { program, args } = serveCommand({
     experts: join(cwd, "experts"),
-    extra: ["--processes", "2", "--workers", "1", "--grace", grace, ...oneBackend],
+    extra: ["--processes", "2", "--workers", "1", "--grace", grace, "--backend", "onnx"],
   });
   const server = spawn(program, args, { detached: true, stdio: ["ignore", "pipe", "inherit"] });
   const group = -(server.pid ?? 0);

@@ -24,7 +24,7 @@ export interface CliOptions {
 /** Names a backend where it does not matter: measuring them all at start takes half of the time of a short command. */
 export const oneBackend: readonly string[] = ["--backend", "wasm"];
 
-/** Tests of a file run at once; their processes do so two at a time, or each would wait for all the others. */
+/** Tests of a thread run at once; their processes do so two at a time, or each would wait for all the others. */
 const permits = createPermits(2, new AbortController().signal);
 
 /** Runs the built command line in a process of its own, as a user would. */

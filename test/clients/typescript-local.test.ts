@@ -44,7 +44,7 @@ const test = anyTest as TestFn<Context>;
 const wide = { rows: 65_536, columns: 1024 };
 
 test.before(async (t) => {
-  const server = await startTestServer([], { store: createMemoryStore() });
+  const server = await startTestServer([], { store: createMemoryStore(), backend: "onnx" });
   await writeSmallExpert(server.catalogue);
   await writeLargeExpert(server.catalogue);
   const sizes = { probeCount: 64, projectionWidth: 16 };
@@ -319,7 +319,7 @@ withProc("a folder in a file system that lets nobody make one is refused, and no
 });
 
 test("trees choose by sketches that are made here", async (t) => {
-  const server = await startTestServer([]);
+  const server = await startTestServer([], { backend: "onnx" });
   t.teardown(() => server.close());
   const shape = { rowCount: smallLayer.rows * 25, columnCount: 120 };
   const random = new Random(3);

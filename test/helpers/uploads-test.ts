@@ -7,7 +7,7 @@ import { large, small } from "./rpc-uploads.js";
 export function createUploadsTest(): TestFn<{ server: TestServer; client: RawClient }> {
   const test = anyTest as TestFn<{ server: TestServer; client: RawClient }>;
   test.before(async (t) => {
-    const server = await startTestServer([large, small]);
+    const server = await startTestServer([large, small], { backend: "onnx" });
     t.context = { server, client: openRawClient(server.target) };
   });
   test.after.always(async (t) => {

@@ -26,7 +26,7 @@ let server: TestServer;
 let client: ProbestreamClient;
 
 test.before(async () => {
-  server = await startTestServer([]);
+  server = await startTestServer([], { backend: "onnx" });
   shared.teardown(() => server.close());
   await writeTreeExperts(server.catalogue, shape, trees);
   client = connect({ target: server.target });
@@ -104,7 +104,7 @@ async function writeLoraTrees(catalogue: string, grows: readonly ReturnType<type
 }
 
 test("LoRA layers find their tree by the moments that were computed here", async (t) => {
-  const server = await startTestServer([]);
+  const server = await startTestServer([], { backend: "onnx" });
   const grows = [createLoraTree(300), createLoraTree(400)];
   await writeLoraTrees(server.catalogue, grows);
   const client = connect({ target: server.target });
