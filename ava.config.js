@@ -12,7 +12,7 @@ const every = ["dist/test/**/*.test.js"];
  */
 const shared = {
   bench: /^(fixtures|heritage-family|projection-layer|report|seeded-layer)\./,
-  cli: /^(?!(catalogue|catalogue-local|embed|embed-ended|embed-refusals|index|interrupt|route|serve|serve-tokens|train)\.)/,
+  cli: /^(?!(catalogue|catalogue-local|embed|embed-refusals|index|interrupt|route|serve|serve-tokens|train)\.)/,
   compute: /^(backends\/wasm\/.*|create-backend|failover-backend-refusals|gpu\/device-backend)\./,
   errors: /./,
   experts: /./,
@@ -61,6 +61,7 @@ const namesFiles = process.argv.slice(2).some((word) => !word.startsWith("-") &&
 export default {
   files: namesFiles || !existsSync(join(dist, "test")) ? every : writeSuites(),
   timeout: "120s",
-  concurrency: 2,
+  // One more than two cores have work for: tests wait for timers and for processes.
+  concurrency: 3,
   sortTestFiles: (a, b) => Number(a.endsWith(last)) - Number(b.endsWith(last)) || (a < b ? -1 : 1),
 };
