@@ -15,7 +15,7 @@ let embedder: Embedder;
 test.before(async () => {
   const root = await createTemporaryFolder(shared);
   for (const name of goldenNames) await writeGoldenExpert(await readGoldenCase(name), root);
-  embedder = await startTestEmbedder(shared, root);
+  embedder = await startTestEmbedder(shared, root, { backend: "onnx" });
 });
 
 const recorded = test.macro<[GoldenName]>({
